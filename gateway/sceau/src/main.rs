@@ -1,0 +1,2 @@
+//! The command `sceau`.
+fn main() {}
