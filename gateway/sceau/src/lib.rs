@@ -1,1 +1,6 @@
-//! Placeholder.
+//! The gateway: the only place that wires the parts together. Configuration, admission,
+//! sessions, delivery, command line.
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
+
+pub mod config;
+pub mod rest;

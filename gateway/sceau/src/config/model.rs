@@ -1,0 +1,432 @@
+//! What an operator may write in the configuration file. Unknown keys are refused.
+//!
+//! Paths are relative to the folder of the configuration file. Secrets are never in the file
+//! itself: it names files, which a service manager may place (`LoadCredential=`).
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use ident::{Address, Domain, Fingerprint};
+use serde::Deserialize;
+
+use super::duration::{Size, Span};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who runs this gateway.
+    pub operator: Operator,
+    /// This machine: name, folders, TLS identity.
+    pub server: Server,
+    /// Ports to listen on.
+    #[serde(default, rename = "listener")]
+    pub listeners: Vec<Listener>,
+    /// Our own mail domains.
+    #[serde(default, rename = "domain")]
+    pub domains: Vec<OwnDomain>,
+    /// Whom we trust and how.
+    pub trust: Trust,
+    /// Certificates that sign for partners, or read for them.
+    #[serde(default, rename = "book")]
+    pub book: Vec<BookCertificate>,
+    /// Inner mail servers that vouch for their users.
+    #[serde(default, rename = "client")]
+    pub clients: Vec<VouchingClient>,
+    /// Rules for partners that differ from the default rule.
+    #[serde(default, rename = "partner")]
+    pub partners: Vec<Partner>,
+    /// Where a domain's mail goes when it is not to be asked from DNS.
+    #[serde(default, rename = "route")]
+    pub routes: Vec<Route>,
+    /// The professional directory.
+    #[serde(default)]
+    pub annuaire: Annuaire,
+    /// Bounds on what comes in.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How what goes out is tried.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// Domains whose local parts are patients' national numbers.
+    #[serde(default)]
+    pub patients: Patients,
+}
+
+/// Who runs this gateway: shown in refusals and notifications.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// Name that senders know.
+    pub name: String,
+    /// Mail address, telephone number or page where a person can be reached, ASCII.
+    pub help: String,
+    /// `production` refuses test certificates; `test` accepts nothing else's anchors silently.
+    #[serde(default)]
+    pub environment: Environment,
+}
+
+/// Whether test-category certificates may be used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Test certificates are refused everywhere.
+    #[default]
+    Production,
+    /// Test certificates are accepted.
+    Test,
+}
+
+/// This machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Fully qualified host name: greeting, `Received`, `Authentication-Results`.
+    pub hostname: Domain,
+    /// Folder of the queue, the trail and the spool.
+    pub data: PathBuf,
+    /// PEM file: server certificate, then its intermediates.
+    pub certificate: PathBuf,
+    /// PEM file: its private key.
+    pub key: PathBuf,
+    /// File of 32 random octets, as 64 hexadecimal digits: encrypts what rests here in our own charge.
+    pub storage_key: PathBuf,
+}
+
+/// One port.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// What it is for.
+    pub kind: ListenerKind,
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Whether TLS starts at once (465) or by STARTTLS (587, 25).
+    #[serde(default)]
+    pub tls: TlsStart,
+}
+
+/// Who speaks on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenerKind {
+    /// Practice software and our own inner mail servers (RFC 6409).
+    Submission,
+    /// Other operators of the trusted space.
+    Exchange,
+}
+
+/// How TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TlsStart {
+    /// After the STARTTLS command (RFC 3207).
+    #[default]
+    Starttls,
+    /// With the first octet (RFC 8314).
+    Implicit,
+}
+
+/// A private key with its certificate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFiles {
+    /// PEM certificate.
+    pub certificate: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+}
+
+/// One of our own mail domains.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnDomain {
+    /// The domain.
+    pub name: Domain,
+    /// Registry of its mailboxes.
+    pub registry: PathBuf,
+    /// What signs for the domain.
+    pub signing: KeyFiles,
+    /// What opens mail sealed for the domain: the current key first, older ones after it.
+    pub decryption: Vec<KeyFiles>,
+    /// The inner mail server.
+    pub inner: Inner,
+}
+
+/// The inner mail server that keeps our users' mailboxes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inner {
+    /// LMTP gives one answer per recipient; SMTP is for servers that have nothing else.
+    #[serde(default)]
+    pub protocol: InnerProtocol,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Protocol towards the inner mail server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InnerProtocol {
+    /// RFC 2033.
+    #[default]
+    Lmtp,
+    /// RFC 5321.
+    Smtp,
+}
+
+/// Whom we trust and how.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// The signed list of trusted domains.
+    pub list: PathBuf,
+    /// What the list must look like and who signs it.
+    pub profile: ListProfile,
+    /// Roots, each for a purpose.
+    #[serde(rename = "anchor")]
+    pub anchors: Vec<Anchor>,
+    /// PEM files of issuing authorities.
+    #[serde(default)]
+    pub intermediates: Vec<PathBuf>,
+    /// CRL files, PEM or DER.
+    #[serde(default)]
+    pub crls: Vec<PathBuf>,
+    /// How long after its `nextUpdate` a CRL may still vouch for what it does not list.
+    #[serde(default = "default_grace")]
+    pub grace: Span,
+    /// How often the files above are read again.
+    #[serde(default = "default_reload")]
+    pub reload: Span,
+    /// How old the list may be before the alarm.
+    #[serde(default = "default_list_age")]
+    pub alarm_after: Span,
+}
+
+/// Names that the published list uses (kept as settings: they are not established, WL-8).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListProfile {
+    /// Root element.
+    #[serde(default = "default_list_root")]
+    pub root: String,
+    /// Its namespace.
+    #[serde(default = "default_list_namespace")]
+    pub namespace: String,
+    /// CN of the signing certificate.
+    pub signer_cn: String,
+    /// OU of the signing certificate.
+    pub signer_ou: String,
+}
+
+/// A pinned root.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// What it may vouch for.
+    pub purpose: AnchorPurpose,
+    /// PEM file.
+    pub file: PathBuf,
+    /// SHA-256 that the file's certificate must have: the operator confirmed it once.
+    pub sha256: Fingerprint,
+}
+
+/// What a root may vouch for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnchorPurpose {
+    /// Cards and software certificates of persons.
+    Persons,
+    /// Certificates of structures.
+    Organisations,
+    /// TLS servers.
+    Servers,
+}
+
+/// A certificate of a partner.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BookCertificate {
+    /// Domain that it speaks for.
+    pub domain: Option<Domain>,
+    /// Or one address.
+    pub address: Option<Address>,
+    /// What it does there.
+    pub r#use: BookUse,
+    /// PEM file.
+    pub certificate: PathBuf,
+}
+
+/// What a certificate in the book does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BookUse {
+    /// Verifies what the partner signed.
+    Signs,
+    /// Mail is sealed for it.
+    Reads,
+}
+
+/// A client certificate whose holder vouches for the users of whole domains.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VouchingClient {
+    /// Its PEM certificate.
+    pub certificate: PathBuf,
+    /// Domains whose mailboxes it may write from.
+    pub vouches_for: Vec<Domain>,
+}
+
+/// A rule for one partner domain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// The domain.
+    pub domain: Domain,
+    /// Whether mail to it must be sealed.
+    pub smime: SmimeRule,
+    /// Form of what we seal for it.
+    #[serde(default)]
+    pub profile: SealProfile,
+    /// Largest message that it takes, sealed.
+    pub max_size: Option<Size>,
+}
+
+/// Whether mail to a partner must be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmimeRule {
+    /// No certificate, no mail.
+    Required,
+    /// Sealed when a certificate is held, else over mutual TLS.
+    WhenPossible,
+    /// Always unsealed over mutual TLS.
+    Never,
+}
+
+/// Form of what we seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SealProfile {
+    /// Gateway to gateway: AES-256-GCM.
+    #[default]
+    Gateway,
+    /// What plain mail clients read: AES-256-CBC around a signature.
+    Client,
+}
+
+/// A fixed next hop.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// For this recipient domain.
+    pub domain: Domain,
+    /// Name that the peer's certificate must carry.
+    pub host: Domain,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// The professional directory.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Annuaire {
+    /// Folder made by `sceau annuaire load`; none: no directory is consulted and answers say so.
+    pub data: Option<PathBuf>,
+}
+
+/// Bounds on what comes in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest message.
+    pub message: Size,
+    /// Recipients of one message.
+    pub recipients: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_peer: usize,
+    /// Longest silence of a peer inside a session.
+    pub idle: Span,
+    /// Longest life of a session.
+    pub session: Span,
+}
+
+/// How what goes out is tried.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// Time until the first new attempt.
+    pub first_retry: Span,
+    /// Longest time between attempts.
+    pub last_retry: Span,
+    /// When a message is given up.
+    pub lifetime: Span,
+    /// When the sender is told of a delay: once, then once more.
+    pub delay_notices: Vec<Span>,
+    /// Connections at once to one destination.
+    pub connections_per_destination: usize,
+    /// Connections at once in all.
+    pub connections: usize,
+}
+
+/// Domains whose local parts are patients' national numbers: never in logs or trail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Patients {
+    /// The domains.
+    pub domains: Vec<Domain>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: Size(25 * 1024 * 1024),
+            recipients: 1000,
+            connections: 2000,
+            connections_per_peer: 100,
+            idle: Span(std::time::Duration::from_secs(300)),
+            session: Span(std::time::Duration::from_secs(1800)),
+        }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        let minutes = |n: u64| Span(std::time::Duration::from_secs(n.saturating_mul(60)));
+        Self {
+            first_retry: minutes(5),
+            last_retry: minutes(67),
+            lifetime: minutes(5 * 24 * 60),
+            delay_notices: vec![minutes(60), minutes(240)],
+            connections_per_destination: 20,
+            connections: 200,
+        }
+    }
+}
+
+impl Default for Patients {
+    fn default() -> Self {
+        Self { domains: Domain::parse("patient.mssante.fr").into_iter().collect() }
+    }
+}
+
+fn default_grace() -> Span {
+    Span(std::time::Duration::from_secs(24 * 3600))
+}
+
+fn default_reload() -> Span {
+    Span(std::time::Duration::from_secs(300))
+}
+
+fn default_list_age() -> Span {
+    Span(std::time::Duration::from_secs(48 * 3600))
+}
+
+fn default_list_root() -> String {
+    "ListeBlancheMSSante".to_owned()
+}
+
+fn default_list_namespace() -> String {
+    "https://listeblanche.mssante.fr/schema".to_owned()
+}
