@@ -1,0 +1,266 @@
+//! MIME structure: cutting a signed multipart in two, decoding base64, and one pass over a whole
+//! tree that finds signatures where they must not count (A12).
+
+use std::borrow::Cow;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::{
+    HeaderBlock, Limits, MailFault,
+    media::{MediaType, TransferEncoding},
+};
+
+/// Columns of the base64 that we write (`reference` canonicalisation rules, RFC 2045 §6.8).
+const COLUMNS: usize = 76;
+
+/// Base64 in lines of 76 columns with CRLF, appended to `out`.
+pub fn write_base64(out: &mut Vec<u8>, data: &[u8]) {
+    let lines = data.len().div_ceil(COLUMNS / 4 * 3);
+    out.reserve(lines.saturating_mul(COLUMNS.saturating_add(2)));
+    let mut line = [0u8; COLUMNS];
+    for chunk in data.chunks(COLUMNS / 4 * 3) {
+        // The buffer always has room: 57 octets make 76.
+        let written = STANDARD.encode_slice(chunk, &mut line).unwrap_or(0);
+        out.extend_from_slice(line.get(..written).unwrap_or_default());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The octets of a part without its transfer encoding.
+///
+/// # Errors
+/// [`MailFault::Mime`] for broken base64, and for quoted-printable, which no container uses.
+pub fn decode(body: &[u8], encoding: TransferEncoding) -> Result<Cow<'_, [u8]>, MailFault> {
+    match encoding {
+        TransferEncoding::Identity => Ok(Cow::Borrowed(body)),
+        TransferEncoding::Base64 => {
+            let packed: Vec<u8> = body.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n' | b' ' | b'\t')).collect();
+            STANDARD.decode(packed).map(Cow::Owned).map_err(|_| MailFault::Mime("base64"))
+        }
+        TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
+    }
+}
+
+/// The parts of a multipart body, each without the CRLF that belongs to the delimiter
+/// (RFC 2046 §5.1.1). Preamble and epilogue are left out.
+///
+/// # Errors
+/// More than `limit` parts, or no closing delimiter.
+pub fn parts<'a>(body: &'a [u8], boundary: &str, limit: usize) -> Result<Vec<&'a [u8]>, MailFault> {
+    let mut found = Vec::new();
+    let mut start: Option<usize> = None;
+    let mut at = 0usize;
+    for line in body.split_inclusive(|b| *b == b'\n') {
+        if let Some(closing) = delimiter(line, boundary) {
+            if let Some(from) = start {
+                let part = body.get(from..at).unwrap_or_default();
+                found.push(part.strip_suffix(b"\r\n").unwrap_or(part));
+                if found.len() > limit {
+                    return Err(MailFault::TooManyParts);
+                }
+            }
+            if closing {
+                return Ok(found);
+            }
+            start = Some(at.saturating_add(line.len()));
+        }
+        at = at.saturating_add(line.len());
+    }
+    Err(MailFault::Mime("boundary"))
+}
+
+/// `Some(false)` for `--boundary`, `Some(true)` for `--boundary--`; trailing blanks are padding.
+fn delimiter(line: &[u8], boundary: &str) -> Option<bool> {
+    let rest = line.strip_prefix(b"--")?.strip_prefix(boundary.as_bytes())?;
+    let rest = rest.trim_ascii_end();
+    match rest {
+        b"" => Some(false),
+        b"--" => Some(true),
+        _ => None,
+    }
+}
+
+/// What one pass over a MIME tree found below its root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// A signature or container that is a part of the message but not its root (A12).
+    pub inner_signature: bool,
+    /// The same inside an attached message, where it is that message's own affair.
+    pub attached_signature: bool,
+    /// Parts that were seen.
+    pub parts: usize,
+}
+
+/// Looks at every part of a MIME entity in one pass, whatever its size.
+///
+/// # Errors
+/// Too many parts or levels (IN16), a malformed part header, a second `Content-Type` in a part.
+pub fn survey(entity: &[u8], limits: &Limits) -> Result<Survey, MailFault> {
+    let mut walk = Walk { limits, stack: Vec::new(), seen: Survey::default() };
+    let mut rest = walk.header(entity, true)?;
+    while let Some(end) = rest.iter().position(|b| *b == b'\n').map(|at| at.saturating_add(1)) {
+        let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        rest = match walk.boundary(line) {
+            Some(false) => walk.header(after, false)?,
+            _ => after,
+        };
+    }
+    Ok(walk.seen)
+}
+
+/// A part's type. Much software writes file names that break the grammar: such a part counts as a
+/// plain file, unless anything about it could be taken for structure or for a signature.
+fn lenient(block: &HeaderBlock<'_>) -> Result<MediaType, MailFault> {
+    let Some(field) = block.one("Content-Type")? else { return Ok(MediaType::plain()) };
+    let value = field.value();
+    MediaType::parse(&value).or_else(|fault| {
+        let text = value.to_ascii_lowercase();
+        let structural = ["multipart", "message", "pkcs7", "p7m", "p7s"].iter().any(|word| text.contains(word));
+        if structural { Err(fault) } else { Ok(MediaType::plain()) }
+    })
+}
+
+struct Walk<'l> {
+    limits: &'l Limits,
+    /// Open levels: a boundary, or `None` for an attached message.
+    stack: Vec<Option<String>>,
+    seen: Survey,
+}
+
+impl Walk<'_> {
+    /// Reads part headers that follow each other (a message in a part), and returns the body.
+    fn header<'a>(&mut self, mut entity: &'a [u8], mut root: bool) -> Result<&'a [u8], MailFault> {
+        loop {
+            self.seen.parts = self.seen.parts.saturating_add(1);
+            if self.seen.parts > self.limits.parts || self.stack.len() > self.limits.depth {
+                return Err(MailFault::TooManyParts);
+            }
+            // A part without header begins with its empty line, one without body may end early.
+            let Ok(block) = HeaderBlock::parse(entity, self.limits) else { return Err(MailFault::Mime("part header")) };
+            let media = lenient(&block)?;
+            self.note(&media, &block, root)?;
+            if media.is_multipart() {
+                self.stack.push(Some(media.boundary()?.to_owned()));
+            }
+            if media.essence != "message/rfc822" && media.essence != "message/global" {
+                return Ok(block.body());
+            }
+            self.stack.push(None);
+            entity = block.body();
+            root = false;
+        }
+    }
+
+    fn note(&mut self, media: &MediaType, block: &HeaderBlock<'_>, root: bool) -> Result<(), MailFault> {
+        let name = crate::media::file_name(block)?;
+        let crypto =
+            media.essence == "multipart/signed" || media.is_pkcs7_mime(name.as_deref()) || media.is_pkcs7_signature();
+        if crypto && !root {
+            if self.stack.iter().any(Option::is_none) {
+                self.seen.attached_signature = true;
+            } else {
+                self.seen.inner_signature = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the line is a delimiter of an open level; inner levels end with it.
+    fn boundary(&mut self, line: &[u8]) -> Option<bool> {
+        if !line.starts_with(b"--") {
+            return None;
+        }
+        let (level, closing) = self
+            .stack
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(level, open)| Some((level, delimiter(line, open.as_deref()?)?)))?;
+        self.stack.truncate(if closing { level } else { level.saturating_add(1) });
+        Some(closing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn cuts_parts_at_the_octet() {
+        let body =
+            b"preamble\r\n--b\r\nA: 1\r\n\r\none\r\n\r\n--b  \r\n\r\ntwo\r\n--bb\r\n--b--\r\nepilogue\r\n--b\r\n";
+        let found = parts(body, "b", 10).unwrap();
+        assert_eq!(found, [&b"A: 1\r\n\r\none\r\n"[..], b"\r\ntwo\r\n--bb"]);
+        assert_eq!(parts(body, "b", 1), Err(MailFault::TooManyParts));
+        assert_eq!(parts(b"--b\r\nopen\r\n", "b", 9), Err(MailFault::Mime("boundary")));
+    }
+
+    #[test]
+    fn base64_has_76_columns() {
+        let mut out = Vec::new();
+        write_base64(&mut out, &[7u8; 58]);
+        let text = String::from_utf8(out.clone()).unwrap();
+        let lines: Vec<_> = text.split("\r\n").collect();
+        assert_eq!((lines[0].len(), lines[1].len(), lines[2]), (76, 4, ""));
+        assert_eq!(decode(&out, TransferEncoding::Base64).unwrap(), &[7u8; 58][..]);
+        assert!(decode(b"AA=A", TransferEncoding::Base64).is_err());
+        assert!(decode(b"AA!A", TransferEncoding::Base64).is_err());
+    }
+
+    fn look(text: &str) -> Result<Survey, MailFault> {
+        survey(text.replace('\n', "\r\n").as_bytes(), &Limits::default())
+    }
+
+    #[test]
+    fn finds_signatures_that_do_not_cover_the_root() {
+        let signed = "Content-Type: multipart/signed; boundary=s\n\n--s\n\ntext\n--s\nContent-Type: application/pkcs7-signature\n\nAA==\n--s--\n";
+        assert!(!look("From: a@x.test\n\ntext\n").unwrap().inner_signature);
+        let mixed = format!("Content-Type: multipart/mixed; boundary=m\n\n--m\n\nevil\n--m\n{signed}--m--\n");
+        assert!(look(&mixed).unwrap().inner_signature);
+        let attached = format!(
+            "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: message/rfc822\n\n{signed}--m--\n"
+        );
+        let seen = look(&attached).unwrap();
+        assert!(!seen.inner_signature && seen.attached_signature);
+        // After the attached message has ended, a signature is ours again.
+        let after = format!(
+            "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: message/rfc822\n\nSubject: x\n\nx\n--m\n{signed}--m--\n"
+        );
+        assert!(look(&after).unwrap().inner_signature);
+    }
+
+    #[test]
+    fn depth_and_number_are_bounded() {
+        let deep: String =
+            (0..80).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")).collect();
+        assert_eq!(look(&deep), Err(MailFault::TooManyParts));
+        let letters = "Content-Type: message/rfc822\n\n".repeat(80);
+        assert_eq!(look(&letters), Err(MailFault::TooManyParts));
+        let wide = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\nx\n".repeat(10_001));
+        assert_eq!(look(&wide), Err(MailFault::TooManyParts));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("Content-Type: multipart/mixed; boundary=b\r\n"),
+                Just("Content-Type: message/rfc822\r\n"),
+                Just("\r\n"), Just("--b\r\n"), Just("--b--\r\n"), Just("x\r\n"), Just("\n"), Just("--"),
+            ], 0..20)
+        ) {
+            let text = pieces.concat();
+            let _ = survey(text.as_bytes(), &Limits::default());
+            let _ = parts(text.as_bytes(), "b", 5);
+        }
+
+        #[test]
+        fn base64_round_trip(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut out = Vec::new();
+            write_base64(&mut out, &data);
+            prop_assert_eq!(decode(&out, TransferEncoding::Base64).unwrap(), &data[..]);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Text in header fields: RFC 2047 encoded words, read and written, and folding.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+/// Longest header line that we write (RFC 5322 §2.1.1).
+const MAX_LINE: usize = 78;
+
+/// Decodes the encoded words in a text; what cannot be decoded stays as it is.
+///
+/// The result may hold control characters: callers that show it must look.
+pub fn decode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut after_word = false;
+    while let Some((plain, word, after)) = next_word(rest) {
+        // Blanks between two encoded words are not part of the text (RFC 2047 §6.2).
+        if !(after_word && plain.trim().is_empty()) {
+            out.push_str(plain);
+        }
+        out.push_str(&word);
+        after_word = true;
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Text before the first encoded word, the word decoded, text after it.
+fn next_word(text: &str) -> Option<(&str, String, &str)> {
+    let mut from = 0usize;
+    loop {
+        let start = text.get(from..)?.find("=?")?.saturating_add(from);
+        if let Some((word, after)) = text.get(start..).and_then(decode_word) {
+            return Some((text.get(..start)?, word, after));
+        }
+        from = start.saturating_add(2);
+    }
+}
+
+fn decode_word(text: &str) -> Option<(String, &str)> {
+    let mut parts = text.strip_prefix("=?")?.splitn(3, '?');
+    let (charset, encoding, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let (coded, after) = rest.split_once("?=")?;
+    if coded.contains([' ', '\t']) {
+        return None;
+    }
+    let bytes = match encoding {
+        "b" | "B" => STANDARD.decode(coded).ok()?,
+        "q" | "Q" => decode_q(coded)?,
+        _ => return None,
+    };
+    // RFC 2231 §5: a language may follow the character set.
+    let charset = charset.split('*').next()?.to_ascii_lowercase();
+    Some((to_text(&charset, &bytes)?, after))
+}
+
+fn decode_q(coded: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(coded.len());
+    let mut octets = coded.bytes();
+    while let Some(octet) = octets.next() {
+        bytes.push(match octet {
+            b'_' => b' ',
+            b'=' => {
+                let digit = |b: u8| char::from(b).to_digit(16);
+                let value = digit(octets.next()?)?.checked_mul(16)?.checked_add(digit(octets.next()?)?)?;
+                u8::try_from(value).ok()?
+            }
+            other => other,
+        });
+    }
+    Some(bytes)
+}
+
+/// The character sets that French health software uses; others stay encoded.
+fn to_text(charset: &str, bytes: &[u8]) -> Option<String> {
+    match charset {
+        "utf-8" | "utf8" => Some(String::from_utf8_lossy(bytes).into_owned()),
+        "us-ascii" | "ascii" => {
+            Some(bytes.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '\u{fffd}' }).collect())
+        }
+        "iso-8859-1" | "latin1" | "windows-1252" => Some(bytes.iter().map(|b| latin(*b)).collect()),
+        "iso-8859-15" => Some(bytes.iter().map(|b| latin9(*b)).collect()),
+        _ => None,
+    }
+}
+
+/// Windows-1252 holds Latin-1 and puts letters where Latin-1 has control characters.
+fn latin(octet: u8) -> char {
+    const HIGH: &str = "€\u{fffd}‚ƒ„…†‡ˆ‰Š‹Œ\u{fffd}Ž\u{fffd}\u{fffd}‘’“”•–—˜™š›œ\u{fffd}žŸ";
+    match octet.checked_sub(0x80) {
+        Some(index) if index < 0x20 => HIGH.chars().nth(usize::from(index)).unwrap_or('\u{fffd}'),
+        _ => char::from(octet),
+    }
+}
+
+fn latin9(octet: u8) -> char {
+    match octet {
+        0xa4 => '€',
+        0xa6 => 'Š',
+        0xa8 => 'š',
+        0xb4 => 'Ž',
+        0xb8 => 'ž',
+        0xbc => 'Œ',
+        0xbd => 'œ',
+        0xbe => 'Ÿ',
+        other => latin(other),
+    }
+}
+
+/// A header field `Name: value` with its CRLF: plain ASCII stays, other text becomes encoded
+/// words; folded at 78 columns. Control characters become `?` so that nothing can end the line
+/// or start a field (IN5).
+pub fn text_field(name: &str, value: &str) -> String {
+    let clean: String = value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let plain = clean.is_ascii()
+        && !clean.contains("=?")
+        && clean.split(' ').all(|word| word.len().saturating_add(name.len()) < MAX_LINE.saturating_sub(4));
+    if plain {
+        return folded(name, clean.split(' ').filter(|word| !word.is_empty()));
+    }
+    let words = encoded_words(&clean);
+    folded(name, words.iter().map(String::as_str))
+}
+
+/// A field whose value is made of these pieces, a blank or a fold between each two.
+pub fn folded<'a>(name: &str, pieces: impl IntoIterator<Item = &'a str>) -> String {
+    let mut out = format!("{name}:");
+    let mut column = out.len();
+    for piece in pieces {
+        // A first piece is never folded away from the name: a line of blanks only must not appear.
+        let first = column == name.len().saturating_add(1) && !out.contains('\n');
+        if !first && column.saturating_add(piece.len()).saturating_add(1) > MAX_LINE {
+            out.push_str("\r\n");
+            column = 0;
+        }
+        out.push(' ');
+        out.push_str(piece);
+        column = column.saturating_add(piece.len()).saturating_add(1);
+    }
+    out.push_str("\r\n");
+    out
+}
+
+/// UTF-8 encoded words, each of whole characters and under 75 octets (RFC 2047 §5).
+fn encoded_words(text: &str) -> Vec<String> {
+    // 36 octets make 48 of base64 and a word of 60: it fits behind a field name of 17.
+    const ROOM: usize = 36;
+    let mut words = Vec::new();
+    let mut chunk = String::new();
+    for c in text.chars() {
+        if chunk.len().saturating_add(c.len_utf8()) > ROOM {
+            words.push(chunk);
+            chunk = String::new();
+        }
+        chunk.push(c);
+    }
+    words.push(chunk);
+    words.iter().map(|chunk| format!("=?utf-8?B?{}?=", STANDARD.encode(chunk))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn decodes_the_usual_forms() {
+        let cases = [
+            ("plain", "plain"),
+            ("=?utf-8?Q?Compte_rendu_d=27h=C3=B4pital?=", "Compte rendu d'hôpital"),
+            ("=?UTF-8?B?w4lsaXNl?= TEST", "Élise TEST"),
+            ("=?iso-8859-1?q?=C9lise?= =?iso-8859-1?q?_T?=", "Élise T"),
+            ("=?windows-1252?Q?=80?=", "€"),
+            ("=?iso-8859-15*fr?Q?=A4=BD?=", "€œ"),
+            ("=?koi8-r?Q?=C1?=", "=?koi8-r?Q?=C1?="),
+            ("=?utf-8?Q?broken", "=?utf-8?Q?broken"),
+            ("=?utf-8?X?a?=", "=?utf-8?X?a?="),
+            ("a =? b =?utf-8?Q?c?=", "a =? b c"),
+        ];
+        for (coded, plain) in cases {
+            assert_eq!(decode(coded), plain, "{coded}");
+        }
+    }
+
+    #[test]
+    fn never_writes_a_second_field() {
+        let field = text_field("X-Test", "a\r\nBcc: b@x.test\0");
+        assert_eq!(field, "X-Test: a??Bcc: b@x.test?\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[=?utf8bq_ A-F0-9é-]{0,60}") {
+            let _ = decode(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read_again(text in "[ -~é€]{0,200}") {
+            let field = text_field("Subject", &text);
+            for line in field.trim_end().split("\r\n") {
+                prop_assert!(line.len() <= 78, "{}", line);
+                prop_assert!(line.is_ascii() && !line.trim().is_empty());
+            }
+            let value = field.strip_prefix("Subject:").unwrap().trim().replace("\r\n", "");
+            let squeeze = |s: &str| s.split(' ').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(squeeze(&decode(&value)), squeeze(&text));
+        }
+    }
+}
