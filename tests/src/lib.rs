@@ -1,1 +1,29 @@
-//! Placeholder.
+//! What the end-to-end, interoperability and crash tests share: real programs started on free
+//! loopback ports, each behind a guard that stops exactly that program and removes its folder.
+//!
+//! Nothing here waits for a fixed time. A program is ready when it says so (its log line, its
+//! banner, systemd's notification); every wait ends after [`process::PATIENCE`] at the latest,
+//! and its failure shows what was said until then.
+//!
+//! These helpers judge Sceau from outside, so they use none of its crates: certificates, SMTP and
+//! IMAP are spelled here once more, as simply as possible.
+
+// A helper that cannot do its work has failed its test: asserting is how it says so.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
+
+pub mod capture;
+pub mod certs;
+pub mod msmtp;
+pub mod openssl_cli;
+pub mod place;
+pub mod process;
+pub mod swaks;
+pub mod tier;
+pub mod wire;
