@@ -1,0 +1,43 @@
+//! SHA-256 of contents, and the name that a generation gets from them.
+
+use openssl::sha::Sha256;
+
+use super::{Generation, tables::Column};
+
+/// The date of the data and the start of a digest over all columns: equal contents, equal name. What is gone
+/// is left out, since it depends on the generation before.
+pub(super) fn name(generation: &Generation) -> String {
+    let mut sha = Sha256::new();
+    sha.update(generation.text.bytes.as_bytes());
+    update(&mut sha, &generation.text.ends);
+    for (column, values) in generation.tables.columns() {
+        if !column.starts_with("gone_") {
+            sha.update(column.as_bytes());
+            update(&mut sha, &values.0);
+        }
+    }
+    let date: String = generation.data_as_of.rfc3339().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let digest = hex(&sha.finish());
+    format!("{date}-{}", digest.get(..12).unwrap_or(&digest))
+}
+
+/// SHA-256 of one column.
+pub(super) fn column(column: &Column) -> [u8; 32] {
+    let mut sha = Sha256::new();
+    update(&mut sha, &column.0);
+    sha.finish()
+}
+
+fn update(sha: &mut Sha256, values: &[u32]) {
+    let mut block = Vec::with_capacity(16 * 1024);
+    for values in values.chunks(4 * 1024) {
+        block.clear();
+        block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        sha.update(&block);
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

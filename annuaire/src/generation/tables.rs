@@ -1,0 +1,98 @@
+//! The columns of a generation: fixed-width numbers over one arena of text, no object per row.
+
+/// "Nothing here" in a column of row numbers.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// One column. Reading outside of it gives [`NONE`], so damaged data can never panic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Column(pub(crate) Vec<u32>);
+
+impl Column {
+    pub(crate) fn at(&self, row: u32) -> u32 {
+        usize::try_from(row).ok().and_then(|row| self.0.get(row)).copied().unwrap_or(NONE)
+    }
+
+    /// The value of a column of texts: the empty text outside.
+    pub(crate) fn text_at(&self, row: u32) -> u32 {
+        match self.at(row) {
+            NONE => 0,
+            text => text,
+        }
+    }
+
+    pub(crate) fn push(&mut self, value: u32) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(NONE)
+    }
+
+    /// The rows `starts[row]..starts[row + 1]`, this column being the list of starts.
+    pub(crate) fn range(&self, row: u32) -> std::ops::Range<u32> {
+        match (self.at(row), self.at(row.saturating_add(1))) {
+            (NONE, _) | (_, NONE) => 0..0,
+            (start, end) => start..end,
+        }
+    }
+
+    /// The values of this column that belong to `row` according to `starts`.
+    pub(crate) fn of<'a>(&'a self, starts: &Column, row: u32) -> &'a [u32] {
+        let range = starts.range(row);
+        match (usize::try_from(range.start), usize::try_from(range.end)) {
+            (Ok(start), Ok(end)) => self.0.get(start..end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
+macro_rules! tables {
+    ($($name:ident)*) => {
+        /// All columns by name. Row `n` of a table is place `n` of each of its columns.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub(crate) struct Tables { $(pub(crate) $name: Column,)* }
+
+        impl Tables {
+            /// Every column with its name on disk, in a fixed order.
+            pub(crate) fn columns(&self) -> Vec<(&'static str, &Column)> {
+                vec![$((stringify!($name), &self.$name),)*]
+            }
+
+            /// The column with this name on disk.
+            pub(crate) fn column_mut(&mut self, name: &str) -> Option<&mut Column> {
+                match name { $(stringify!($name) => Some(&mut self.$name),)* _ => None }
+            }
+        }
+    };
+}
+
+tables! {
+    // People, sorted by national identifier. `*_starts` point into the table of that name.
+    person_id person_family person_given person_civility person_title person_profession person_flags
+    person_activity_starts person_skill_starts person_diploma_starts
+    person_mailbox_starts person_mailboxes person_card_starts person_cards
+    // Activities, sorted by person, in the order of the file. Coded values are `code|label`.
+    activity_person activity_structure activity_profession activity_category activity_skill activity_mode
+    activity_sector activity_section activity_function activity_kind activity_authority
+    activity_hash_high activity_hash_low
+    // Skills and diplomas, sorted by person.
+    skill_profession skill_category skill_skill skill_hash_high skill_hash_low
+    diploma_diploma diploma_authorisation diploma_discipline diploma_hash_high diploma_hash_low
+    // Structures, sorted by key; the `by_` columns are structure rows sorted by that identifier.
+    structure_key structure_finess structure_entity structure_siret structure_siren structure_technical
+    structure_former structure_name structure_trade_name structure_recipient structure_place structure_street
+    structure_mention structure_cedex structure_postcode structure_town structure_department structure_country
+    structure_phone structure_phone2 structure_fax structure_email
+    structure_by_finess structure_by_entity structure_by_siret structure_by_technical
+    structure_activity_starts structure_activities structure_mailbox_starts structure_mailboxes
+    // Mailboxes, sorted by folded address.
+    mailbox_key mailbox_address mailbox_type mailbox_service mailbox_paperless mailbox_hash_high mailbox_hash_low
+    mailbox_person_starts mailbox_people mailbox_structure_starts mailbox_structure_list
+    // Cards, sorted by number. Days are AAAAMMJJ, 0 = none.
+    card_number card_person card_kind card_from card_to card_opposed card_opposed_on card_updated
+    card_hash_high card_hash_low
+    // What left the data, sorted by kind and key.
+    gone_kind gone_key gone_day
+    // Folded words, sorted; the people and structures that carry each.
+    word_text word_person_starts word_people word_structure_starts word_structures
+}

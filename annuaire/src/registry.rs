@@ -1,0 +1,466 @@
+//! The operator's own mailboxes: who owns them, who may write from them, where they are delivered.
+//!
+//! One TOML file, the authority for *our* addresses (design §3): the national extracts only say whether
+//! the person is active and the card good.
+//!
+//! ```toml
+//! [[mailbox]]
+//! address = "anne.martin-test@ch-exemple.test"
+//! type = "PER"                                  # PER, ORG, APP or CAB
+//! owner = "899700000001"                        # PER: the one person whose mailbox this is
+//! structure = "1990000001"                      # needed for ORG and APP
+//! members = []                                  # ORG and CAB: professionals who may write as the box
+//! delegates = ["899700000002"]                  # professionals who may write for the owner
+//! grants = ["3990000001/0001"]                  # staff cards (CPE, CPA) that may write for the owner
+//! inner_address = "amartin@messagerie.ch-exemple.test"
+//! rank = 1                                      # 1 is the preferred mailbox of its owner
+//! red_list = false                              # true: never shown, never published
+//! redirect = "secretariat@ch-exemple.test"      # inside the trust space only
+//! name = "Cardiologie"                          # what to show for ORG, APP and CAB
+//!
+//! [[alias]]
+//! old = "0012800736"                            # a person's former identifier
+//! current = "899700000001"
+//! ```
+
+use std::{collections::HashMap, fs, io, ops::Range, path::Path};
+
+use ident::{Address, Domain, PersonId, PersonIdKind, StructureId};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use toml::Spanned;
+
+/// Largest registry file that is read.
+pub const MAX_REGISTRY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The kinds of mailbox of the trust space (rule BAL).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum MailboxType {
+    /// One professional's own.
+    #[serde(rename = "PER")]
+    Personal,
+    /// Shared by the professionals of a practice.
+    #[serde(rename = "CAB")]
+    Practice,
+    /// A service or a team of a structure.
+    #[serde(rename = "ORG")]
+    Organisation,
+    /// A program's.
+    #[serde(rename = "APP")]
+    Application,
+}
+
+impl MailboxType {
+    /// All kinds, in the order in which a person's mailboxes are shown.
+    pub const ALL: [Self; 4] = [Self::Personal, Self::Practice, Self::Organisation, Self::Application];
+
+    /// The national code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Personal => "PER",
+            Self::Practice => "CAB",
+            Self::Organisation => "ORG",
+            Self::Application => "APP",
+        }
+    }
+
+    /// Reads a national code, letter case aside.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code().eq_ignore_ascii_case(text.trim()))
+    }
+}
+
+/// One mailbox of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredMailbox {
+    /// The address in the trust space.
+    pub address: Address,
+    /// What kind it is.
+    pub kind: MailboxType,
+    /// The person whose mailbox it is: always there for PER, never for ORG and APP.
+    pub owner: Option<PersonId>,
+    /// The structure that answers for it: always there for ORG and APP.
+    pub structure: Option<StructureId>,
+    /// Professionals who may write as the box (ORG, CAB).
+    pub members: Vec<PersonId>,
+    /// Professionals who may write for the owner; they go in Sender.
+    pub delegates: Vec<PersonId>,
+    /// Staff cards (CPE, CPA) that may write for the owner or the box.
+    pub grants: Vec<PersonId>,
+    /// Where the inner mail system knows it, if elsewhere than under its own address.
+    pub inner_address: Option<Address>,
+    /// 1 is the preferred one of its owner.
+    pub rank: Option<u32>,
+    /// Not to be shown or published.
+    pub red_list: bool,
+    /// Where its mail goes instead; the trust list must name that domain.
+    pub redirect: Option<Address>,
+    /// What to show for a box that is not a person's.
+    pub name: Option<String>,
+    /// Line of the registry file that declares it.
+    pub line: usize,
+}
+
+/// By which line of the registry someone may write from a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// It is theirs.
+    Owner,
+    /// A shared box that lists them.
+    Member,
+    /// Its owner delegated to them.
+    Delegate,
+    /// Their staff card is granted.
+    Grant,
+}
+
+/// The mailboxes of one operator.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    mailboxes: Vec<RegisteredMailbox>,
+    by_address: HashMap<String, usize>,
+    by_owner: HashMap<PersonId, Vec<usize>>,
+    aliases: HashMap<PersonId, PersonId>,
+}
+
+/// Why a registry file is not accepted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The file cannot be read.
+    #[error("the registry cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// The file is larger than [`MAX_REGISTRY_BYTES`].
+    #[error("the registry is larger than {MAX_REGISTRY_BYTES} bytes")]
+    TooLarge,
+    /// TOML, an unknown key, a value of the wrong form.
+    #[error("line {line}: {what}")]
+    Line {
+        /// Line in the file, from 1.
+        line: usize,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    mailbox: Vec<Spanned<RawMailbox>>,
+    #[serde(default)]
+    alias: Vec<Spanned<RawAlias>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMailbox {
+    address: Spanned<Address>,
+    r#type: MailboxType,
+    owner: Option<Spanned<PersonId>>,
+    structure: Option<StructureId>,
+    #[serde(default)]
+    members: Vec<Spanned<PersonId>>,
+    #[serde(default)]
+    delegates: Vec<Spanned<PersonId>>,
+    #[serde(default)]
+    grants: Vec<Spanned<PersonId>>,
+    inner_address: Option<Address>,
+    rank: Option<Spanned<u32>>,
+    #[serde(default)]
+    red_list: bool,
+    redirect: Option<Spanned<Address>>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAlias {
+    old: PersonId,
+    current: PersonId,
+}
+
+impl Registry {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub fn read(path: &Path) -> Result<Self, RegistryError> {
+        if fs::metadata(path)?.len() > MAX_REGISTRY_BYTES {
+            return Err(RegistryError::TooLarge);
+        }
+        Self::parse(&fs::read_to_string(path)?)
+    }
+
+    /// Reads the text of a registry file.
+    ///
+    /// # Errors
+    /// [`RegistryError::Line`] names the first line that is wrong: unknown keys, bad identifiers, an
+    /// address declared twice, a personal mailbox without owner, a redirection in a circle.
+    pub fn parse(text: &str) -> Result<Self, RegistryError> {
+        let lines = Lines(text);
+        let raw: RawFile = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| lines.of(&span));
+            RegistryError::Line { line, what: error.message().to_owned() }
+        })?;
+        let mut registry = Self::default();
+        for alias in raw.alias {
+            registry.add_alias(&lines, alias)?;
+        }
+        for mailbox in raw.mailbox {
+            registry.add_mailbox(&lines, mailbox)?;
+        }
+        registry.check_redirects()?;
+        Ok(registry)
+    }
+
+    fn add_alias(&mut self, lines: &Lines<'_>, raw: Spanned<RawAlias>) -> Result<(), RegistryError> {
+        let span = raw.span();
+        let RawAlias { old, current } = raw.into_inner();
+        if old == current || self.aliases.contains_key(&current) || self.aliases.values().any(|known| *known == old) {
+            return Err(lines.error(&span, "an alias leads to another alias or to itself; name the current identifier"));
+        }
+        if self.aliases.insert(old, current).is_some() {
+            return Err(lines.error(&span, "this old identifier is already an alias"));
+        }
+        Ok(())
+    }
+
+    fn add_mailbox(&mut self, lines: &Lines<'_>, raw: Spanned<RawMailbox>) -> Result<(), RegistryError> {
+        let span = raw.span();
+        let raw = raw.into_inner();
+        check_people(lines, &span, &raw)?;
+        if let Some(rank) = raw.rank.as_ref().filter(|rank| *rank.get_ref() == 0) {
+            return Err(lines.error(&rank.span(), "rank starts at 1, the preferred mailbox"));
+        }
+        let current = |ids: Vec<Spanned<PersonId>>| ids.iter().map(|id| self.current(id.get_ref()).clone()).collect();
+        let mailbox = RegisteredMailbox {
+            line: lines.of(&raw.address.span()),
+            kind: raw.r#type,
+            owner: raw.owner.as_ref().map(|id| self.current(id.get_ref()).clone()),
+            structure: raw.structure,
+            members: current(raw.members),
+            delegates: current(raw.delegates),
+            grants: current(raw.grants),
+            inner_address: raw.inner_address,
+            rank: raw.rank.map(Spanned::into_inner),
+            red_list: raw.red_list,
+            redirect: raw.redirect.map(Spanned::into_inner),
+            name: raw.name,
+            address: raw.address.into_inner(),
+        };
+        let at = self.mailboxes.len();
+        if let Some(earlier) = self.by_address.insert(mailbox.address.key(), at) {
+            let first = self.mailboxes.get(earlier).map_or(0, |earlier| earlier.line);
+            let what = format!("{} is already declared on line {first}", mailbox.address);
+            return Err(RegistryError::Line { line: mailbox.line, what });
+        }
+        if let Some(owner) = &mailbox.owner {
+            self.by_owner.entry(owner.clone()).or_default().push(at);
+        }
+        self.mailboxes.push(mailbox);
+        Ok(())
+    }
+
+    /// A message must not run in a circle between our own mailboxes.
+    fn check_redirects(&self) -> Result<(), RegistryError> {
+        for start in &self.mailboxes {
+            let mut at = start;
+            let mut steps = 0usize;
+            while let Some(next) = at.redirect.as_ref().and_then(|to| self.mailbox(to)) {
+                steps = steps.saturating_add(1);
+                if next.address == start.address || steps > self.mailboxes.len() {
+                    let what = format!("the redirection of {} comes back to it", start.address);
+                    return Err(RegistryError::Line { line: start.line, what });
+                }
+                at = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// All mailboxes, in the order of the file.
+    pub fn mailboxes(&self) -> &[RegisteredMailbox] {
+        &self.mailboxes
+    }
+
+    /// The mailbox with this address, letter case aside.
+    pub fn mailbox(&self, address: &Address) -> Option<&RegisteredMailbox> {
+        self.by_address.get(&address.key()).and_then(|at| self.mailboxes.get(*at))
+    }
+
+    /// The personal mailboxes of one person (former identifiers lead to the current one).
+    pub fn owned_by(&self, person: &PersonId) -> impl Iterator<Item = &RegisteredMailbox> {
+        let at = self.by_owner.get(self.current(person)).map(Vec::as_slice).unwrap_or_default();
+        at.iter().filter_map(|at| self.mailboxes.get(*at))
+    }
+
+    /// The mailboxes that a structure answers for.
+    pub fn of_structure(&self, structure: &StructureId) -> impl Iterator<Item = &RegisteredMailbox> {
+        self.mailboxes.iter().filter(move |mailbox| mailbox.structure.as_ref() == Some(structure))
+    }
+
+    /// The domains in which we have mailboxes.
+    pub fn domains(&self) -> std::collections::BTreeSet<&Domain> {
+        self.mailboxes.iter().map(|mailbox| mailbox.address.domain()).collect()
+    }
+
+    /// The identifier in use now for someone whose identifier changed; else the same one.
+    pub fn current<'a>(&'a self, person: &'a PersonId) -> &'a PersonId {
+        self.aliases.get(person).unwrap_or(person)
+    }
+
+    /// By what right this person, or this staff card, writes from this mailbox; `None` = by none.
+    ///
+    /// Only the registry is judged here: whether the person is active and the card good is the caller's part.
+    pub fn right(&self, person: &PersonId, mailbox: &RegisteredMailbox) -> Option<Right> {
+        let person = self.current(person);
+        if mailbox.owner.as_ref() == Some(person) {
+            return Some(Right::Owner);
+        }
+        [(Right::Member, &mailbox.members), (Right::Delegate, &mailbox.delegates), (Right::Grant, &mailbox.grants)]
+            .into_iter()
+            .find(|(_, listed)| listed.contains(person))
+            .map(|(right, _)| right)
+    }
+}
+
+/// The rules about who stands where in a mailbox.
+fn check_people(lines: &Lines<'_>, span: &Range<usize>, raw: &RawMailbox) -> Result<(), RegistryError> {
+    match (raw.r#type, &raw.owner, &raw.structure) {
+        (MailboxType::Personal, None, _) => {
+            return Err(lines.error(span, "a personal mailbox (PER) needs its owner"));
+        }
+        (MailboxType::Organisation | MailboxType::Application, Some(owner), _) => {
+            return Err(lines.error(&owner.span(), "an ORG or APP mailbox has no owner; list people under members"));
+        }
+        (MailboxType::Organisation | MailboxType::Application, None, None) => {
+            return Err(lines.error(span, "an ORG or APP mailbox needs the structure that answers for it"));
+        }
+        _ => {}
+    }
+    if let (MailboxType::Personal, Some(member)) = (raw.r#type, raw.members.first()) {
+        return Err(lines.error(&member.span(), "a personal mailbox has no members; use delegates"));
+    }
+    let staff = |id: &PersonId| matches!(id.kind(), PersonIdKind::FinessInternal | PersonIdKind::SiretInternal);
+    if let Some(grant) = raw.grants.iter().find(|id| !staff(id.get_ref())) {
+        return Err(
+            lines.error(&grant.span(), "grants are for staff cards (3… or 5…); use delegates for professionals")
+        );
+    }
+    if let Some(delegate) = raw.delegates.iter().find(|id| staff(id.get_ref())) {
+        return Err(lines.error(&delegate.span(), "delegates are professionals; use grants for staff cards (3… or 5…)"));
+    }
+    Ok(())
+}
+
+/// Turns places in the text into line numbers.
+struct Lines<'a>(&'a str);
+
+impl Lines<'_> {
+    fn of(&self, span: &Range<usize>) -> usize {
+        let before = self.0.as_bytes().get(..span.start).unwrap_or_default();
+        before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1)
+    }
+
+    fn error(&self, span: &Range<usize>, what: &str) -> RegistryError {
+        RegistryError::Line { line: self.of(span), what: what.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[[mailbox]]
+address = "anne.martin-test@ch-exemple.test"
+type = "PER"
+owner = "0012800736"
+structure = "1990000001"
+delegates = ["899700000002"]
+grants = ["3990000001/0001"]
+rank = 1
+red_list = true
+
+[[mailbox]]
+address = "cardiologie@ch-exemple.test"
+type = "ORG"
+structure = "1990000001"
+members = ["899700000002"]
+redirect = "Anne.Martin-TEST@ch-exemple.test"
+name = "Cardiologie"
+
+[[alias]]
+old = "0012800736"
+current = "899700000001"
+"#;
+
+    fn id(text: &str) -> PersonId {
+        PersonId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn says_by_what_right_someone_writes() {
+        let registry = Registry::parse(GOOD).unwrap();
+        let box_of = |text: &str| registry.mailbox(&Address::parse(text).unwrap()).unwrap();
+        let personal = box_of("ANNE.martin-test@CH-exemple.test");
+        let service = box_of("cardiologie@ch-exemple.test");
+        assert_eq!(registry.right(&id("899700000001"), personal), Some(Right::Owner));
+        assert_eq!(registry.right(&id("0012800736"), personal), Some(Right::Owner));
+        assert_eq!(registry.right(&id("899700000002"), personal), Some(Right::Delegate));
+        assert_eq!(registry.right(&id("3990000001/0001"), personal), Some(Right::Grant));
+        assert_eq!(registry.right(&id("899700000002"), service), Some(Right::Member));
+        assert_eq!(registry.right(&id("899700000001"), service), None);
+        assert_eq!(registry.owned_by(&id("0012800736")).count(), 1);
+        assert_eq!(registry.of_structure(&StructureId::parse("1990000001").unwrap()).count(), 2);
+        assert_eq!(registry.domains().len(), 1);
+        assert!(personal.red_list && personal.rank == Some(1) && service.redirect.is_some());
+    }
+
+    fn fault(text: &str) -> (usize, String) {
+        match Registry::parse(text) {
+            Err(RegistryError::Line { line, what }) => (line, what),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_the_line_of_each_fault() {
+        let per = "[[mailbox]]\naddress = \"a@x.test\"\ntype = \"PER\"\nowner = \"899700000001\"\n";
+        for (text, line, word) in [
+            (format!("{per}adress = 1\n"), 5, "adress"),
+            (per.replace("899700000001", "89970"), 4, "national identifier"),
+            (per.replace("a@x.test", "a b@x.test"), 2, "not allowed"),
+            (per.replace("PER", "TEAM"), 3, "TEAM"),
+            (format!("{per}{per}"), 6, "already declared on line 2"),
+            (per.replace("owner", "#owner"), 1, "needs its owner"),
+            (per.replace("PER", "ORG"), 4, "no owner"),
+            (format!("{per}rank = 0\n"), 5, "rank"),
+            (format!("{per}grants = [\"899700000002\"]\n"), 5, "staff cards"),
+            (format!("{per}delegates = [\"3990000001/0001\"]\n"), 5, "professionals"),
+            (format!("{per}members = [\"899700000002\"]\n"), 5, "members"),
+            (format!("{per}redirect = \"A@x.test\"\n"), 2, "comes back"),
+            ("[[alias]]\nold = \"899700000001\"\ncurrent = \"899700000001\"\n".to_owned(), 1, "alias"),
+            ("mailbox = 3".to_owned(), 1, "invalid type"),
+            ("[[mailbox]]\n\naddress \"\n".to_owned(), 3, "expected"),
+        ] {
+            let (at, what) = fault(&text);
+            assert_eq!(at, line, "{text}\n{what}");
+            assert!(what.contains(word), "{what} should speak of {word}");
+        }
+    }
+
+    #[test]
+    fn a_longer_circle_of_redirections_is_found() {
+        let mailbox = |name: &str, to: &str| {
+            format!(
+                "[[mailbox]]\naddress = \"{name}@x.test\"\ntype = \"PER\"\nowner = \"899700000001\"\nredirect = \"{to}@x.test\"\n"
+            )
+        };
+        let text = [mailbox("a", "b"), mailbox("b", "c"), mailbox("c", "b")].concat();
+        assert!(fault(&text).1.contains("comes back"));
+        assert!(Registry::parse(&[mailbox("a", "b"), mailbox("b", "c"), mailbox("c", "d")].concat()).is_ok());
+    }
+}
