@@ -1,0 +1,108 @@
+//! The certificate book: which certificates sign for a domain or an address, and which read for it.
+//! Nothing else answers these two questions (design §4).
+
+use std::collections::HashMap;
+
+use ident::{Address, Domain};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::Certificate;
+
+/// What an entry's certificate is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BookUse {
+    /// Messages of the owner carry its signature.
+    Signs,
+    /// Messages to the owner are encrypted to it.
+    Reads,
+}
+
+/// Whose certificate it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BookOwner {
+    /// Every mailbox of a domain.
+    Domain(Domain),
+    /// One mailbox.
+    Address(Address),
+}
+
+/// One certificate of the book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookEntry {
+    /// Whose it is.
+    pub owner: BookOwner,
+    /// What for.
+    pub usage: BookUse,
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Where we have it from, for people: a file name, a partner file.
+    pub provenance: String,
+}
+
+/// An immutable book.
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    entries: Vec<BookEntry>,
+    /// Positions in `entries` by use and owner: address keys hold an `@`, domains never do.
+    index: HashMap<(BookUse, String), Vec<usize>>,
+}
+
+impl Book {
+    /// Indexes the entries; the same certificate twice for the same owner and use counts once.
+    pub fn new(entries: Vec<BookEntry>) -> Self {
+        let mut book = Self::default();
+        for entry in entries {
+            let key = (entry.usage, owner_key(&entry.owner));
+            let positions = book.index.entry(key).or_default();
+            let known = positions.iter().filter_map(|at| book.entries.get(*at));
+            if known.into_iter().any(|other| other.certificate == entry.certificate) {
+                continue;
+            }
+            positions.push(book.entries.len());
+            book.entries.push(entry);
+        }
+        book
+    }
+
+    /// All entries, in the order given.
+    pub fn entries(&self) -> &[BookEntry] {
+        &self.entries
+    }
+
+    /// Certificates to encrypt to for a mailbox: its own if it has any, else its domain's (NT-D01).
+    pub fn readers(&self, address: &Address) -> Vec<&BookEntry> {
+        let own = self.find(BookUse::Reads, address.key());
+        if own.is_empty() { self.domain_readers(address.domain()) } else { own }
+    }
+
+    /// Certificates to encrypt to for any mailbox of a domain.
+    pub fn domain_readers(&self, domain: &Domain) -> Vec<&BookEntry> {
+        self.find(BookUse::Reads, domain.as_str().to_owned())
+    }
+
+    /// Certificates that may sign for every mailbox of a domain.
+    pub fn signers(&self, domain: &Domain) -> Vec<&BookEntry> {
+        self.find(BookUse::Signs, domain.as_str().to_owned())
+    }
+
+    /// Certificates that may sign for one mailbox: its own and its domain's.
+    pub fn signers_for(&self, address: &Address) -> Vec<&BookEntry> {
+        let mut all = self.find(BookUse::Signs, address.key());
+        all.extend(self.signers(address.domain()));
+        all
+    }
+
+    fn find(&self, usage: BookUse, key: String) -> Vec<&BookEntry> {
+        let positions = self.index.get(&(usage, key)).map(Vec::as_slice).unwrap_or_default();
+        positions.iter().filter_map(|at| self.entries.get(*at)).collect()
+    }
+}
+
+fn owner_key(owner: &BookOwner) -> String {
+    match owner {
+        BookOwner::Domain(domain) => domain.as_str().to_owned(),
+        BookOwner::Address(address) => address.key(),
+    }
+}
