@@ -19,6 +19,7 @@ pub(crate) use builder::Builder;
 pub use builder::TooMuchText;
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
+pub(crate) use strings::{extend_hash, hash};
 use strings::Strings;
 use tables::Tables;
 
