@@ -6,13 +6,13 @@ pub mod book;
 #[allow(dead_code)]
 pub mod certificate;
 pub mod der;
-pub mod issue;
 mod der_reader;
 #[allow(dead_code)]
 mod extension;
 #[allow(dead_code)]
 pub mod finding;
 pub mod identity;
+pub mod issue;
 pub mod keys;
 pub mod name;
 #[allow(dead_code)]

@@ -3,4 +3,5 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 pub mod config;
+pub mod demo;
 pub mod rest;

@@ -9,6 +9,10 @@ use openssl::{
 use zeroize::Zeroizing;
 
 use super::{IssueError, encode::pem};
+use crate::{
+    certificate::{Certificate, CertificateError},
+    keys::{FileKey, KeyError},
+};
 
 /// A certificate just issued, its private key, and the authorities above it.
 pub struct Issued {
@@ -27,6 +31,23 @@ impl std::fmt::Debug for Issued {
 impl Issued {
     pub(super) fn new(certificate: Vec<u8>, serial: Vec<u8>, key: PKey<Private>, chain: Vec<Vec<u8>>) -> Self {
         Self { certificate, serial, key, chain }
+    }
+
+    /// The certificate, read back by our own strict reader.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when a custom profile made something that the reader refuses.
+    pub fn certificate(&self) -> Result<Certificate, CertificateError> {
+        Certificate::from_der(&self.certificate)
+    }
+
+    /// Key, certificate and chain as the other parts of this crate use them.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the certificate cannot be read back.
+    pub fn file_key(&self) -> Result<FileKey, KeyError> {
+        let chain = self.chain.iter().map(|c| Certificate::from_der(c)).collect::<Result<_, _>>()?;
+        FileKey::new(self.key.clone(), self.certificate()?, chain)
     }
 
     /// The certificate, DER.

@@ -263,6 +263,24 @@ fn pkcs12_opens_with_its_password_only() {
 }
 
 #[test]
+fn our_own_reader_understands_what_we_issue() {
+    use crate::identity::Identity;
+    let house = house(KeyAlgorithm::P256);
+    let issued = house.issuing.issue(&request(doctor())).unwrap();
+    let certificate = issued.certificate().unwrap();
+    assert!(certificate.is_test_category());
+    assert!(certificate.faults().is_empty(), "{:?}", certificate.faults());
+    assert_eq!(certificate.serial(), issued.serial());
+    assert!(certificate.emails().is_empty());
+    let Ok(Identity::Person(person)) = Identity::of(&certificate) else { panic!("{:?}", Identity::of(&certificate)) };
+    assert_eq!(person.id.as_str(), "899700000017");
+    assert_eq!((person.family.as_str(), person.given.as_str()), ("MARTIN-TEST", "Élodie"));
+    assert_eq!(person.profession.as_deref(), Some("Médecin"));
+    assert_eq!(person.card.map(|c| c.to_string()).as_deref(), Some("2800067201"));
+    assert!(issued.file_key().is_ok());
+}
+
+#[test]
 fn requests_that_cannot_be_written_are_refused() {
     let house = house(KeyAlgorithm::P256);
     let mut backwards = request(doctor());

@@ -1,0 +1,11 @@
+//! The demonstration's surroundings: a whole fictional trust space in one folder, the inner mail
+//! stores of its hospitals, and the third operator's Postfix.
+//!
+//! Everybody here is invented, and says so: family names end in `-TEST`, domains in `.test`, every
+//! certificate is of the TEST category.
+
+pub mod authorities;
+pub mod cast;
+mod hospital;
+pub mod postfix;
+pub mod space;

@@ -1,0 +1,378 @@
+//! Makes the whole fictional trust space in one folder.
+//!
+//! ```text
+//! anchors/{persons,organisations,servers}.pem      roots, pinned by purpose
+//! authorities/{persons,organisations,servers}.pem  issuing authorities
+//! crl/{…}-root.crl, crl/{…}.crl                    their lists (PEM)
+//! trust-list/list.xml                              the signed list of the three domains
+//! annuaire/                                        the five national extracts
+//! annuaire-data/                                   what `sceau annuaire load` makes of them
+//! book/{ch-a,ch-b}-{signs,reads}.pem               certificates of the two domains
+//! cards/NAME/card.{pem,key,p12}                    the cast's cards (signature.{pem,key} for doctors)
+//! ch-a/, ch-b/                                     sceau.toml, registry.toml, keys, data/
+//! operateur-c/, inconnu/                           TLS identity of the third operator, of a stranger
+//! ```
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use ident::{Fingerprint, Timestamp};
+use openssl::{rand::rand_bytes, sha::sha256};
+use pki::issue::{CardUse, IssueError, Issued, KeyAlgorithm, OrganisationUse, Profile, ServerMailUse, Structure};
+use thiserror::Error;
+
+use super::{
+    authorities::{Authorities, Branch},
+    cast::{self, CardFate, CastError, Person, Place, Role},
+    hospital::{self, PinnedRoot},
+};
+
+/// Password of every exported card.
+pub const CARD_PASSWORD: &str = "carte-de-test";
+/// CN of the certificate that signs the trust list.
+pub const LIST_SIGNER_CN: &str = "Liste Blanche SCEAU-TEST";
+/// OU of that certificate.
+pub const LIST_SIGNER_OU: &str = "399999999900011";
+
+/// Why the space could not be made.
+#[derive(Debug, Error)]
+pub enum SpaceError {
+    /// A certificate, key or list could not be made.
+    #[error("a certificate of the demonstration could not be made: {0}")]
+    Issue(#[from] IssueError),
+    /// A name of the cast is malformed.
+    #[error(transparent)]
+    Cast(#[from] CastError),
+    /// A file could not be written.
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+    /// No free port.
+    #[error("no free port on {0}: {1}")]
+    Port(IpAddr, io::Error),
+    /// OpenSSL gave no random octets.
+    #[error("no random octets: {0}")]
+    Random(#[from] openssl::error::ErrorStack),
+}
+
+/// Where a hospital listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HospitalPorts {
+    /// Practice software, STARTTLS.
+    pub submission: SocketAddr,
+    /// Practice software, TLS from the first octet.
+    pub submission_tls: SocketAddr,
+    /// Other operators.
+    pub exchange: SocketAddr,
+    /// Its inner mail store (LMTP), loopback.
+    pub inner: SocketAddr,
+}
+
+/// Where the third operator listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorPorts {
+    /// Other operators.
+    pub exchange: SocketAddr,
+    /// Its own users' mail programs, loopback.
+    pub internal: SocketAddr,
+    /// Its mail store (LMTP), loopback.
+    pub inner: SocketAddr,
+}
+
+/// Every port of the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// Hospital A.
+    pub a: HospitalPorts,
+    /// Hospital B.
+    pub b: HospitalPorts,
+    /// Third operator.
+    pub c: OperatorPorts,
+}
+
+impl Ports {
+    /// Eleven ports that are free now; the hospitals' own are on `listen`, all others on loopback.
+    ///
+    /// # Errors
+    /// [`SpaceError::Port`]
+    pub fn free(listen: IpAddr) -> Result<Self, SpaceError> {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        // All are held until all are known, so that none is given twice.
+        let mut held = vec![];
+        let mut take = |ip: IpAddr| -> Result<SocketAddr, SpaceError> {
+            let listener = TcpListener::bind((ip, 0)).map_err(|e| SpaceError::Port(ip, e))?;
+            let address = listener.local_addr().map_err(|e| SpaceError::Port(ip, e))?;
+            held.push(listener);
+            Ok(address)
+        };
+        let mut hospital = || -> Result<HospitalPorts, SpaceError> {
+            Ok(HospitalPorts {
+                submission: take(listen)?,
+                submission_tls: take(listen)?,
+                exchange: take(listen)?,
+                inner: take(loopback)?,
+            })
+        };
+        let (a, b) = (hospital()?, hospital()?);
+        let c = OperatorPorts { exchange: take(loopback)?, internal: take(loopback)?, inner: take(loopback)? };
+        Ok(Self { a, b, c })
+    }
+}
+
+/// What space to make.
+#[derive(Debug, Clone)]
+pub struct SpaceSettings {
+    /// Where; made if it is missing.
+    pub folder: PathBuf,
+    /// The present moment.
+    pub now: Timestamp,
+    /// Seed of the fictional directory.
+    pub seed: u64,
+    /// People in it, the cast not counted.
+    pub people: usize,
+    /// Kind of every key: RSA as on real cards, or P-256 where speed matters more.
+    pub key: KeyAlgorithm,
+    /// Where everybody listens.
+    pub ports: Ports,
+}
+
+/// Files of a certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFiles {
+    /// PEM: certificate, then intermediates.
+    pub certificate: PathBuf,
+    /// PEM: private key.
+    pub key: PathBuf,
+    /// SHA-256 of the certificate.
+    pub fingerprint: Fingerprint,
+}
+
+/// Somebody of the cast with the files of their card.
+#[derive(Debug, Clone)]
+pub struct CardHolder {
+    /// Who.
+    pub person: Person,
+    /// What authenticates them.
+    pub card: IdentityFiles,
+    /// The same as PKCS#12, under [`CARD_PASSWORD`].
+    pub pkcs12: PathBuf,
+    /// What signs their documents; professionals with a good card have it.
+    pub signature: Option<IdentityFiles>,
+}
+
+/// The finished space.
+#[derive(Debug, Clone)]
+pub struct Space {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Where everybody listens.
+    pub ports: Ports,
+    /// The cast.
+    pub holders: Vec<CardHolder>,
+    /// TLS identity of the third operator.
+    pub operator: IdentityFiles,
+    /// TLS identity of an operator with a good certificate whom the list does not name.
+    pub stranger: IdentityFiles,
+    /// Certificate of hospital A's inner mail server, which vouches for its users.
+    pub inner_client: IdentityFiles,
+    /// Certificate of an application of hospital A (AUTH_CLI).
+    pub application: IdentityFiles,
+    /// Gateways of A and B.
+    pub gateways: [IdentityFiles; 2],
+}
+
+impl Space {
+    /// Makes everything.
+    ///
+    /// # Errors
+    /// [`SpaceError`]
+    pub fn create(settings: &SpaceSettings) -> Result<Self, SpaceError> {
+        Builder { settings, authorities: Authorities::new(settings.key, settings.now)? }.build()
+    }
+
+    /// The configuration file of a hospital.
+    pub fn configuration(&self, place: Place) -> PathBuf {
+        self.folder.join(place.folder()).join("sceau.toml")
+    }
+
+    /// One of the cast by short name.
+    pub fn holder(&self, key: &str) -> Option<&CardHolder> {
+        self.holders.iter().find(|holder| holder.person.key == key)
+    }
+
+    /// PEM of the root for a purpose: `persons`, `organisations` or `servers`.
+    pub fn anchor(&self, purpose: &str) -> PathBuf {
+        self.folder.join("anchors").join(format!("{purpose}.pem"))
+    }
+}
+
+struct Builder<'a> {
+    settings: &'a SpaceSettings,
+    authorities: Authorities,
+}
+
+impl Builder<'_> {
+    fn build(mut self) -> Result<Space, SpaceError> {
+        let people = cast::people()?;
+        let holders = people.iter().map(|person| self.card(person)).collect::<Result<Vec<_>, _>>()?;
+        let gateways = [self.hospital(Place::A, &people)?, self.hospital(Place::B, &people)?];
+        let operator = self.server(Place::C.folder(), &Place::C.host(), Place::C.structure()?)?;
+        let unknown = Structure::new(cast::structure_id("399999999900029")?, "OPERATEUR INCONNU-TEST", "Paris (75)");
+        let stranger = self.server("inconnu", "smtp.inconnu.mssante.test", unknown)?;
+        let inner_client = self.client("messagerie", "MESSAGERIE INTERNE")?;
+        let application = self.client("application", "DOSSIER PATIENT-TEST")?;
+        let roots = self.publish_authorities()?;
+        for (place, other) in [(Place::A, Place::B), (Place::B, Place::A)] {
+            let text = hospital::configuration(place, other, &self.settings.ports, &roots)?;
+            self.write(&[place.folder(), "sceau.toml"], text.as_bytes(), Secrecy::Public)?;
+        }
+        Ok(Space {
+            folder: self.settings.folder.clone(),
+            ports: self.settings.ports,
+            holders,
+            operator,
+            stranger,
+            inner_client,
+            application,
+            gateways,
+        })
+    }
+
+    fn card(&mut self, person: &Person) -> Result<CardHolder, SpaceError> {
+        let (key, now) = (self.settings.key, self.settings.now);
+        let profile = person.profile(CardUse::Authentication)?;
+        let issued = match person.fate {
+            CardFate::Good | CardFate::Revoked => self.authorities.persons.issue(profile, key, now)?,
+            CardFate::Expired => self.authorities.persons.issue_expired(profile, key, now)?,
+            CardFate::OtherRoot => self.authorities.other.issue(profile, key, now)?,
+        };
+        if person.fate == CardFate::Revoked {
+            self.authorities.persons.revoke(&issued, now);
+        }
+        let folder = format!("cards/{}", person.key);
+        let card = self.identity(&folder, "card", &issued)?;
+        let name = format!("{} {} (test)", person.given, person.family);
+        let pkcs12 = self.write(&[&folder, "card.p12"], &issued.to_pkcs12(&name, CARD_PASSWORD)?, Secrecy::Secret)?;
+        let signs = person.role == Role::Doctor && person.fate == CardFate::Good;
+        let signature = if signs {
+            let issued = self.authorities.persons.issue(person.profile(CardUse::Signature)?, key, now)?;
+            Some(self.identity(&folder, "signature", &issued)?)
+        } else {
+            None
+        };
+        Ok(CardHolder { person: person.clone(), card, pkcs12, signature })
+    }
+
+    /// Keys, registry and book certificates of a hospital; gives its TLS identity.
+    fn hospital(&self, place: Place, people: &[Person]) -> Result<IdentityFiles, SpaceError> {
+        let (key, now, folder) = (self.settings.key, self.settings.now, place.folder());
+        let domain = place.domain()?.to_string();
+        for (usage, name, book) in
+            [(ServerMailUse::Sign, "signing", "signs"), (ServerMailUse::Confidentiality, "decryption", "reads")]
+        {
+            let profile =
+                Profile::ServerMail { name: domain.clone(), structure: place.structure()?, usage, emails: vec![] };
+            let issued = self.authorities.organisations.issue(profile, key, now)?;
+            self.identity(folder, name, &issued)?;
+            let book = format!("{folder}-{book}.pem");
+            self.write(&["book", &book], issued.certificate_pem().as_bytes(), Secrecy::Public)?;
+        }
+        let mut storage = [0u8; 32];
+        rand_bytes(&mut storage)?;
+        let hexadecimal: String = storage.iter().map(|b| format!("{b:02x}")).collect();
+        self.write(&[folder, "storage.key"], (hexadecimal + "\n").as_bytes(), Secrecy::Secret)?;
+        let registry = hospital::registry(place, people)?;
+        self.write(&[folder, "registry.toml"], registry.as_bytes(), Secrecy::Public)?;
+        self.make_folder(&self.settings.folder.join(folder).join("data"))?;
+        self.server(folder, &place.host(), place.structure()?)
+    }
+
+    fn server(&self, folder: &str, host: &str, structure: Structure) -> Result<IdentityFiles, SpaceError> {
+        let profile = Profile::ServerTls { host: host.to_owned(), alternatives: vec![], structure };
+        let issued = self.authorities.servers.issue(profile, self.settings.key, self.settings.now)?;
+        self.identity(folder, "tls", &issued)
+    }
+
+    /// A client certificate of hospital A as an organisation.
+    fn client(&self, name: &str, label: &str) -> Result<IdentityFiles, SpaceError> {
+        let profile = Profile::Organisation {
+            structure: Place::A.structure()?,
+            label: label.to_owned(),
+            usage: OrganisationUse::AuthClient,
+            emails: vec![],
+        };
+        let issued = self.authorities.organisations.issue(profile, self.settings.key, self.settings.now)?;
+        self.identity(Place::A.folder(), name, &issued)
+    }
+
+    fn publish_authorities(&self) -> Result<Vec<PinnedRoot>, SpaceError> {
+        let mut roots = vec![];
+        let mut servers = String::new();
+        for branch in self.authorities.trusted() {
+            let Branch { purpose, root, issuing, .. } = branch;
+            let lists = branch.lists(self.settings.now, 1)?;
+            let own = format!("{purpose}.pem");
+            for (folder, name, content) in [
+                ("anchors", own.clone(), root.certificate_pem()),
+                ("authorities", own, issuing.certificate_pem()),
+                ("crl", format!("{purpose}-root.crl"), lists.root.pem()),
+                ("crl", format!("{purpose}.crl"), lists.issuing.pem()),
+            ] {
+                self.write(&[folder, &name], content.as_bytes(), Secrecy::Public)?;
+            }
+            if *purpose == "servers" {
+                servers = issuing.certificate_pem() + &root.certificate_pem();
+            }
+            roots.push(PinnedRoot { purpose, fingerprint: Fingerprint::new(sha256(root.certificate_der())) });
+        }
+        // One file for programs that take authorities and roots together (Postfix, swaks).
+        self.write(&["anchors", "servers-chain.pem"], servers.as_bytes(), Secrecy::Public)?;
+        Ok(roots)
+    }
+
+    fn identity(&self, folder: &str, name: &str, issued: &Issued) -> Result<IdentityFiles, SpaceError> {
+        let certificate = format!("{name}.pem");
+        let certificate = self.write(&[folder, &certificate], issued.presented_pem().as_bytes(), Secrecy::Public)?;
+        let key = self.write(&[folder, &format!("{name}.key")], &issued.key_pem()?, Secrecy::Secret)?;
+        let fingerprint = Fingerprint::new(sha256(issued.certificate_der()));
+        Ok(IdentityFiles { certificate, key, fingerprint })
+    }
+
+    fn write(&self, path: &[&str], content: &[u8], secrecy: Secrecy) -> Result<PathBuf, SpaceError> {
+        let path: PathBuf = std::iter::once(self.settings.folder.as_path()).chain(path.iter().map(Path::new)).collect();
+        if let Some(folder) = path.parent() {
+            self.make_folder(folder)?;
+        }
+        let mode = if secrecy == Secrecy::Secret { 0o600 } else { 0o644 };
+        write_file(&path, content, mode).map_err(|e| SpaceError::File(path.clone(), e))?;
+        Ok(path)
+    }
+
+    fn make_folder(&self, folder: &Path) -> Result<(), SpaceError> {
+        fs::create_dir_all(folder).map_err(|e| SpaceError::File(folder.to_owned(), e))
+    }
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrecy {
+    Public,
+    Secret,
+}
+
+/// Writes a file that has its mode from its first moment on.
+pub(super) fn write_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    use std::io::Write as _;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(content)
+}
+
+#[cfg(test)]
+#[path = "space_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! The space reads back: configuration parses, every path in it exists, every certificate is what it should be.
+
+use std::process::Command;
+
+use super::*;
+use crate::config::Loaded;
+
+fn space(folder: &Path) -> Space {
+    let settings = SpaceSettings {
+        folder: folder.to_owned(),
+        now: Timestamp::from_seconds(1_790_000_000),
+        seed: 1,
+        people: 40,
+        key: KeyAlgorithm::P256,
+        ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
+    };
+    Space::create(&settings).unwrap()
+}
+
+/// `openssl verify` of a card with the lists of the persons' branch.
+fn verify(space: &Space, certificate: &Path, purpose: &str, branch: &str) -> String {
+    let folder = |name: &str, suffix: &str| space.folder.join(name).join(format!("{branch}{suffix}"));
+    let lists = space.folder.join(format!("{branch}-all.crl"));
+    let both =
+        fs::read_to_string(folder("crl", "-root.crl")).unwrap() + &fs::read_to_string(folder("crl", ".crl")).unwrap();
+    fs::write(&lists, both).unwrap();
+    let output = Command::new("openssl")
+        .args(["verify", "-x509_strict", "-crl_check_all", "-attime", "1790000000", "-purpose", purpose])
+        .arg("-CAfile")
+        .arg(folder("anchors", ".pem"))
+        .arg("-untrusted")
+        .arg(folder("authorities", ".pem"))
+        .arg("-CRLfile")
+        .arg(&lists)
+        .arg(certificate)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn cards_verify_or_fail_as_the_play_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    for holder in &space.holders {
+        let said = verify(&space, &holder.card.certificate, "sslclient", "persons");
+        let expected = match holder.person.fate {
+            CardFate::Good => ": OK",
+            CardFate::Revoked => "certificate revoked",
+            CardFate::Expired => "certificate has expired",
+            CardFate::OtherRoot => "verification failed",
+        };
+        assert!(said.contains(expected), "{}: {said}", holder.person.key);
+        assert_eq!(
+            holder.signature.is_some(),
+            holder.person.fate == CardFate::Good && holder.person.role == Role::Doctor
+        );
+    }
+    for files in [&space.operator, &space.stranger, &space.gateways[0], &space.gateways[1]] {
+        let said = verify(&space, &files.certificate, "sslserver", "servers");
+        assert!(said.contains(": OK"), "{said}");
+    }
+    for files in [&space.inner_client, &space.application] {
+        let said = verify(&space, &files.certificate, "sslclient", "organisations");
+        assert!(said.contains(": OK"), "{said}");
+    }
+    for name in ["ch-a-signs.pem", "ch-b-reads.pem"] {
+        let said = verify(&space, &space.folder.join("book").join(name), "any", "organisations");
+        assert!(said.contains(": OK"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_configuration_names_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    for (place, ports) in [(Place::A, space.ports.a), (Place::B, space.ports.b)] {
+        let loaded = Loaded::read(&space.configuration(place)).unwrap();
+        let config = &loaded.config;
+        assert_eq!(config.server.hostname.as_str(), place.host());
+        assert_eq!(config.listeners.len(), 3);
+        assert!(config.listeners.iter().any(|l| l.address == ports.exchange));
+        assert_eq!(config.trust.crls.len(), 6);
+        let mut files =
+            vec![&config.server.certificate, &config.server.key, &config.server.storage_key, &config.server.data];
+        files.extend(config.trust.anchors.iter().map(|a| &a.file));
+        files.extend(config.trust.intermediates.iter().chain(&config.trust.crls));
+        files.extend(config.book.iter().map(|b| &b.certificate));
+        files.extend(config.clients.iter().map(|c| &c.certificate));
+        for domain in &config.domains {
+            files.extend([&domain.registry, &domain.signing.certificate, &domain.signing.key]);
+            files.extend(domain.decryption.iter().flat_map(|k| [&k.certificate, &k.key]));
+        }
+        for file in files {
+            assert!(loaded.path(file).exists(), "{}", file.display());
+        }
+        for anchor in &config.trust.anchors {
+            let pem = fs::read(loaded.path(&anchor.file)).unwrap();
+            let der = openssl::x509::X509::from_pem(&pem).unwrap().to_der().unwrap();
+            assert_eq!(anchor.sha256, Fingerprint::new(sha256(&der)));
+        }
+    }
+}
+
+#[test]
+fn keys_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    let mut found = 0;
+    let mut folders = vec![space.folder.clone()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "key" || e == "p12") {
+                found += 1;
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+            }
+        }
+    }
+    assert!(found > 25, "{found}");
+}
+
+#[test]
+fn ports_are_distinct() {
+    let ports = Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap();
+    let all = [
+        ports.a.submission,
+        ports.a.submission_tls,
+        ports.a.exchange,
+        ports.a.inner,
+        ports.b.submission,
+        ports.b.submission_tls,
+        ports.b.exchange,
+        ports.b.inner,
+        ports.c.exchange,
+        ports.c.internal,
+        ports.c.inner,
+    ];
+    let distinct: std::collections::HashSet<_> = all.iter().map(SocketAddr::port).collect();
+    assert_eq!(distinct.len(), all.len());
+}
