@@ -3,6 +3,9 @@
 //! What is written here is canonical by construction: definite lengths, minimal integers,
 //! sorted sets. Reading foreign bytes is another matter and lives elsewhere.
 
+use ident::Timestamp;
+use time::OffsetDateTime;
+
 /// Tag octets used by the structures that Sceau writes.
 pub mod tag {
     /// BOOLEAN
@@ -141,6 +144,26 @@ pub fn utf8(text: &str) -> Vec<u8> {
     tlv(tag::UTF8_STRING, text.as_bytes())
 }
 
+/// UTCTime for the years 1950 to 2049, GeneralizedTime else, whole seconds (RFC 5280 §4.1.2.5,
+/// RFC 5652 §11.3); `None` outside the years 0 to 9999.
+pub fn time(at: Timestamp) -> Option<Vec<u8>> {
+    let moment = OffsetDateTime::from_unix_timestamp(at.seconds()).ok()?;
+    let (date, time) = (moment.date(), moment.time());
+    let rest = format!(
+        "{:02}{:02}{:02}{:02}{:02}Z",
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
+    match date.year() {
+        year @ 1950..2050 => Some(tlv(tag::UTC_TIME, format!("{:02}{rest}", year.rem_euclid(100)).as_bytes())),
+        year @ 0..=9999 => Some(tlv(tag::GENERALIZED_TIME, format!("{year:04}{rest}").as_bytes())),
+        _ => None,
+    }
+}
+
 /// OBJECT IDENTIFIER from its dotted form; `None` when it is malformed.
 pub fn oid(dotted: &str) -> Option<Vec<u8>> {
     let mut arcs = dotted.split('.').map(str::parse::<u64>);
@@ -204,6 +227,15 @@ mod tests {
         // keyCertSign + cRLSign
         assert_eq!(named_bits(&[false, false, false, false, false, true, true]), [3, 2, 1, 0x06]);
         assert_eq!(named_bits(&[]), [3, 1, 0]);
+    }
+
+    #[test]
+    fn times_change_form_in_2050() {
+        let written = |text| time(Timestamp::parse(text).unwrap()).unwrap();
+        assert_eq!(written("2026-11-21T22:57:03Z"), tlv(tag::UTC_TIME, b"261121225703Z"));
+        assert_eq!(written("2049-12-31T23:59:59Z"), tlv(tag::UTC_TIME, b"491231235959Z"));
+        assert_eq!(written("2050-01-01T00:00:00Z"), tlv(tag::GENERALIZED_TIME, b"20500101000000Z"));
+        assert_eq!(time(Timestamp::MAX), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod anchors;
 pub mod book;
 #[allow(dead_code)]
 pub mod certificate;
+pub mod cms;
 pub mod der;
 mod der_reader;
 #[allow(dead_code)]

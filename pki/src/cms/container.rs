@@ -1,0 +1,145 @@
+//! The outermost layer of every CMS object: ContentInfo (RFC 5652 §3), read and written.
+
+use std::fmt;
+
+use super::{
+    oid,
+    reader::{Element, Malformed, Reader},
+};
+use crate::der;
+
+/// What a CMS object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContainerKind {
+    /// Signed data (RFC 5652 §5).
+    Signed,
+    /// Enveloped data, encrypted without integrity (RFC 5652 §6).
+    Enveloped,
+    /// Authenticated enveloped data, AES-GCM (RFC 5083).
+    AuthEnveloped,
+    /// Compressed data (RFC 3274), which nobody here opens (A20).
+    Compressed,
+    /// Another type, by its dotted identifier.
+    Other(String),
+}
+
+impl ContainerKind {
+    fn of(oid: &[u8]) -> Self {
+        match oid {
+            oid::SIGNED_DATA => Self::Signed,
+            oid::ENVELOPED_DATA => Self::Enveloped,
+            oid::AUTH_ENVELOPED_DATA => Self::AuthEnveloped,
+            oid::COMPRESSED_DATA => Self::Compressed,
+            _ => Self::Other(oid::dotted(oid)),
+        }
+    }
+}
+
+impl fmt::Display for ContainerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signed => "signed data",
+            Self::Enveloped => "enveloped data",
+            Self::AuthEnveloped => "authenticated enveloped data",
+            Self::Compressed => "compressed data",
+            Self::Other(oid) => oid,
+        })
+    }
+}
+
+/// What a CMS object in DER or BER is, by its object identifier and nothing else (H18).
+///
+/// # Errors
+/// The octets are not one complete CMS object.
+pub fn kind(cms: &[u8]) -> Result<ContainerKind, Malformed> {
+    read(cms).map(|(kind, _)| kind)
+}
+
+/// The kind of an object, and a reader over the members of its content.
+pub(crate) fn read(cms: &[u8]) -> Result<(ContainerKind, Reader<'_>), Malformed> {
+    const WHAT: &str = "the CMS object";
+    let outer = Element::only(cms, WHAT)?;
+    if outer.tag != der::tag::SEQUENCE {
+        return Err(Malformed::Expected(WHAT));
+    }
+    let mut members = outer.members()?;
+    let kind = ContainerKind::of(members.oid("the content type")?);
+    let mut explicit = members.expect(0xa0, "the content")?.members()?;
+    members.end(WHAT)?;
+    let content = match kind {
+        // Types that are not opened are not looked into either.
+        ContainerKind::Other(_) | ContainerKind::Compressed => explicit,
+        _ => {
+            let content = explicit.sequence("the content")?;
+            explicit.end("the content")?;
+            content
+        }
+    };
+    Ok((kind, content))
+}
+
+/// One value around another: its tag, what stands before the inner value, how much follows it.
+pub(crate) struct Layer<'a> {
+    pub(crate) tag: u8,
+    pub(crate) before: &'a [u8],
+    pub(crate) after: usize,
+}
+
+/// Everything that precedes `length` octets of content wrapped in `layers`, innermost first.
+///
+/// The caller appends the content and then what follows it in each layer, so that content of any
+/// size is copied once. The returned buffer has room for the whole.
+pub(crate) fn head(layers: &[Layer<'_>], length: usize) -> Vec<u8> {
+    let mut inner = length;
+    let mut starts = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let content = inner.saturating_add(layer.before.len()).saturating_add(layer.after);
+        let mut start = Vec::with_capacity(layer.before.len().saturating_add(10));
+        der::header_into(&mut start, layer.tag, content);
+        inner = content.saturating_add(start.len());
+        start.extend_from_slice(layer.before);
+        starts.push(start);
+    }
+    let mut out = Vec::with_capacity(inner.saturating_add(64));
+    for start in starts.iter().rev() {
+        out.extend_from_slice(start);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_make_the_same_octets_as_nesting() {
+        let content = vec![7; 300];
+        let version = der::integer(3);
+        let tail = der::octet_string(&[9; 16]);
+        let layers = [
+            Layer { tag: der::tag::OCTET_STRING, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &version, after: tail.len() },
+        ];
+        let mut built = head(&layers, content.len());
+        built.extend_from_slice(&content);
+        built.extend_from_slice(&tail);
+        assert_eq!(built, der::sequence(&[version, der::octet_string(&content), tail]));
+    }
+
+    #[test]
+    fn kinds_are_told_by_identifier() {
+        let object = |oid: &[u8]| {
+            der::sequence(&[der::tlv(der::tag::OID, oid), der::context(0, &[der::sequence::<Vec<u8>>(&[])])])
+        };
+        assert_eq!(kind(&object(oid::SIGNED_DATA)), Ok(ContainerKind::Signed));
+        assert_eq!(kind(&object(oid::ENVELOPED_DATA)), Ok(ContainerKind::Enveloped));
+        assert_eq!(kind(&object(oid::AUTH_ENVELOPED_DATA)), Ok(ContainerKind::AuthEnveloped));
+        assert_eq!(kind(&object(oid::COMPRESSED_DATA)), Ok(ContainerKind::Compressed));
+        assert_eq!(kind(&object(oid::SHA256)), Ok(ContainerKind::Other("2.16.840.1.101.3.4.2.1".into())));
+        let mut trailing = object(oid::SIGNED_DATA);
+        trailing.push(0);
+        assert_eq!(kind(&trailing), Err(Malformed::Trailing("the CMS object")));
+        assert!(kind(b"MIME-Version: 1.0").is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! Encrypting content for certificates.
+//!
+//! Between gateways AES-256-GCM with RSA-OAEP or ECDH-ES; for plain mail clients AES-256-CBC around
+//! a signature (design §1.7 of the S/MIME notes, H9). Triple DES and the SHA-1 derivation are never
+//! written (H17).
+
+use openssl::{
+    aes::{AesKey, wrap_key},
+    bn::BigNumContext,
+    derive::Deriver,
+    ec::{EcGroup, EcKey, PointConversionForm},
+    encrypt::Encrypter,
+    error::ErrorStack,
+    hash::MessageDigest,
+    nid::Nid,
+    pkey::PKey,
+    rand::rand_bytes,
+    rsa::Padding,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    CmsError,
+    algorithm::{BLOCK, ContentAlgorithm, NONCE, TAG, identifier},
+    attribute::oaep_sha256,
+    container::{Layer, head},
+    content,
+    identifier::issuer_serial,
+    kdf, oid,
+    recipient::{MAX_RECIPIENTS, curve},
+};
+use crate::{
+    certificate::{Certificate, KeyKind},
+    der,
+};
+
+/// Octets of the content keys that we make: AES-256.
+const KEY: usize = 32;
+/// RSA keys below this are not encrypted for.
+const MIN_RSA_BITS: u32 = 2048;
+
+/// The content ciphers that we write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContentCipher {
+    /// AES-256-GCM in AuthEnvelopedData: between gateways.
+    Aes256Gcm,
+    /// AES-256-CBC in EnvelopedData: for mail clients, and only around a signature (H9).
+    Aes256Cbc,
+}
+
+/// How content keys are wrapped for RSA certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RsaTransport {
+    /// RSAES-OAEP with SHA-256 for digest and mask.
+    #[default]
+    OaepSha256,
+    /// RSAES-PKCS1-v1_5, which every mail client reads and RFC 8551 still lists; only with
+    /// [`ContentCipher::Aes256Cbc`]. Some clients (Apple Mail) do not read OAEP with SHA-256.
+    Pkcs1,
+}
+
+/// Encrypts for all these certificates, wrapping keys for RSA certificates with OAEP.
+///
+/// # Errors
+/// No recipient or too many, a key that cannot be encrypted for, or a failing library.
+pub fn encrypt(content: &[u8], to: &[&Certificate], cipher: ContentCipher) -> Result<Vec<u8>, CmsError> {
+    encrypt_with(content, to, cipher, RsaTransport::default())
+}
+
+/// As [`encrypt`], choosing how keys for RSA certificates are wrapped.
+///
+/// # Errors
+/// As [`encrypt`]; PKCS#1 v1.5 with GCM is refused.
+pub fn encrypt_with(
+    content: &[u8],
+    to: &[&Certificate],
+    cipher: ContentCipher,
+    transport: RsaTransport,
+) -> Result<Vec<u8>, CmsError> {
+    if to.is_empty() {
+        return Err(CmsError::NoRecipient);
+    }
+    if to.len() > MAX_RECIPIENTS {
+        return Err(CmsError::TooManyRecipients);
+    }
+    if (cipher, transport) == (ContentCipher::Aes256Gcm, RsaTransport::Pkcs1) {
+        return Err(CmsError::KeyTransport);
+    }
+    let key = random::<KEY>()?;
+    let key = key.as_slice();
+    let infos = to.iter().map(|to| recipient(to, key, transport)).collect::<Result<Vec<_>, _>>()?;
+    let infos = der::set_of(&infos);
+    match cipher {
+        ContentCipher::Aes256Gcm => authenticated(content, key, &infos),
+        ContentCipher::Aes256Cbc => enveloped(content, key, &infos, version(to)),
+    }
+}
+
+/// EnvelopedData's version: 0 when every recipient is a key transport by issuer and serial (RFC 5652 §6.1).
+fn version(to: &[&Certificate]) -> u64 {
+    if to.iter().all(|to| matches!(to.key(), KeyKind::Rsa(_))) { 0 } else { 2 }
+}
+
+fn authenticated(content: &[u8], key: &[u8], infos: &[u8]) -> Result<Vec<u8>, CmsError> {
+    let nonce = random::<NONCE>()?;
+    // The tag length is always written: its default is 12 (RFC 5084 §3.2; H5).
+    let parameters = der::sequence(&[der::octet_string(&*nonce), der::integer(TAG as u64)]);
+    let algorithm = ContentAlgorithm {
+        cipher: openssl::cipher::Cipher::aes_256_gcm(),
+        name: "AES-256-GCM",
+        key_length: KEY,
+        authenticated: true,
+        nonce: &*nonce,
+    };
+    let outer = Outer { kind: oid::AUTH_ENVELOPED_DATA, version: 0, after: TAG.saturating_add(2) };
+    let (mut out, tag) = outer.write(infos, identifier(oid::AES256_GCM, Some(parameters)), &algorithm, key, content)?;
+    out.extend_from_slice(&der::octet_string(&tag));
+    Ok(out)
+}
+
+fn enveloped(content: &[u8], key: &[u8], infos: &[u8], version: u64) -> Result<Vec<u8>, CmsError> {
+    let iv = random::<BLOCK>()?;
+    let algorithm = ContentAlgorithm {
+        cipher: openssl::cipher::Cipher::aes_256_cbc(),
+        name: "AES-256-CBC",
+        key_length: KEY,
+        authenticated: false,
+        nonce: &*iv,
+    };
+    let written = identifier(oid::AES256_CBC, Some(der::octet_string(&*iv)));
+    let outer = Outer { kind: oid::ENVELOPED_DATA, version, after: 0 };
+    outer.write(infos, written, &algorithm, key, content).map(|(out, _)| out)
+}
+
+/// What differs between the two containers.
+struct Outer {
+    kind: &'static [u8],
+    version: u64,
+    /// Octets that follow the encrypted content.
+    after: usize,
+}
+
+impl Outer {
+    /// Everything up to the end of the encrypted content, and the tag.
+    fn write(
+        &self,
+        infos: &[u8],
+        written: Vec<u8>,
+        algorithm: &ContentAlgorithm<'_>,
+        key: &[u8],
+        content: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>), CmsError> {
+        let info = [der::tlv(der::tag::OID, oid::DATA), written].concat();
+        let members = [&der::integer(self.version), infos].concat();
+        let kind = der::tlv(der::tag::OID, self.kind);
+        let layers = [
+            Layer { tag: 0x80, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &info, after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &members, after: self.after },
+            Layer { tag: 0xa0, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &kind, after: 0 },
+        ];
+        let mut out = head(&layers, content::encrypted_length(algorithm, content.len()));
+        let tag = content::encrypt(algorithm, key, content, &mut out)?;
+        Ok((out, tag))
+    }
+}
+
+/// One RecipientInfo, by the kind of key.
+fn recipient(to: &Certificate, key: &[u8], transport: RsaTransport) -> Result<Vec<u8>, CmsError> {
+    let unusable = |why| CmsError::RecipientKey { certificate: to.fingerprint().to_string(), why };
+    match to.key() {
+        KeyKind::Rsa(bits) if bits < MIN_RSA_BITS => Err(unusable("RSA below 2048 bits")),
+        KeyKind::Rsa(_) => Ok(key_transport(to, key, transport)?),
+        kind => {
+            let (nid, oid) = curve(kind).ok_or_else(|| unusable("this kind of key cannot receive"))?;
+            Ok(key_agreement(to, key, nid, oid)?)
+        }
+    }
+}
+
+/// KeyTransRecipientInfo (RFC 5652 §6.2.1).
+fn key_transport(to: &Certificate, key: &[u8], transport: RsaTransport) -> Result<Vec<u8>, ErrorStack> {
+    let mut encrypter = Encrypter::new(to.public_key())?;
+    let algorithm = match transport {
+        RsaTransport::OaepSha256 => {
+            encrypter.set_rsa_padding(Padding::PKCS1_OAEP)?;
+            encrypter.set_rsa_oaep_md(MessageDigest::sha256())?;
+            encrypter.set_rsa_mgf1_md(MessageDigest::sha256())?;
+            identifier(oid::RSA_OAEP, Some(oaep_sha256()))
+        }
+        RsaTransport::Pkcs1 => {
+            encrypter.set_rsa_padding(Padding::PKCS1)?;
+            identifier(oid::RSA, Some(der::null()))
+        }
+    };
+    let mut wrapped = vec![0; encrypter.encrypt_len(key)?];
+    let length = encrypter.encrypt(key, &mut wrapped)?;
+    wrapped.truncate(length);
+    Ok(der::sequence(&[der::integer(0), issuer_serial(to), algorithm, der::octet_string(&wrapped)]))
+}
+
+/// KeyAgreeRecipientInfo with a fresh key (RFC 5753 §3.1): standard ECDH, SHA-256 derivation, AES-256 wrap.
+fn key_agreement(to: &Certificate, key: &[u8], nid: Nid, curve: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+    let group = EcGroup::from_curve_name(nid)?;
+    let ephemeral = EcKey::generate(&group)?;
+    let mut context = BigNumContext::new()?;
+    let point = ephemeral.public_key().to_bytes(&group, PointConversionForm::UNCOMPRESSED, &mut context)?;
+    let ephemeral = PKey::from_ec_key(ephemeral)?;
+    let mut deriver = Deriver::new(&ephemeral)?;
+    deriver.set_peer(to.public_key())?;
+    let secret = Zeroizing::new(deriver.derive_to_vec()?);
+
+    let wrap = identifier(oid::AES256_WRAP, None);
+    let info = kdf::shared_info(&wrap, None, KEY);
+    let wrapping = kdf::x963(MessageDigest::sha256(), &secret, &info, KEY)?;
+    let mut wrapped = vec![0; key.len().saturating_add(8)];
+    let wrapping = AesKey::new_encrypt(&wrapping).map_err(|_| ErrorStack::get())?;
+    wrap_key(&wrapping, None, &mut wrapped, key).map_err(|_| ErrorStack::get())?;
+
+    let public = identifier(oid::EC_PUBLIC_KEY, Some(der::tlv(der::tag::OID, curve)));
+    let originator = der::context(0, &[der::context(1, &[public, der::bit_string(&point)])]);
+    let algorithm = identifier(oid::ECDH_SHA256_KDF, Some(wrap));
+    let entry = der::sequence(&[issuer_serial(to), der::octet_string(&wrapped)]);
+    Ok(der::context(1, &[der::integer(3), originator, algorithm, der::sequence(&[entry])]))
+}
+
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, ErrorStack> {
+    let mut octets = Zeroizing::new([0; N]);
+    rand_bytes(&mut *octets)?;
+    Ok(octets)
+}

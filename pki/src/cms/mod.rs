@@ -1,0 +1,37 @@
+//! Our own CMS container layer (RFC 5652, 5083, 5753; decision 0003): a lenient bounded BER reader,
+//! strict DER writing, OpenSSL for primitives only.
+//!
+//! | function | does |
+//! | --- | --- |
+//! | [`sign`], [`sign_detached`] | SignedData with one signer and signed attributes |
+//! | [`encrypt`], [`encrypt_with`] | AuthEnvelopedData (GCM) or EnvelopedData (CBC) for several certificates |
+//! | [`open`], [`reopen`] | decrypts what is encrypted for one of our keys; again with the content key |
+//! | [`verify`] | mathematics and structure of a signature; the path is the caller's to judge |
+//! | [`kind`] | what a CMS object is |
+//!
+//! A valid signature or tag is not trust: see the structure and identity rules of `mail`.
+
+mod algorithm;
+mod attribute;
+mod container;
+mod content;
+mod encrypt;
+mod error;
+mod identifier;
+mod kdf;
+mod oid;
+mod open;
+mod reader;
+mod recipient;
+mod sign;
+mod signature;
+mod verify;
+
+pub use attribute::Attribute;
+pub use container::{ContainerKind, kind};
+pub use encrypt::{ContentCipher, RsaTransport, encrypt, encrypt_with};
+pub use error::{CmsError, OpenError, Refusal};
+pub use open::{Opened, open, reopen};
+pub use reader::Malformed;
+pub use sign::{sign, sign_detached};
+pub use verify::{Verified, verify};

@@ -1,0 +1,260 @@
+//! Verifying SignedData (RFC 5652 §5): structure and mathematics, strictly (H6, A8, A10, A11).
+//!
+//! A result here means that this certificate's key signed this content. Whether the certificate
+//! may be believed, and for whom it speaks, is for the caller to judge.
+
+use std::borrow::Cow;
+
+use ident::Timestamp;
+use openssl::hash::{Hasher, MessageDigest, hash};
+
+use super::{
+    CmsError, ContainerKind,
+    algorithm::{Algorithm, digest},
+    attribute::{self, Attribute, EssCertificate, Received},
+    container,
+    identifier::{CertificateId, significant},
+    oid,
+    reader::{Element, Malformed, Octets, Reader},
+    signature::Scheme,
+};
+use crate::{certificate::Certificate, der};
+
+/// Certificates in one container.
+const MAX_CERTIFICATES: usize = 64;
+/// Revocation lists in one container, which are passed over.
+const MAX_CRLS: usize = 64;
+/// Digest algorithms that one container announces.
+const MAX_DIGESTS: usize = 16;
+/// Signers are counted up to this, to say how many there are.
+const MAX_SIGNERS: usize = 64;
+
+/// A signature that verifies.
+#[derive(Debug, Clone)]
+pub struct Verified<'a> {
+    /// The signed content: borrowed unless it came in pieces.
+    pub content: Cow<'a, [u8]>,
+    /// Whose key signed.
+    pub signer: Certificate,
+    /// The certificates in the container: untrusted, for finding a path at most.
+    pub certificates: Vec<Certificate>,
+    /// The signature scheme, as people write it: `RSA-PSS`.
+    pub scheme: &'static str,
+    /// The digest algorithm, as people write it: `SHA-256`.
+    pub digest: &'static str,
+    /// When the signer claims to have signed. A claim, never a time to judge by.
+    pub signing_time: Option<Timestamp>,
+    /// All signed attributes, in received order.
+    pub attributes: Vec<Attribute>,
+}
+
+impl Verified<'_> {
+    /// The signed attribute of this type (dotted), if there is exactly one.
+    pub fn attribute(&self, oid: &str) -> Option<&Attribute> {
+        let mut found = self.attributes.iter().filter(|attribute| attribute.oid == oid);
+        found.next().filter(|_| found.next().is_none())
+    }
+}
+
+/// Verifies a signed container: opaque without `detached`, else over those octets.
+///
+/// `known` are certificates that the signer may be found among when the container lacks them.
+///
+/// # Errors
+/// See [`CmsError`].
+pub fn verify<'a>(cms: &'a [u8], detached: Option<&'a [u8]>, known: &[Certificate]) -> Result<Verified<'a>, CmsError> {
+    let signed = Signed::read(cms)?;
+    let content = match (signed.content, detached) {
+        (Some(_), Some(_)) => return Err(CmsError::ContentPresent),
+        (None, None) => return Err(CmsError::ContentMissing),
+        (Some(content), None) => content,
+        (None, Some(detached)) => Octets::from(detached),
+    };
+    let signer = SignerInfo::read(&signed.signer)?;
+    let (hash, digest_name) =
+        digest(signer.digest.oid).ok_or_else(|| CmsError::Digest(oid::name(signer.digest.oid)))?;
+    if !signed.digests.contains(&signer.digest.oid) {
+        return Err(CmsError::Digest(format!("{}, which the container does not announce,", signer.digest.name())));
+    }
+    let scheme = Scheme::read(&signer.algorithm, signer.digest.oid)?;
+    let attributes = attribute::read(&signer.attributes)?;
+    require_content(&attributes, signed.content_type, hash, &content)?;
+    let signing_time = attribute::single(&attributes, oid::SIGNING_TIME, "signingTime")?;
+    let signing_time = signing_time.map(|time| attribute::read_time(&time)).transpose()?;
+
+    let embedded = embedded(&signed.certificates);
+    let candidates = candidates(&signer.id, &attributes, embedded.iter().chain(known))?;
+    let message = signer.attributes.retagged(der::tag::SET)?;
+    let made_it = |certificate: &&Certificate| {
+        scheme.fits(certificate.key())
+            && scheme.verify(certificate.public_key(), &message, &signer.signature).unwrap_or(false)
+    };
+    let found = candidates.into_iter().find(made_it).ok_or(CmsError::SignatureInvalid)?.clone();
+    Ok(Verified {
+        content: content.joined(),
+        signer: found,
+        certificates: embedded,
+        scheme: scheme.name(),
+        digest: digest_name,
+        signing_time,
+        attributes: attributes.iter().map(Received::to_public).collect(),
+    })
+}
+
+/// SignedData ::= SEQUENCE { version, digestAlgorithms, encapContentInfo, [0] certificates OPTIONAL,
+/// [1] crls OPTIONAL, signerInfos }
+struct Signed<'a> {
+    digests: Vec<&'a [u8]>,
+    content_type: &'a [u8],
+    content: Option<Octets<'a>>,
+    certificates: Vec<Element<'a>>,
+    signer: Element<'a>,
+}
+
+impl<'a> Signed<'a> {
+    fn read(cms: &'a [u8]) -> Result<Self, CmsError> {
+        const WHAT: &str = "the signed data";
+        let mut members = match container::read(cms)? {
+            (ContainerKind::Signed, members) => members,
+            (other, _) => return Err(CmsError::NotSigned(other.to_string())),
+        };
+        members.small("the version")?;
+        let digests = members.expect(der::tag::SET, "the digest algorithms")?.members()?;
+        let digests = digests
+            .all(MAX_DIGESTS, "digest algorithms")?
+            .into_iter()
+            .map(|element| Algorithm::of(element, "a digest algorithm").map(|algorithm| algorithm.oid))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (content_type, content) = encapsulated(&mut members)?;
+        let certificates = match members.optional(0xa0)? {
+            Some(set) => set.members()?.all(MAX_CERTIFICATES, "certificates")?,
+            None => Vec::new(),
+        };
+        if let Some(crls) = members.optional(0xa1)? {
+            crls.members()?.all(MAX_CRLS, "revocation lists")?;
+        }
+        let signers = members.expect(der::tag::SET, "the signers")?.members()?.all(MAX_SIGNERS, "signers")?;
+        members.end(WHAT)?;
+        let [signer] = signers.as_slice() else { return Err(CmsError::SignerCount(signers.len())) };
+        if content_type != oid::DATA {
+            return Err(CmsError::ContentType(oid::name(content_type)));
+        }
+        Ok(Self { digests, content_type, content, certificates, signer: *signer })
+    }
+}
+
+/// EncapsulatedContentInfo: content type and `[0]` EXPLICIT OCTET STRING, if present.
+fn encapsulated<'a>(members: &mut Reader<'a>) -> Result<(&'a [u8], Option<Octets<'a>>), Malformed> {
+    const WHAT: &str = "the signed content";
+    let mut inner = members.sequence(WHAT)?;
+    let content_type = inner.oid("the content type")?;
+    let content = match inner.optional(0xa0)? {
+        Some(explicit) => {
+            let mut explicit = explicit.members()?;
+            let content = explicit.octets(WHAT)?;
+            explicit.end(WHAT)?;
+            Some(content)
+        }
+        None => None,
+    };
+    inner.end(WHAT)?;
+    Ok((content_type, content))
+}
+
+struct SignerInfo<'a> {
+    id: CertificateId<'a>,
+    digest: Algorithm<'a>,
+    attributes: Element<'a>,
+    algorithm: Algorithm<'a>,
+    signature: Cow<'a, [u8]>,
+}
+
+impl<'a> SignerInfo<'a> {
+    fn read(element: &Element<'a>) -> Result<Self, CmsError> {
+        const WHAT: &str = "the signer";
+        if element.tag != der::tag::SEQUENCE {
+            return Err(Malformed::Expected(WHAT).into());
+        }
+        let mut members = element.members()?;
+        members.small("the version of the signer")?;
+        let id = CertificateId::read(&mut members)?;
+        let digest = Algorithm::read(&mut members, "the digest algorithm")?;
+        let attributes = members.optional(0xa0)?.ok_or(CmsError::NoSignedAttributes)?;
+        let algorithm = Algorithm::read(&mut members, "the signature algorithm")?;
+        let signature = members.octets("the signature")?.joined();
+        // Unsigned attributes (a timestamp at most) say nothing here, but must be well formed.
+        if let Some(unsigned) = members.optional(0xa1)? {
+            attribute::read(&unsigned)?;
+        }
+        members.end(WHAT)?;
+        Ok(Self { id, digest, attributes, algorithm, signature })
+    }
+}
+
+/// contentType and messageDigest, each once, and both true (RFC 5652 §5.3, §5.6).
+fn require_content(
+    attributes: &[Received<'_>],
+    content_type: &[u8],
+    digest: MessageDigest,
+    content: &Octets<'_>,
+) -> Result<(), CmsError> {
+    let named = attribute::single(attributes, oid::CONTENT_TYPE, "contentType")?;
+    let named = named.ok_or(CmsError::AttributeMissing("contentType"))?;
+    if named.tag != der::tag::OID || named.content != content_type {
+        return Err(CmsError::ContentTypeMismatch);
+    }
+    let signed = attribute::single(attributes, oid::MESSAGE_DIGEST, "messageDigest")?;
+    let signed = signed.ok_or(CmsError::AttributeMissing("messageDigest"))?;
+    let mut hasher = Hasher::new(digest)?;
+    for piece in content.pieces() {
+        hasher.update(piece)?;
+    }
+    if signed.tag != der::tag::OCTET_STRING || signed.content != &*hasher.finish()? {
+        return Err(CmsError::DigestMismatch);
+    }
+    Ok(())
+}
+
+/// The X.509 certificates among CertificateSet; what is unreadable or of another type is of no use.
+fn embedded(certificates: &[Element<'_>]) -> Vec<Certificate> {
+    certificates
+        .iter()
+        .filter(|element| element.tag == der::tag::SEQUENCE)
+        .filter_map(|element| Certificate::from_der(element.raw).ok())
+        .collect()
+}
+
+/// The certificates that the signer identifier and the signing certificate attribute both mean.
+fn candidates<'c>(
+    id: &CertificateId<'_>,
+    attributes: &[Received<'_>],
+    all: impl Iterator<Item = &'c Certificate>,
+) -> Result<Vec<&'c Certificate>, CmsError> {
+    let named: Vec<&Certificate> = all.filter(|certificate| id.names(certificate)).collect();
+    if named.is_empty() {
+        return Err(CmsError::SignerUnknown);
+    }
+    let mut meant = named;
+    for (oid, name, default) in [
+        (oid::SIGNING_CERTIFICATE_V2, "signingCertificateV2", oid::SHA256),
+        (oid::SIGNING_CERTIFICATE, "signingCertificate", oid::SHA1),
+    ] {
+        if let Some(value) = attribute::single(attributes, oid, name)? {
+            let ess = EssCertificate::read(&value, default)?;
+            let hash_with = ess_digest(ess.digest, oid)?;
+            meant.retain(|certificate| {
+                hash(hash_with, certificate.der()).is_ok_and(|found| *found == *ess.hash)
+                    && ess.serial.is_none_or(|serial| significant(serial) == significant(certificate.serial()))
+            });
+        }
+    }
+    if meant.is_empty() { Err(CmsError::SigningCertificate) } else { Ok(meant) }
+}
+
+/// The first version of the attribute is SHA-1 by definition; the second takes what signatures take.
+fn ess_digest(digest_oid: &[u8], attribute: &[u8]) -> Result<MessageDigest, CmsError> {
+    if attribute == oid::SIGNING_CERTIFICATE {
+        return Ok(MessageDigest::sha1());
+    }
+    digest(digest_oid).map(|(hash, _)| hash).ok_or_else(|| CmsError::Digest(oid::name(digest_oid)))
+}
