@@ -20,9 +20,11 @@
 
 pub mod capture;
 pub mod certs;
+pub mod dovecot;
 pub mod msmtp;
 pub mod openssl_cli;
 pub mod place;
+pub mod postfix;
 pub mod process;
 pub mod swaks;
 pub mod tier;

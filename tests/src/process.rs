@@ -2,13 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
 /// The longest that any single wait lasts before the test fails. Generous, because the machine may
 /// be busy; nothing ever waits this long when all is well.
@@ -73,8 +72,8 @@ pub fn run(command: &mut Command, input: &[u8]) -> Finished {
     }
 }
 
-/// A program that runs until this value goes. It gets a process group of its own, is asked to end
-/// (SIGTERM) and, failing that, ended; it also ends with the thread that started it.
+/// A program that runs until this value goes: then it is asked to end (SIGTERM) and, failing that,
+/// ended. It also ends with the thread that started it.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -102,7 +101,7 @@ impl Running {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program);
         set_up(&mut command);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let log = Arc::new(Log::default());
         log.state.lock().unwrap().open_streams = 2;
@@ -170,13 +169,24 @@ impl Running {
 
     fn end(&mut self, signal: Signal) -> ExitStatus {
         if self.ended.is_none() {
-            // The child is not reaped yet, so its id cannot belong to anybody else.
-            let _ = kill_process_group(Pid::from_child(&self.child), signal);
+            self.signal(signal);
             if !self.exits_within(PATIENCE) {
-                let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+                self.signal(Signal::KILL);
+                self.exits_within(PATIENCE);
             }
+            // Its children, should they be slower: the group keeps its number until we reap its leader.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         }
         self.reap()
+    }
+
+    /// To its process group where it has made one (Postfix does), else to it alone.
+    fn signal(&self, signal: Signal) {
+        // The child is not reaped yet, so its id cannot belong to anybody else.
+        let pid = Pid::from_child(&self.child);
+        if kill_process_group(pid, signal).is_err() {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     fn exits_within(&self, patience: Duration) -> bool {
