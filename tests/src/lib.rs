@@ -21,6 +21,7 @@
 pub mod capture;
 pub mod certs;
 pub mod dovecot;
+pub mod gateway;
 pub mod msmtp;
 pub mod openssl_cli;
 pub mod place;

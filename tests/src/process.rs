@@ -150,6 +150,12 @@ impl Running {
         }
     }
 
+    /// Whether it has ended by itself (or has at least closed both its output streams).
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.log.state.lock().unwrap().open_streams == 0
+    }
+
     /// Asks it to end and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         self.end(Signal::TERM)
