@@ -7,5 +7,7 @@
 pub mod authorities;
 pub mod cast;
 mod hospital;
+pub mod inner_store;
+mod maildir;
 pub mod postfix;
 pub mod space;

@@ -346,3 +346,7 @@ fn open_to_others(folder: &Path, mode: u32) -> Result<(), PostfixError> {
 fn open_log(path: &Path) -> Result<fs::File, PostfixError> {
     fs::File::create(path).map_err(|e| PostfixError::File(path.to_owned(), e))
 }
+
+#[cfg(test)]
+#[path = "postfix_tests.rs"]
+mod tests;
