@@ -35,3 +35,6 @@ pub use open::{Opened, open, reopen};
 pub use reader::Malformed;
 pub use sign::{sign, sign_detached};
 pub use verify::{Verified, verify};
+
+#[cfg(test)]
+mod tests;

@@ -131,6 +131,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// An INTEGER between 0 and 65,535: the longest salt of a signature that a key admits.
+    pub(crate) fn number(&mut self, what: &'static str) -> Result<u16, Malformed> {
+        let content = self.integer(what)?;
+        match content.strip_prefix(&[0]).unwrap_or(content) {
+            [] => Ok(0),
+            [low] if content.len() == 2 || *low < 0x80 => Ok((*low).into()),
+            [high, low] if content.len() == 3 || *high < 0x80 => Ok(u16::from_be_bytes([*high, *low])),
+            _ => Err(Malformed::Value(what)),
+        }
+    }
+
     /// An OBJECT IDENTIFIER's content octets.
     pub(crate) fn oid(&mut self, what: &'static str) -> Result<&'a [u8], Malformed> {
         let content = self.expect(der::tag::OID, what)?.content;
@@ -425,6 +436,16 @@ mod tests {
         }
         assert_eq!(Element::only(&nested, "it").unwrap().octets(), Err(Malformed::TooDeep));
         assert_eq!(Element::only(&nested, "it").unwrap().definite().map(|_| ()), Err(Malformed::TooDeep));
+    }
+
+    #[test]
+    fn numbers_are_read_within_their_range() {
+        for number in [0u16, 1, 20, 127, 128, 222, 255, 256, 32_767, 32_768, 65_535] {
+            assert_eq!(Reader::new(&der::integer(number.into())).number("it"), Ok(number));
+        }
+        for bad in [&[2u8, 0][..], &[2, 1, 0x80], &[2, 2, 0x80, 0], &[2, 3, 1, 0, 0], &[4, 1, 1]] {
+            assert!(Reader::new(bad).number("it").is_err(), "{bad:02x?}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{certificate::KeyKind, der, keys::SignatureScheme};
 #[derive(Clone, Copy)]
 pub(crate) enum Scheme {
     RsaPkcs1(MessageDigest),
-    RsaPss { digest: MessageDigest, salt: u8 },
+    RsaPss { digest: MessageDigest, salt: u16 },
     Ecdsa(MessageDigest),
     Ed25519,
 }
@@ -85,15 +85,15 @@ impl Scheme {
 
 /// RSASSA-PSS-params (RFC 4055 §3.1): digest and mask must use the announced digest. The defaults
 /// are SHA-1, so that absent members refuse themselves.
-fn pss_salt(algorithm: &Algorithm<'_>, digest_oid: &[u8]) -> Result<u8, CmsError> {
+fn pss_salt(algorithm: &Algorithm<'_>, digest_oid: &[u8]) -> Result<u16, CmsError> {
     const WHAT: &str = "the parameters of RSA-PSS";
     let refused = |what: &str| CmsError::SignatureAlgorithm(format!("RSA-PSS with {what}"));
     let mut members = algorithm.members().ok_or(Malformed::Expected(WHAT))??;
     let (hash, mask) = (members.optional(0xa0)?, members.optional(0xa1)?);
-    let mut number = |tag| -> Result<Option<u8>, Malformed> {
+    let mut number = |tag| -> Result<Option<u16>, Malformed> {
         let Some(explicit) = members.optional(tag)? else { return Ok(None) };
         let mut inner = explicit.members()?;
-        let number = inner.small(WHAT)?;
+        let number = inner.number(WHAT)?;
         inner.end(WHAT)?;
         Ok(Some(number))
     };
