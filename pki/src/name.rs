@@ -113,6 +113,8 @@ struct Pair {
 pub struct Name {
     der: Vec<u8>,
     rdns: Vec<Vec<Pair>>,
+    /// What is compared: names are looked up far more often than they are read.
+    canonical: String,
 }
 
 impl Name {
@@ -144,7 +146,15 @@ impl Name {
             }
             rdns.push(rdn);
         }
-        Ok(Self { der: der.to_vec(), rdns })
+        let canonical = canonical(&rdns);
+        Ok(Self { der: der.to_vec(), rdns, canonical })
+    }
+
+    /// This name with one more RDN, given by the content of its SET (nameRelativeToCRLIssuer).
+    pub(crate) fn extended(&self, rdn: &[u8]) -> Read<Self> {
+        let sequence = Reader::only(&self.der, tag::SEQUENCE)?.value;
+        let set = crate::der::tlv(tag::SET, rdn);
+        Self::read(&crate::der::sequence(&[sequence, &set]))
     }
 
     /// The encoded name, as it stands in the certificate.
@@ -186,19 +196,28 @@ impl Name {
         let flat = self.rdns.iter().rev().flatten();
         flat.map(|pair| (pair.oid.clone(), pair.value.clone())).collect()
     }
+}
 
-    /// The comparable form: sets of pairs in sequence.
-    fn canonical(&self) -> Vec<BTreeSet<(&str, String)>> {
-        self.rdns
+/// Sets of pairs in sequence. Lengths stand in front of everything, so that no value can pretend
+/// to be a border.
+fn canonical(rdns: &[Vec<Pair>]) -> String {
+    let mut out = String::new();
+    for rdn in rdns {
+        let pairs: BTreeSet<String> = rdn
             .iter()
-            .map(|rdn| rdn.iter().map(|pair| (pair.oid.as_str(), comparable(&pair.value))).collect())
-            .collect()
+            .map(|pair| (&pair.oid, comparable(&pair.value)))
+            .map(|(oid, value)| format!("{oid}={}:{value}", value.len()))
+            .collect();
+        out.push_str(&format!("{}[", pairs.len()));
+        out.extend(pairs);
+        out.push(']');
     }
+    out
 }
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.der == other.der || self.canonical() == other.canonical()
+        self.canonical == other.canonical
     }
 }
 
@@ -206,7 +225,7 @@ impl Eq for Name {}
 
 impl std::hash::Hash for Name {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.canonical().hash(state);
+        self.canonical.hash(state);
     }
 }
 

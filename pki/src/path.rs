@@ -1,16 +1,26 @@
 //! Path validation: is this certificate good for this purpose at this time?
 
-use std::time::Duration;
+mod chain;
+mod checks;
+mod search;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ident::Timestamp;
+use openssl::error::ErrorStack;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
     anchors::Anchors,
     certificate::Certificate,
-    finding::{Finding, Reason},
+    crl::{CrlError, RevocationList},
+    der,
+    finding::Finding,
+    name::Name,
+    revocation::Lists,
 };
+use search::Search;
 
 /// What a certificate is to be used for. Anchors, key usage and extended key usage depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,77 +122,114 @@ pub enum ValidatorError {
     TestAnchor(String),
     /// A revocation list that cannot be used.
     #[error("the revocation list cannot be used: {0}")]
-    Crl(String),
+    Crl(#[from] CrlError),
     /// A policy that is no object identifier.
     #[error("{0} is no object identifier of a policy")]
     Policy(String),
 }
 
 /// Gathers what a [`Validator`] knows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ValidatorBuilder {
-    anchors: Anchors,
-    intermediates: Vec<Certificate>,
-    test_category: bool,
-    policies: PolicySettings,
-    mode: Option<RevocationMode>,
+    known: Validator,
+}
+
+impl Default for ValidatorBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ValidatorBuilder {
     /// Nothing trusted, revocation required without grace, test certificates refused.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            known: Validator {
+                anchors: Anchors::default(),
+                intermediates: HashMap::new(),
+                lists: Lists::default(),
+                test_category: false,
+                policies: PolicySettings::default(),
+                mode: RevocationMode::Required { grace: Duration::ZERO },
+            },
+        }
     }
 
     /// Trusts a certificate for a purpose.
     #[must_use]
     pub fn anchor(mut self, purpose: Purpose, certificate: Certificate) -> Self {
-        self.anchors.add(purpose, certificate);
+        self.known.anchors.add(purpose, certificate);
         self
     }
 
     /// A certificate that may stand between a leaf and an anchor; not trusted by itself.
     #[must_use]
     pub fn intermediate(mut self, certificate: Certificate) -> Self {
-        self.intermediates.push(certificate);
+        let known = self.known.intermediates.entry(certificate.subject().clone()).or_default();
+        if !known.contains(&certificate) {
+            known.push(certificate);
+        }
         self
     }
 
-    /// A revocation list, DER or PEM.
+    /// Revocation lists: one in DER, or those of a PEM text.
     ///
     /// # Errors
-    /// [`ValidatorError::Crl`] when it cannot be read.
-    pub fn crl(self, _octets: &[u8]) -> Result<Self, ValidatorError> {
+    /// [`ValidatorError::Crl`] when one cannot be read.
+    pub fn crl(mut self, octets: &[u8]) -> Result<Self, ValidatorError> {
+        for list in RevocationList::list_from(octets)? {
+            self.known.lists.add(Arc::new(list));
+        }
         Ok(self)
+    }
+
+    /// A revocation list that was read before: the same list may serve many validators.
+    #[must_use]
+    pub fn revocation_list(mut self, list: Arc<RevocationList>) -> Self {
+        self.known.lists.add(list);
+        self
     }
 
     /// Whether certificates of test hierarchies are accepted.
     #[must_use]
     pub fn test_category(mut self, allowed: bool) -> Self {
-        self.test_category = allowed;
+        self.known.test_category = allowed;
         self
     }
 
     /// Certificate policies to apply.
     #[must_use]
     pub fn policies(mut self, policies: PolicySettings) -> Self {
-        self.policies = policies;
+        self.known.policies = policies;
         self
     }
 
     /// Whether and how revocation is judged.
     #[must_use]
     pub fn revocation(mut self, mode: RevocationMode) -> Self {
-        self.mode = Some(mode);
+        self.known.mode = mode;
         self
     }
 
     /// The finished snapshot.
     ///
     /// # Errors
-    /// See [`ValidatorError`].
+    /// [`ValidatorError::TestAnchor`] when test certificates are refused and an anchor (for anything
+    /// but [`Purpose::Any`]) is one; [`ValidatorError::Policy`].
     pub fn build(self) -> Result<Validator, ValidatorError> {
-        Ok(Validator { known: self })
+        let known = self.known;
+        let anchors = known.anchors.iter().filter(|(purpose, _)| *purpose != Purpose::Any);
+        for (_, anchor) in anchors {
+            if anchor.is_test_category() && !known.test_category {
+                return Err(ValidatorError::TestAnchor(anchor.subject().to_string()));
+            }
+        }
+        for policy in &known.policies.accepted {
+            if der::oid(policy).is_none() {
+                return Err(ValidatorError::Policy(policy.clone()));
+            }
+        }
+        Ok(known)
     }
 }
 
@@ -190,13 +237,54 @@ impl ValidatorBuilder {
 /// any I/O; time comes from the caller.
 #[derive(Debug)]
 pub struct Validator {
-    known: ValidatorBuilder,
+    anchors: Anchors,
+    intermediates: HashMap<Name, Vec<Certificate>>,
+    lists: Lists,
+    test_category: bool,
+    policies: PolicySettings,
+    mode: RevocationMode,
 }
 
 impl Validator {
     /// Judges `leaf` for `purpose` at `at`; `untrusted` are certificates that came along with it.
     pub fn verify(&self, leaf: &Certificate, untrusted: &[Certificate], purpose: Purpose, at: Timestamp) -> Verdict {
-        let _ = (untrusted, purpose, at, &self.known);
-        Verdict::Undetermined(Finding::new(Reason::Internal, Some(leaf)))
+        let verdict = Search::new(self, untrusted, purpose, at).run(leaf);
+        // OpenSSL leaves its reasons in a queue of the thread, where a TLS connection would find them.
+        drop(ErrorStack::get());
+        verdict
+    }
+
+    /// The anchors.
+    pub fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    /// The revocation lists, for a look at their age.
+    pub fn revocation_lists(&self) -> impl Iterator<Item = &RevocationList> {
+        self.lists.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether test certificates are accepted.
+    pub fn allows_test(&self) -> bool {
+        self.test_category
+    }
+
+    fn intermediates(&self, subject: &Name) -> &[Certificate] {
+        self.intermediates.get(subject).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    fn policies(&self) -> &PolicySettings {
+        &self.policies
+    }
+
+    fn mode(&self) -> RevocationMode {
+        self.mode
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,80 @@
+//! The few functions of OpenSSL's path verifier that the `openssl` crate does not bind: certificate
+//! policies in, certificate policies out. The only unsafe code of the project.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::{c_int, c_void},
+    mem,
+};
+
+use foreign_types::{ForeignType, ForeignTypeRef};
+use openssl::{
+    asn1::{Asn1Object, Asn1ObjectRef},
+    x509::{X509StoreContextRef, verify::X509VerifyParamRef},
+};
+use openssl_sys::{ASN1_OBJECT, OPENSSL_STACK, OPENSSL_sk_num, OPENSSL_sk_value, X509_STORE_CTX, X509_VERIFY_PARAM};
+
+use crate::{der, der_reader};
+
+/// X509_POLICY_TREE, opaque.
+enum PolicyTree {}
+/// X509_POLICY_NODE, opaque.
+enum PolicyNode {}
+
+unsafe extern "C" {
+    fn X509_VERIFY_PARAM_add0_policy(param: *mut X509_VERIFY_PARAM, policy: *mut ASN1_OBJECT) -> c_int;
+    fn X509_STORE_CTX_get0_policy_tree(context: *const X509_STORE_CTX) -> *mut PolicyTree;
+    fn X509_policy_tree_get0_user_policies(tree: *const PolicyTree) -> *mut OPENSSL_STACK;
+    fn X509_policy_node_get0_policy(node: *const PolicyNode) -> *const ASN1_OBJECT;
+}
+
+/// Adds an acceptable policy; `None` if `dotted` is no identifier or memory ran out.
+pub(crate) fn accept_policy(param: &mut X509VerifyParamRef, dotted: &str) -> Option<()> {
+    // Checked first: OpenSSL would also take names, and the crate does not bear a NUL in the text.
+    der::oid(dotted)?;
+    let object = Asn1Object::from_str(dotted).ok()?;
+    // SAFETY: both pointers are valid for the call. add0 takes ownership of the object exactly when
+    // it succeeds; then our owner is forgotten, else it frees the object as usual.
+    let added = unsafe { X509_VERIFY_PARAM_add0_policy(param.as_ptr(), object.as_ptr()) };
+    if added != 1 {
+        return None;
+    }
+    mem::forget(object);
+    Some(())
+}
+
+/// The policies that the verified path follows, restricted to the accepted ones; to be called while
+/// the context is initialised.
+pub(crate) fn resulting_policies(context: &X509StoreContextRef) -> Vec<String> {
+    let mut out = Vec::new();
+    // SAFETY: the context is valid; the tree belongs to it and is null when no policy was processed.
+    let tree = unsafe { X509_STORE_CTX_get0_policy_tree(context.as_ptr()) };
+    if tree.is_null() {
+        return out;
+    }
+    // SAFETY: the tree is valid; the stack belongs to it and may be null.
+    let nodes = unsafe { X509_policy_tree_get0_user_policies(tree) };
+    if nodes.is_null() {
+        return out;
+    }
+    // SAFETY: the stack is valid.
+    let count = unsafe { OPENSSL_sk_num(nodes) };
+    for index in 0..count {
+        // SAFETY: the index is below the number of elements, which are policy nodes.
+        let node: *mut c_void = unsafe { OPENSSL_sk_value(nodes, index) };
+        if node.is_null() {
+            continue;
+        }
+        // SAFETY: the element is a policy node of the tree.
+        let object = unsafe { X509_policy_node_get0_policy(node.cast()) };
+        if object.is_null() {
+            continue;
+        }
+        // SAFETY: the object belongs to the tree, which outlives this borrow.
+        let object = unsafe { Asn1ObjectRef::from_ptr(object.cast_mut()) };
+        out.extend(der_reader::oid(object.to_owned().as_slice()));
+    }
+    out.sort();
+    out.dedup();
+    out
+}

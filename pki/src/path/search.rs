@@ -1,0 +1,283 @@
+//! Building candidate chains, within a budget.
+//!
+//! OpenSSL builds one chain and does not go back; with cross-signed or look-alike authorities it can
+//! miss a good one. So we enumerate chains from the leaf upwards and let OpenSSL verify each of them
+//! alone. The budget makes sure that thousands of look-alikes end with a verdict (design §4).
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
+
+use ident::Timestamp;
+
+use super::{
+    PolicySettings, Purpose, RevocationMode, ValidPath, Validator, Verdict,
+    chain::{self, MAX_CHAIN},
+    checks,
+};
+use crate::{
+    certificate::Certificate,
+    finding::{Finding, Reason},
+    name::Name,
+    revocation::{Judge, Status, Surroundings},
+};
+
+/// Signatures that one search may check to tell look-alikes apart.
+const MAX_SIGNATURES: usize = 512;
+/// Chains that one search may hand to OpenSSL.
+const MAX_CHAINS: usize = 48;
+
+/// One search: what is known and how much of the budget is used.
+pub(super) struct Search<'a> {
+    validator: &'a Validator,
+    untrusted: HashMap<&'a Name, Vec<&'a Certificate>>,
+    purpose: Purpose,
+    at: Timestamp,
+    signatures: Cell<usize>,
+    chains: Cell<usize>,
+    /// Answers to "did this key sign that certificate?", so that no signature is checked twice.
+    checked: RefCell<HashMap<(ident::Fingerprint, ident::Fingerprint), bool>>,
+}
+
+/// The best reason so far why no chain is valid: the later the stage, the better it explains.
+struct Best {
+    stage: u8,
+    verdict: Verdict,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(validator: &'a Validator, untrusted: &'a [Certificate], purpose: Purpose, at: Timestamp) -> Self {
+        let mut by_name: HashMap<&Name, Vec<&Certificate>> = HashMap::new();
+        for certificate in untrusted {
+            by_name.entry(certificate.subject()).or_default().push(certificate);
+        }
+        Self {
+            validator,
+            untrusted: by_name,
+            purpose,
+            at,
+            signatures: Cell::new(MAX_SIGNATURES),
+            chains: Cell::new(MAX_CHAINS),
+            checked: RefCell::default(),
+        }
+    }
+
+    /// The verdict on `leaf`.
+    pub(super) fn run(&self, leaf: &Certificate) -> Verdict {
+        if let Err(reason) = checks::form(leaf) {
+            return Verdict::Invalid(Finding::new(reason, Some(leaf)));
+        }
+        let anchors: Vec<Certificate> = self.validator.anchors().of(self.purpose).into_iter().cloned().collect();
+        let mut best = None;
+        let mut path = vec![leaf.clone()];
+        if anchors.contains(leaf) {
+            self.offer(&mut best, self.evaluate(&path));
+        }
+        self.extend(&mut path, &anchors, &mut |chain| {
+            let answer = self.evaluate(chain);
+            let done = matches!(answer.verdict, Verdict::Valid(_));
+            self.offer(&mut best, answer);
+            done
+        });
+        match best {
+            Some(best) => best.verdict,
+            None => Verdict::Invalid(Finding::new(self.no_chain(leaf), Some(leaf))),
+        }
+    }
+
+    fn no_chain(&self, leaf: &Certificate) -> Reason {
+        if self.signatures.get() == 0 || self.chains.get() == 0 {
+            return Reason::TooComplex;
+        }
+        // Somebody of the issuer's name is known, but did not sign this.
+        let namesake = !self.named(leaf.issuer()).is_empty() && !leaf.is_self_issued();
+        let signed = self.named(leaf.issuer()).iter().any(|issuer| self.signed(leaf, issuer));
+        if namesake && !signed { Reason::BadSignature } else { Reason::UnknownIssuer }
+    }
+
+    fn offer(&self, best: &mut Option<Best>, answer: Best) {
+        if best.as_ref().is_none_or(|known| answer.stage > known.stage) {
+            *best = Some(answer);
+        }
+    }
+
+    /// Depth first: anchors before intermediates. `found` gets every complete chain and says
+    /// whether to stop.
+    fn extend(
+        &self,
+        path: &mut Vec<Certificate>,
+        anchors: &[Certificate],
+        found: &mut dyn FnMut(&[Certificate]) -> bool,
+    ) -> bool {
+        let Some(last) = path.last().cloned() else { return true };
+        if path.len() >= MAX_CHAIN {
+            return false;
+        }
+        for anchor in anchors.iter().filter(|anchor| anchor.subject() == last.issuer() && **anchor != last) {
+            if !self.signed(&last, anchor) {
+                continue;
+            }
+            let Some(rest) = self.chains.get().checked_sub(1) else { return true };
+            self.chains.set(rest);
+            path.push(anchor.clone());
+            let stop = found(path);
+            path.pop();
+            if stop {
+                return true;
+            }
+        }
+        for issuer in self.issuers(&last) {
+            let looped = path.iter().any(|known| known.subject() == issuer.subject() && same_key(known, issuer));
+            // An anchor in the pool was the end of a chain already.
+            if looped || anchors.contains(issuer) || !self.signed(&last, issuer) {
+                continue;
+            }
+            path.push(issuer.clone());
+            let stop = self.extend(path, anchors, found);
+            path.pop();
+            if stop {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Certificates that may have issued this one: the configured before those that came along, a
+    /// matching key identifier before none, valid ones before others.
+    fn issuers(&self, certificate: &Certificate) -> Vec<&'a Certificate> {
+        let name = certificate.issuer();
+        let own = self.validator.intermediates(name);
+        let came = self.untrusted.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut all: Vec<&Certificate> = own.iter().chain(came.iter().copied()).collect();
+        all.sort_by_key(|candidate| {
+            let other_key = match (certificate.authority_key_id(), candidate.subject_key_id()) {
+                (Some(wanted), Some(found)) => wanted != found,
+                _ => false,
+            };
+            (other_key, checks::dates(candidate, self.at).is_err())
+        });
+        all
+    }
+
+    /// Whether `issuer` signed `certificate`, if the budget still allows to find out.
+    fn signed(&self, certificate: &Certificate, issuer: &Certificate) -> bool {
+        let key = (certificate.fingerprint(), issuer.fingerprint());
+        if let Some(known) = self.checked.borrow().get(&key) {
+            return *known;
+        }
+        let Some(rest) = self.signatures.get().checked_sub(1) else { return false };
+        self.signatures.set(rest);
+        let answer = certificate.openssl().verify(issuer.public_key()).unwrap_or(false);
+        self.checked.borrow_mut().insert(key, answer);
+        answer
+    }
+
+    /// Judges one complete chain.
+    fn evaluate(&self, chain: &[Certificate]) -> Best {
+        let invalid =
+            |stage, reason, at: usize| Best { stage, verdict: Verdict::Invalid(Finding::new(reason, chain.get(at))) };
+        let last = chain.len().saturating_sub(1);
+        for (position, certificate) in chain.iter().enumerate() {
+            if let Err(reason) = checks::form(certificate) {
+                return invalid(1, reason, position);
+            }
+        }
+        if self.purpose != Purpose::Any
+            && let Err((reason, position)) = self.floor(chain, last)
+        {
+            return invalid(2, reason, position);
+        }
+        // Dates from the top down: an expired authority explains more than an expired leaf.
+        for (position, certificate) in chain.iter().enumerate().rev() {
+            if let Err(reason) = checks::dates(certificate, self.at) {
+                return invalid(3, reason, position);
+            }
+        }
+        let policies = match chain::verify(chain, self.validator.policies(), self.explicit(), self.at) {
+            Ok(policies) => policies,
+            Err((reason, position)) => return invalid(4, reason, position),
+        };
+        self.revocation(chain, policies)
+    }
+
+    /// Whether a chain without an accepted policy is invalid. Outside `any`, naming a policy means
+    /// wanting it: without this flag OpenSSL accepts a chain of another policy (pki reference §2.3).
+    fn explicit(&self) -> bool {
+        let PolicySettings { accepted, require_explicit, .. } = self.validator.policies();
+        *require_explicit || (self.purpose != Purpose::Any && !accepted.is_empty())
+    }
+
+    fn floor(&self, chain: &[Certificate], last: usize) -> Result<(), (Reason, usize)> {
+        for (position, certificate) in chain.iter().enumerate() {
+            let at = |reason| (reason, position);
+            checks::floor(certificate, position == last).map_err(at)?;
+            if !self.validator.allows_test() && certificate.is_test_category() {
+                return Err(at(Reason::TestCertificate));
+            }
+            match position {
+                0 => checks::leaf(certificate, self.purpose).map_err(at)?,
+                _ if position < last => checks::authority(certificate, self.purpose).map_err(at)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn revocation(&self, chain: &[Certificate], policies: Vec<String>) -> Best {
+        let valid = |revocation_judged, stale_grace| Best {
+            stage: 9,
+            verdict: Verdict::Valid(ValidPath {
+                certificates: chain.to_vec(),
+                policies,
+                revocation_judged,
+                stale_grace,
+            }),
+        };
+        let RevocationMode::Required { grace } = self.validator.mode() else {
+            return valid(false, false);
+        };
+        let floor = self.purpose != Purpose::Any;
+        let mut judge = Judge::new(self.validator.lists(), self, self.at, grace, floor);
+        let (status, certificate) = judge.judge(chain);
+        let finding = |reason| Finding::new(reason, certificate.as_ref());
+        match status {
+            Status::Good { stale } => valid(true, stale),
+            Status::Revoked => Best { stage: 8, verdict: Verdict::Invalid(finding(Reason::Revoked)) },
+            Status::Stale => Best { stage: 7, verdict: Verdict::Undetermined(finding(Reason::CrlStale)) },
+            Status::Missing => Best { stage: 6, verdict: Verdict::Undetermined(finding(Reason::CrlMissing)) },
+        }
+    }
+}
+
+impl Surroundings for Search<'_> {
+    fn named(&self, subject: &Name) -> Vec<Certificate> {
+        let anchors = self.validator.anchors().of(self.purpose);
+        let anchors = anchors.into_iter().filter(|anchor| anchor.subject() == subject);
+        let own = self.validator.intermediates(subject).iter();
+        let came = self.untrusted.get(subject).into_iter().flatten().copied();
+        anchors.chain(own).chain(came).cloned().collect()
+    }
+
+    fn path_to(&self, certificate: &Certificate, anchor: &Certificate) -> Option<Vec<Certificate>> {
+        let anchors = std::slice::from_ref(anchor);
+        let policies = PolicySettings::default();
+        let mut good = None;
+        self.extend(&mut vec![certificate.clone()], anchors, &mut |chain| {
+            let last = chain.len().saturating_sub(1);
+            let sound = chain.iter().enumerate().all(|(position, certificate)| {
+                checks::form(certificate).is_ok()
+                    && (self.purpose == Purpose::Any || checks::floor(certificate, position == last).is_ok())
+            });
+            if sound && chain::verify(chain, &policies, false, self.at).is_ok() {
+                good = Some(chain.to_vec());
+            }
+            good.is_some()
+        });
+        good
+    }
+}
+
+fn same_key(a: &Certificate, b: &Certificate) -> bool {
+    a.public_key().public_eq(b.public_key())
+}
