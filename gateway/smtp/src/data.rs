@@ -2,6 +2,9 @@
 //! CR, LF or NUL anywhere else ends the connection: what one server reads as text, another must
 //! not be able to read as a command (SM1, SM2; CVE-2023-51764 and its family).
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use thiserror::Error;
 
 /// Why a body was refused.

@@ -1,5 +1,8 @@
 //! The server's side of a session: submission, exchange between operators, LMTP.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
