@@ -6,8 +6,12 @@
 
 pub mod authorities;
 pub mod cast;
+pub mod endpoints;
 mod hospital;
 pub mod inner_store;
+pub mod letter;
 mod maildir;
+pub mod operator;
 pub mod postfix;
+pub mod practice;
 pub mod space;

@@ -43,7 +43,7 @@ pub enum PostfixError {
     )]
     Missing,
     /// Postfix changes users, so it wants root.
-    #[error("Postfix must be started by root")]
+    #[error("Postfix must be started by root, or by somebody whom sudo lets without a password (try: sudo -v)")]
     NeedsRoot,
     /// The folder's name would have to be quoted in Postfix's files, or its own user cannot enter it.
     #[error("{0}: Postfix needs a folder of plain letters, digits and -_. that its own user may enter")]
@@ -113,11 +113,9 @@ impl Postfix {
     /// [`PostfixError`], with the end of Postfix's log when it did not start.
     pub async fn start(settings: &PostfixSettings) -> Result<Self, PostfixError> {
         let master = MASTERS.iter().map(Path::new).find(|p| p.exists()).ok_or(PostfixError::Missing)?;
-        if !rustix::process::geteuid().is_root() {
-            return Err(PostfixError::NeedsRoot);
-        }
+        let mut launcher = as_root().await?;
         let folder = prepare(settings)?;
-        let child = Command::new("sh")
+        let child = launcher
             .args(["-c", LAUNCHER, "launch.sh"])
             .arg(&folder)
             .arg(master)
@@ -178,6 +176,21 @@ impl Postfix {
     }
 }
 
+/// A shell that runs as root.
+async fn as_root() -> Result<Command, PostfixError> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(Command::new("sh"));
+    }
+    let mut asked = Command::new("sudo");
+    let may = asked.args(["-n", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !may.status().await.is_ok_and(|status| status.success()) {
+        return Err(PostfixError::NeedsRoot);
+    }
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", "sh"]);
+    Ok(sudo)
+}
+
 async fn greets(port: SocketAddr) -> bool {
     let greeting = async {
         let mut stream = TcpStream::connect(port).await.ok()?;
@@ -196,8 +209,7 @@ fn prepare(settings: &PostfixSettings) -> Result<PathBuf, PostfixError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
     let text = folder.to_str().filter(|t| t.bytes().all(plain)).ok_or_else(|| PostfixError::Folder(folder.clone()))?;
     open_to_others(&folder, 0o711)?;
-    let enterable = |p: &Path| fs::metadata(p).is_ok_and(|m| m.permissions().mode() & 0o001 != 0);
-    if !folder.ancestors().all(enterable) {
+    if !enterable(&folder) {
         return Err(PostfixError::Folder(folder));
     }
     write(&etc, "main.cf", &main_cf(settings, text), 0o644)?;
@@ -337,6 +349,12 @@ fn lines(items: impl Iterator<Item = String>) -> String {
 fn write(folder: &Path, name: &str, content: &str, mode: u32) -> Result<(), PostfixError> {
     let path = folder.join(name);
     write_file(&path, content.as_bytes(), mode).map_err(|e| PostfixError::File(path, e))
+}
+
+/// Whether everybody may go through this folder and all above it.
+pub(super) fn enterable(folder: &Path) -> bool {
+    let open = |p: &Path| fs::metadata(p).is_ok_and(|m| m.permissions().mode() & 0o001 != 0);
+    std::path::absolute(folder).is_ok_and(|folder| folder.ancestors().all(open))
 }
 
 fn open_to_others(folder: &Path, mode: u32) -> Result<(), PostfixError> {

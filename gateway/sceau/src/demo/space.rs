@@ -198,6 +198,11 @@ impl Space {
         self.folder.join(place.folder()).join("sceau.toml")
     }
 
+    /// The signed list of trusted domains.
+    pub fn trust_list(&self) -> PathBuf {
+        self.folder.join("trust-list").join("list.xml")
+    }
+
     /// One of the cast by short name.
     pub fn holder(&self, key: &str) -> Option<&CardHolder> {
         self.holders.iter().find(|holder| holder.person.key == key)
