@@ -4,18 +4,29 @@
 //! memory, within [`Limits`].
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+mod annotate;
+pub mod clean;
+pub mod dsn;
 mod fault;
+mod groups;
 mod header;
+mod judgement;
 mod lexer;
 mod limits;
 pub mod mailboxes;
 pub mod media;
 pub mod mime;
 mod read;
+mod received;
+pub mod report;
 pub mod words;
 
+pub use annotate::{annotate, result_fields};
 pub use fault::MailFault;
+pub use groups::{Group, Routed, groups, intended};
 pub use header::{Field, HeaderBlock, check_lines};
+pub use judgement::{Assurance, AssuranceLevel, BoundBy, Judgement, Reason, SignatureState, Signer, Verdict, Weight};
 pub use limits::Limits;
 pub use mailboxes::Mailbox;
 pub use read::{Facts, ProtectionHint, facts, read};
+pub use received::{Hop, received};

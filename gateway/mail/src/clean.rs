@@ -1,0 +1,142 @@
+//! Taking fields out of a message and putting missing ones in, every other octet untouched.
+
+use std::borrow::Cow;
+
+use ident::{Domain, Timestamp};
+
+use crate::{
+    Field, HeaderBlock, Limits, MailFault,
+    lexer::{Token, tokens},
+};
+
+/// Every result header that we write begins so; what comes in under this name is removed (A17).
+pub const NAMESPACE: &str = "X-Sceau-";
+
+/// Whether a field is, or pretends to be, a result of ours (A17, H11): our own namespace, or
+/// `Authentication-Results` that carries our name or that cannot be read.
+pub fn is_own_result(field: &Field<'_>, authserv_id: &str) -> bool {
+    if field.name().get(..NAMESPACE.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAMESPACE)) {
+        return true;
+    }
+    if !field.is("Authentication-Results") && !field.is("ARC-Authentication-Results") {
+        return false;
+    }
+    let value = field.value();
+    let Some(all) = tokens(&value, ";=/") else { return true };
+    // ARC puts its instance in front: "i=1; name; …".
+    let first = if field.is("ARC-Authentication-Results") { all.get(4) } else { all.first() };
+    match first.map(|t| &t.token) {
+        Some(Token::Atom(name)) => name.eq_ignore_ascii_case(authserv_id),
+        Some(Token::Quoted(name)) => name.eq_ignore_ascii_case(authserv_id),
+        _ => true,
+    }
+}
+
+/// What leaves: without `Bcc`, `Return-Path` and result headers that only we may write (A17, A22).
+/// A message that has none of them is returned as it is.
+///
+/// # Errors
+/// A header that cannot be read.
+pub fn for_sending<'a>(message: &'a [u8], authserv_id: &str, limits: &Limits) -> Result<Cow<'a, [u8]>, MailFault> {
+    without(message, limits, |field| {
+        field.is("Bcc") || field.is("Resent-Bcc") || field.is("Return-Path") || is_own_result(field, authserv_id)
+    })
+}
+
+/// The message without the fields that `unwanted` names.
+pub(crate) fn without<'a>(
+    message: &'a [u8],
+    limits: &Limits,
+    unwanted: impl Fn(&Field<'_>) -> bool,
+) -> Result<Cow<'a, [u8]>, MailFault> {
+    let block = HeaderBlock::parse(message, limits)?;
+    if !block.fields().iter().any(&unwanted) {
+        return Ok(Cow::Borrowed(message));
+    }
+    let mut out = Vec::with_capacity(message.len());
+    for field in block.fields().iter().filter(|field| !unwanted(field)) {
+        out.extend_from_slice(field.raw());
+    }
+    out.extend_from_slice(message.get(block.block().len()..).unwrap_or_default());
+    Ok(Cow::Owned(out))
+}
+
+/// Adds `Date` and `Message-ID` where practice software left them out, as a submission server may
+/// (RFC 6409 §8.2, §8.3). `unique` must not repeat.
+///
+/// # Errors
+/// A header that cannot be read.
+pub fn complete<'a>(
+    message: &'a [u8],
+    at: Timestamp,
+    unique: &str,
+    domain: &Domain,
+    limits: &Limits,
+) -> Result<Cow<'a, [u8]>, MailFault> {
+    let block = HeaderBlock::parse(message, limits)?;
+    let mut missing = String::new();
+    if block.one("Date")?.is_none() {
+        missing.push_str(&format!("Date: {}\r\n", at.rfc5322()));
+    }
+    if block.one("Message-ID")?.is_none() {
+        missing.push_str(&format!("Message-ID: <{unique}@{domain}>\r\n"));
+    }
+    if missing.is_empty() {
+        return Ok(Cow::Borrowed(message));
+    }
+    Ok(Cow::Owned([missing.as_bytes(), message].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: &str = "gw.ch-exemple.test";
+
+    fn sent(text: &str) -> String {
+        let wire = text.replace('\n', "\r\n");
+        let clean = for_sending(wire.as_bytes(), US, &Limits::default()).unwrap();
+        String::from_utf8(clean.into_owned()).unwrap().replace("\r\n", "\n")
+    }
+
+    /// A17: everything that a reader could take for our verdict is gone; what others said stays.
+    #[test]
+    fn strips_forged_results() {
+        let kept = "Authentication-Results: other.test; dkim=pass\nFrom: a@x.test\nX-Sceaux: town\n\nX-Sceau-Verdict: in the body\n";
+        for forged in [
+            "X-Sceau-Verdict: accept\n",
+            "x-SCEAU-anything: accept\n",
+            "Authentication-Results: gw.ch-exemple.test; smime=pass\n",
+            "authentication-results: GW.CH-Exemple.test 1; smime=pass\n",
+            "Authentication-Results: (c) \"gw.ch-exemple.test\"\n ; smime=pass\n",
+            "Authentication-Results: (open; smime=pass\n",
+            "Authentication-Results:\n ; smime=pass\n",
+            "ARC-Authentication-Results: i=1; gw.ch-exemple.test; smime=pass\n",
+            "Bcc: hidden@x.test\n",
+            "Return-Path: <a@x.test>\n",
+        ] {
+            assert_eq!(sent(&format!("{forged}{kept}")), kept, "{forged}");
+        }
+    }
+
+    #[test]
+    fn untouched_when_clean() {
+        let message = b"From: a@x.test\r\n\r\nbody";
+        assert!(matches!(for_sending(message, US, &Limits::default()), Ok(Cow::Borrowed(_))));
+        assert_eq!(sent("Bcc: b@x.test\nFrom: a@x.test\n"), "From: a@x.test\n");
+    }
+
+    #[test]
+    fn completes_only_what_is_missing() {
+        let domain = Domain::parse("ch-exemple.test").unwrap();
+        let limits = Limits::default();
+        let done = complete(b"From: a@x.test\r\n\r\n", Timestamp::EPOCH, "u1", &domain, &limits).unwrap();
+        let text = String::from_utf8(done.into_owned()).unwrap();
+        assert_eq!(
+            text,
+            "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <u1@ch-exemple.test>\r\nFrom: a@x.test\r\n\r\n"
+        );
+        let again = complete(text.as_bytes(), Timestamp::EPOCH, "u2", &domain, &limits).unwrap();
+        assert_eq!(again, text.as_bytes());
+    }
+}

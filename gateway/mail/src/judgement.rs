@@ -1,0 +1,212 @@
+//! What we decided about a received message, for the trail, the reader and the peer.
+
+use ident::{Address, Bilingual, Fingerprint};
+use serde::{Deserialize, Serialize};
+
+/// Whether a received message may be handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Yes.
+    Accept,
+    /// It cannot be told now: 4xx.
+    Undetermined,
+    /// No: 5xx.
+    Refuse,
+}
+
+/// What became of the signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureState {
+    /// Mathematics, structure and certification path are good.
+    Valid,
+    /// One of them is not.
+    Invalid,
+    /// Nothing at the root of the message is signed.
+    None,
+    /// The path cannot be judged now.
+    Undetermined,
+}
+
+/// What ties the signer to the `From` address, in the order in which it is tried (design §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundBy {
+    /// An address in the certificate is the address in `From`.
+    CertificateAddress,
+    /// The person of the certificate owns the address.
+    Person,
+    /// The structure of the certificate owns the address.
+    Organisation,
+    /// The book holds the certificate for the domain.
+    Book,
+    /// Not signed: a listed operator handed it over for its own domain.
+    Operator,
+}
+
+/// Who signed, as far as the certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// Name for people: `Zoé MARTIN-TEST`, `CH EXEMPLE-TEST`.
+    pub name: String,
+    /// Title of a person, as the certificate writes it.
+    pub title: Option<String>,
+    /// National identifier of the person or structure.
+    pub identifier: Option<String>,
+    /// SHA-256 of the certificate.
+    pub fingerprint: Fingerprint,
+    /// Serial number in hexadecimal.
+    pub serial: String,
+    /// Issuer, RFC 4514.
+    pub issuer: String,
+    /// Signature scheme and digest.
+    pub algorithm: String,
+}
+
+/// How a sending gateway knew the author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssuranceLevel {
+    /// The author's own certificate or token.
+    Authenticated,
+    /// Somebody else wrote, whom the mailbox's registry names for it.
+    Delegated,
+    /// The organisation's certificate, for a mailbox of the organisation.
+    Organisation,
+    /// The organisation vouches for its own mail system.
+    Vouched,
+    /// Written by the gateway itself (notices).
+    System,
+}
+
+impl AssuranceLevel {
+    /// Stable word on the wire.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Authenticated => "authenticated",
+            Self::Delegated => "delegated",
+            Self::Organisation => "organisation",
+            Self::Vouched => "vouched",
+            Self::System => "system",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(code: &str) -> Option<Self> {
+        [Self::Authenticated, Self::Delegated, Self::Organisation, Self::Vouched, Self::System]
+            .into_iter()
+            .find(|level| level.code() == code)
+    }
+
+    /// What it means to a reader.
+    pub fn text(self) -> Bilingual {
+        match self {
+            Self::Authenticated => Bilingual::new("auteur authentifié", "author authenticated"),
+            Self::Delegated => Bilingual::new("écrit par délégation", "written by delegation"),
+            Self::Organisation => Bilingual::new("organisation authentifiée", "organisation authenticated"),
+            Self::Vouched => {
+                Bilingual::new("auteur garanti par l'organisation", "author vouched for by the organisation")
+            }
+            Self::System => Bilingual::new("message automatique de l'opérateur", "automatic message of the operator"),
+        }
+    }
+}
+
+/// Who was authenticated when the message was handed in, and how: signed by the sending gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assurance {
+    /// How the author was known.
+    pub level: AssuranceLevel,
+    /// Who: name and national identifier.
+    pub who: String,
+    /// How: card, token, server certificate.
+    pub how: String,
+}
+
+/// What a reason does to the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Nothing: worth knowing.
+    Note,
+    /// Makes it undetermined.
+    Undetermined,
+    /// Refuses.
+    Refuse,
+}
+
+/// One reason of a judgement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Stable code.
+    pub code: &'static str,
+    /// Row of the attack catalogue or rule that asks for it.
+    pub rule: &'static str,
+    /// What it does to the verdict.
+    pub weight: Weight,
+    /// The sentence for people.
+    pub text: Bilingual,
+}
+
+/// The judgement of one received message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// The decision.
+    pub verdict: Verdict,
+    /// What became of the signature.
+    pub signature: SignatureState,
+    /// The address in `From`.
+    pub from: Address,
+    /// Whether the signer, or the operator for an unsigned message, may speak for `From`.
+    pub bound_by: Option<BoundBy>,
+    /// Who signed.
+    pub signer: Option<Signer>,
+    /// The operator that handed the message over, if one was authenticated.
+    pub operator: Option<String>,
+    /// What the sending gateway says about the author; only from a valid, bound signature.
+    pub assurance: Option<Assurance>,
+    /// Every reason, refusals first.
+    pub reasons: Vec<Reason>,
+}
+
+impl Judgement {
+    /// Whether the *signer* is bound to `From`; an operator's word does not count here.
+    pub fn from_bound(&self) -> bool {
+        self.bound_by.is_some_and(|by| by != BoundBy::Operator)
+    }
+
+    /// The sentence for the reader. "Signed by" only when the certificate itself names the address
+    /// or its owner (design §3).
+    pub fn notice(&self) -> Bilingual {
+        if self.verdict != Verdict::Accept {
+            return Bilingual::new("Message non vérifié", "Message not verified");
+        }
+        let name = self.signer.as_ref().map_or("?", |signer| signer.name.as_str());
+        let title = self.signer.as_ref().and_then(|signer| signer.title.as_deref()).unwrap_or_default();
+        let person = format!("{title} {name}");
+        let person = person.trim();
+        let sentence = match self.bound_by {
+            Some(BoundBy::CertificateAddress | BoundBy::Person) => {
+                Bilingual::new(format!("Signé par {person}"), format!("Signed by {person}"))
+            }
+            Some(BoundBy::Organisation | BoundBy::Book) => {
+                Bilingual::new(format!("Garanti par {name}"), format!("Vouched for by {name}"))
+            }
+            Some(BoundBy::Operator) | None => {
+                Bilingual::new("Opérateur authentifié, message non signé", "Operator authenticated, message not signed")
+            }
+        };
+        match &self.assurance {
+            None => sentence,
+            Some(assurance) => {
+                let level = assurance.level.text();
+                let detail = format!("{}, {}", assurance.who, assurance.how);
+                Bilingual::new(
+                    format!("{} - {} : {detail}", sentence.fr, level.fr),
+                    format!("{} - {}: {detail}", sentence.en, level.en),
+                )
+            }
+        }
+    }
+}
