@@ -2,6 +2,13 @@
 
 use std::process::Command;
 
+use annuaire::{Registry, Right};
+use pki::{
+    certificate::Certificate,
+    identity::Identity,
+    path::{Purpose, Validator, ValidatorBuilder},
+};
+
 use super::*;
 use crate::config::Loaded;
 
@@ -141,4 +148,86 @@ fn ports_are_distinct() {
     ];
     let distinct: std::collections::HashSet<_> = all.iter().map(SocketAddr::port).collect();
     assert_eq!(distinct.len(), all.len());
+}
+
+/// The validator that a gateway of this space would build.
+fn validator(space: &Space) -> Validator {
+    let read = |folder: &str, name: String| fs::read(space.folder.join(folder).join(name)).unwrap();
+    let mut builder = ValidatorBuilder::new().test_category(true);
+    for (name, purpose) in
+        [("persons", Purpose::Person), ("organisations", Purpose::Organisation), ("servers", Purpose::Server)]
+    {
+        let certificate = |folder| Certificate::from_pem(&read(folder, format!("{name}.pem"))).unwrap();
+        builder = builder.anchor(purpose, certificate("anchors")).intermediate(certificate("authorities"));
+        for list in [format!("{name}.crl"), format!("{name}-root.crl")] {
+            builder = builder.crl(&read("crl", list)).unwrap();
+        }
+    }
+    builder.build().unwrap()
+}
+
+#[test]
+fn our_own_judge_agrees() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    let validator = validator(&space);
+    let now = Timestamp::from_seconds(1_790_000_000);
+    let judged = |files: &IdentityFiles, purpose| {
+        let all = Certificate::list_from_pem(&fs::read(&files.certificate).unwrap()).unwrap();
+        let verdict = validator.verify(&all[0], &all[1..], purpose, now);
+        (verdict.finding().map_or("valid", |finding| finding.code), Identity::of(&all[0]).unwrap())
+    };
+    for holder in &space.holders {
+        let (code, identity) = judged(&holder.card, Purpose::Person);
+        let expected = match holder.person.fate {
+            CardFate::Good => "valid",
+            CardFate::Revoked => "revoked",
+            CardFate::Expired => "expired",
+            CardFate::OtherRoot => "unknown_issuer",
+        };
+        assert_eq!(code, expected, "{}", holder.person.key);
+        assert_eq!(identity.person_id(), Some(&holder.person.id));
+        if let Some(signature) = &holder.signature {
+            assert_eq!(judged(signature, Purpose::Person).0, "valid", "{}", holder.person.key);
+        }
+    }
+    for files in [&space.operator, &space.stranger, &space.gateways[0], &space.gateways[1]] {
+        let (code, identity) = judged(files, Purpose::Server);
+        assert!(code == "valid" && matches!(identity, Identity::Server(_)), "{code} {identity:?}");
+        assert_eq!(judged(files, Purpose::Peer).0, "valid");
+        assert_ne!(judged(files, Purpose::Person).0, "valid", "a server is no person");
+    }
+    for files in [&space.inner_client, &space.application] {
+        let (code, identity) = judged(files, Purpose::Organisation);
+        assert!(code == "valid" && matches!(identity, Identity::Organisation(_)), "{code} {identity:?}");
+    }
+    for name in ["ch-a-signs", "ch-a-reads", "ch-b-signs", "ch-b-reads"] {
+        let pem = fs::read(space.folder.join("book").join(format!("{name}.pem"))).unwrap();
+        let certificate = Certificate::from_pem(&pem).unwrap();
+        let verdict = validator.verify(&certificate, &[], Purpose::Organisation, now);
+        assert!(verdict.is_valid(), "{name}: {:?}", verdict.finding());
+        assert_eq!(
+            (certificate.may_sign(), certificate.may_encrypt()),
+            (name.ends_with("signs"), name.ends_with("reads"))
+        );
+    }
+}
+
+#[test]
+fn registries_say_who_may_write_as_whom() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    let registry = |place: Place| Registry::read(&space.folder.join(place.folder()).join("registry.toml")).unwrap();
+    let (a, b) = (registry(Place::A), registry(Place::B));
+    let id = |key: &str| space.holder(key).unwrap().person.id.clone();
+    let right = |key: &str, local: &str| a.right(&id(key), a.mailbox(&Place::A.address(local).unwrap()).unwrap());
+    assert_eq!(right("martin", "anne.martin-test"), Some(Right::Owner));
+    assert_eq!(right("bernard", "anne.martin-test"), Some(Right::Grant));
+    assert_eq!(right("bernard", "paul.durand-test"), None, "the secretary of another doctor");
+    assert_eq!(right("martin", "paul.durand-test"), None);
+    assert_eq!(right("robert", "paul.durand-test"), Some(Right::Delegate));
+    assert_eq!(right("durand", "cardiologie"), Some(Right::Member));
+    assert_eq!(right("moreau", "cardiologie"), None, "a doctor of another hospital");
+    assert!(b.mailbox(&Place::B.address("differe.essai").unwrap()).is_some());
+    assert_eq!((a.domains().len(), b.domains().len()), (1, 1));
 }
