@@ -18,4 +18,5 @@ pub mod keys;
 pub mod name;
 pub mod path;
 mod revocation;
+pub mod self_test;
 pub mod trust_list;
