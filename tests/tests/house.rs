@@ -201,9 +201,11 @@ fn requirements_are_whole_and_name_tests_that_exist() {
 const FAMILIES: &[(&str, u32)] = &[
     ("A", 24),
     ("ASK-", 99),
+    ("BAL-", 99),
     ("CR", 99),
     ("DIR-", 99),
     ("DS", 99),
+    ("ERR-", 99),
     ("H", 26),
     ("HDR-", 99),
     ("IN", 99),
@@ -220,6 +222,7 @@ const FAMILIES: &[(&str, u32)] = &[
     ("SM", 99),
     ("SUB-", 99),
     ("TL", 99),
+    ("TRC-", 99),
     ("WL-", 99),
 ];
 
