@@ -5,14 +5,17 @@
 //! at each method and checked by one contract suite for every engine. States and their changes
 //! ([`Progress`]) and the retry plan ([`Schedule`]) are pure; engines only keep them.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
-#![allow(dead_code)] // the engine lands next
 
 mod body;
 mod changes;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod message;
+mod oneshot;
 mod query;
 mod schedule;
+mod sqlite;
 mod state;
 
 use std::future::Future;
@@ -27,6 +30,7 @@ pub use message::{
 };
 pub use query::{Counts, DestinationCount, EventQuery, Filter, OutboxRow, Page, Standing};
 pub use schedule::Schedule;
+pub use sqlite::{FileStaging, FreeSpace, FreeSpaceHook, Recovery, SqliteOptions, SqliteStore, free_space};
 pub use state::{Progress, Reason, State, Step, TransitionError};
 pub use trail::{Direction, QueueId};
 

@@ -181,7 +181,7 @@ pub struct Repeat {
 /// A message to take charge of.
 #[derive(Debug)]
 pub struct NewMessage {
-    /// Queue id: made by the caller, because it stands in the `Received` line.
+    /// Queue id, made of `accepted`: by the caller, because it stands in the `Received` line.
     pub id: QueueId,
     /// Which way it goes.
     pub direction: Direction,

@@ -1,0 +1,241 @@
+//! Giving out work and taking it back.
+
+use std::collections::VecDeque;
+
+use ident::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    failure::SqlResult,
+    rows::{MessageRow, RECIPIENT, RecipientRow, millis, parts, whole},
+};
+use crate::{ClaimRequest, Lease, LeaseToken, StoreError, Work};
+
+/// What the committer remembers between claims.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    next_token: u64,
+    last_destination: String,
+}
+
+impl Turn {
+    /// `generation` grows at each start, so tokens are never reused.
+    pub(crate) fn new(generation: i64) -> Self {
+        let generation = u64::try_from(generation).unwrap_or(0);
+        Self { next_token: (generation << 32) | 1, last_destination: String::new() }
+    }
+
+    fn token(&mut self) -> LeaseToken {
+        let token = self.next_token;
+        self.next_token = self.next_token.saturating_add(1);
+        LeaseToken(token)
+    }
+}
+
+/// Leases due work. What is past its expiry comes first and whatever the destination (QU5); then
+/// destinations take turns, each with its longest due first (QU2).
+pub(crate) fn claim(db: &Connection, request: &ClaimRequest, turn: &mut Turn) -> SqlResult<Vec<Work>> {
+    let mut given = Vec::new();
+    for message in expired(db, request)? {
+        if given.len() >= request.limit {
+            return Ok(given);
+        }
+        let groups = due_groups(db, message, None, request)?;
+        lease_groups(db, groups, request, turn, &mut given)?;
+    }
+    let mut lines = destinations(db, request, turn)?;
+    while given.len() < request.limit {
+        let Some((destination, mut served)) = lines.pop_front() else { break };
+        let before = given.len();
+        if let Some(seq) = longest_due(db, &destination, request.now)? {
+            let groups = due_groups(db, whole(seq).0, Some(&destination), request)?;
+            lease_groups(db, groups, request, turn, &mut given)?;
+        }
+        let now_served = given.len().saturating_sub(before);
+        served = served.saturating_add(now_served);
+        if now_served > 0 {
+            turn.last_destination.clone_from(&destination);
+            if served < request.per_destination {
+                lines.push_back((destination, served));
+            }
+        }
+    }
+    Ok(given)
+}
+
+fn expired(db: &Connection, request: &ClaimRequest) -> SqlResult<Vec<i64>> {
+    let mut query =
+        db.prepare_cached("SELECT seq FROM message WHERE open > 0 AND expires <= ?1 ORDER BY expires LIMIT ?2")?;
+    // Those whose recipients are all in delivery give nothing: look at a few more.
+    let limit = i64::try_from(request.limit.saturating_mul(2).saturating_add(1000)).unwrap_or(i64::MAX);
+    let rows = query.query_map((millis(request.now), limit), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Destinations with due work, the one after the last served first.
+fn destinations(db: &Connection, request: &ClaimRequest, turn: &Turn) -> SqlResult<VecDeque<(String, usize)>> {
+    let excluded: Vec<String> = request.excluded.iter().map(ToString::to_string).collect();
+    let mut due = all_destinations(db)?;
+    due.retain(|name| !excluded.contains(name));
+    let start = due.partition_point(|name| *name <= turn.last_destination);
+    due.rotate_left(start);
+    Ok(due.into_iter().map(|name| (name, 0)).collect())
+}
+
+/// Each destination once: the index is leapt through, not read.
+pub(crate) fn all_destinations(db: &Connection) -> SqlResult<Vec<String>> {
+    let mut query =
+        db.prepare_cached("SELECT min(destination) FROM recipient WHERE wake IS NOT NULL AND destination > ?1")?;
+    let mut names = Vec::new();
+    let mut last = String::new();
+    while let Some(name) = query.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
+        names.push(name.clone());
+        last = name;
+    }
+    Ok(names)
+}
+
+fn longest_due(db: &Connection, destination: &str, now: Timestamp) -> SqlResult<Option<i64>> {
+    let mut query = db.prepare_cached(
+        "SELECT seq FROM recipient WHERE destination = ?1 AND wake IS NOT NULL AND wake <= ?2 ORDER BY wake LIMIT 1",
+    )?;
+    let mut rows = query.query((destination, millis(now)))?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+}
+
+/// The due recipients of a message, by destination and body, in pieces of bounded size.
+fn due_groups(
+    db: &Connection,
+    message: i64,
+    destination: Option<&str>,
+    request: &ClaimRequest,
+) -> SqlResult<Vec<Vec<RecipientRow>>> {
+    let (first, last) = parts(message);
+    let sql = format!(
+        "{RECIPIENT} WHERE seq BETWEEN ?1 AND ?2 AND wake <= ?3 AND (?4 IS NULL OR destination = ?4) ORDER BY destination, body, seq"
+    );
+    let mut query = db.prepare_cached(&sql)?;
+    let mut rows = query.query((first, last, millis(request.now), destination))?;
+    let mut groups: Vec<Vec<RecipientRow>> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let row = RecipientRow::read(row)?;
+        let fits = |group: &&mut Vec<RecipientRow>| {
+            let same = |other: &RecipientRow| other.destination == row.destination && other.body == row.body;
+            group.len() < request.recipients.max(1) && group.first().is_some_and(same)
+        };
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    Ok(groups)
+}
+
+fn lease_groups(
+    db: &Connection,
+    groups: Vec<Vec<RecipientRow>>,
+    request: &ClaimRequest,
+    turn: &mut Turn,
+    given: &mut Vec<Work>,
+) -> SqlResult<()> {
+    let room = request.limit.saturating_sub(given.len());
+    for group in groups.into_iter().take(room) {
+        let Some(first) = group.first() else { continue };
+        let message = MessageRow::at(db, whole(first.seq).0)?
+            .ok_or_else(|| StoreError::Damaged("a recipient has no message".to_owned()))?;
+        let until = request.now.plus(request.lease);
+        let lease = Lease { token: turn.token(), message: message.id, until };
+        for row in &group {
+            db.prepare_cached("UPDATE recipient SET lease = ?2, wake = ?3 WHERE seq = ?1")?.execute((
+                row.seq,
+                column(lease.token),
+                millis(until),
+            ))?;
+        }
+        given.push(Work {
+            lease,
+            info: message.info(),
+            body: message.body(db, first.body)?,
+            destination: first.destination.clone(),
+            expired: message.expires <= request.now,
+            recipients: group
+                .iter()
+                .map(|row| crate::Recipient { leased_until: Some(until), ..row.recipient() })
+                .collect(),
+        });
+    }
+    Ok(())
+}
+
+fn column(token: LeaseToken) -> i64 {
+    i64::try_from(token.0).unwrap_or(i64::MAX)
+}
+
+/// Prolongs a lease.
+pub(crate) fn renew(db: &Connection, lease: &Lease, until: Timestamp) -> SqlResult<Lease> {
+    let rows = db
+        .prepare_cached("UPDATE recipient SET wake = ?2 WHERE lease = ?1 AND wake IS NOT NULL")?
+        .execute((column(lease.token), millis(until)))?;
+    if rows == 0 {
+        return Err(StoreError::LeaseLost(lease.message).into());
+    }
+    Ok(Lease { until, ..*lease })
+}
+
+/// Gives work back: no attempt is counted.
+pub(crate) fn release(db: &Connection, lease: &Lease, due: Timestamp) -> SqlResult<()> {
+    let message = MessageRow::find(db, lease.message)?.ok_or(StoreError::NotFound(lease.message))?;
+    let rows = leased(db, column(lease.token))?;
+    if rows.is_empty() {
+        return Err(StoreError::LeaseLost(lease.message).into());
+    }
+    for mut row in rows {
+        if let crate::State::Queued { due: planned, .. } = &mut row.facts.progress.state {
+            *planned = due.min(message.expires);
+        }
+        give_back(db, &row, message.expires)?;
+    }
+    Ok(())
+}
+
+fn give_back(db: &Connection, row: &RecipientRow, expires: Timestamp) -> SqlResult<()> {
+    let wake = row.facts.progress.wake(expires).map(millis);
+    db.prepare_cached("UPDATE recipient SET lease = NULL, wake = ?2, facts = ?3 WHERE seq = ?1")?.execute((
+        row.seq,
+        wake,
+        serde_json::to_string(&row.facts)?,
+    ))?;
+    Ok(())
+}
+
+fn leased(db: &Connection, token: i64) -> SqlResult<Vec<RecipientRow>> {
+    let mut query = db.prepare_cached(&format!("{RECIPIENT} WHERE lease = ?1 ORDER BY seq"))?;
+    let mut rows = query.query([token])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(RecipientRow::read(row)?);
+    }
+    Ok(found)
+}
+
+/// After a restart nobody holds a lease: what was in delivery is due as planned before. How many.
+pub(crate) fn void_leases(db: &Connection) -> SqlResult<u64> {
+    let mut voided: u64 = 0;
+    let next = "SELECT lease FROM recipient WHERE lease IS NOT NULL LIMIT 1";
+    loop {
+        let token = {
+            let mut query = db.prepare_cached(next)?;
+            let mut rows = query.query([])?;
+            match rows.next()? {
+                Some(row) => row.get::<_, i64>(0)?,
+                None => return Ok(voided),
+            }
+        };
+        for row in leased(db, token)? {
+            let message = MessageRow::at(db, whole(row.seq).0)?
+                .ok_or_else(|| StoreError::Damaged("a recipient has no message".to_owned()))?;
+            give_back(db, &row, message.expires)?;
+            voided = voided.saturating_add(1);
+        }
+    }
+}

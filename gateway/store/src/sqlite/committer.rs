@@ -1,0 +1,329 @@
+//! The one thread that writes. Whatever waits when it is free becomes one transaction: the time of
+//! a sync makes the batch, no timer does.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{Builder, JoinHandle},
+};
+
+use rusqlite::Connection;
+
+use super::{
+    claim::Turn,
+    failure::{Failure, SqlResult},
+    files::Bodies,
+    health::Health,
+    pool::Pool,
+    schema,
+};
+use crate::{
+    StagedBody, StoreError,
+    oneshot::{Answer, oneshot},
+};
+
+/// Most changes in one transaction.
+const GROUP_JOBS: usize = 512;
+/// Most octets of bodies in one transaction.
+const GROUP_OCTETS: usize = 8 * 1024 * 1024;
+/// Octets of bodies that may wait before new messages are refused.
+const WAITING_OCTETS: usize = 256 * 1024 * 1024;
+
+/// What follows from a transaction once it is durable.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// Bodies that a row names now.
+    pub(crate) keep: Vec<StagedBody>,
+    /// Files that no row names any more.
+    pub(crate) remove: Vec<String>,
+}
+
+/// What a job works on.
+pub(crate) struct Desk<'a> {
+    pub(crate) db: &'a Connection,
+    pub(crate) effects: &'a mut Effects,
+    pub(crate) turn: &'a mut Turn,
+}
+
+trait Job: Send {
+    fn run(&mut self, desk: &mut Desk<'_>) -> SqlResult<()>;
+    fn finish(self: Box<Self>, group: Result<(), StoreError>);
+    fn weight(&self) -> usize;
+}
+
+type ProbeAnswer = Answer<Result<(), StoreError>>;
+
+enum Order {
+    Change(Box<dyn Job>),
+    Probe(ProbeAnswer),
+}
+
+/// The writing end.
+pub(crate) struct Committer {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+    waiting: Arc<AtomicUsize>,
+    health: Arc<Health>,
+}
+
+/// What the thread owns.
+pub(crate) struct Engine {
+    pub(crate) path: PathBuf,
+    pub(crate) db: Connection,
+    pub(crate) turn: Turn,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) disk: Arc<Pool<()>>,
+    pub(crate) health: Arc<Health>,
+    /// Whether this process serves the queue and so says when it ended well.
+    pub(crate) serves: bool,
+}
+
+impl Committer {
+    pub(crate) fn start(engine: Engine) -> Result<Self, StoreError> {
+        let (sender, receiver) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let health = Arc::clone(&engine.health);
+        let thread = Builder::new()
+            .name("store-commit".to_owned())
+            .spawn(move || engine.serve(&receiver))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { orders: Some(sender), thread: Some(thread), waiting, health })
+    }
+
+    /// Runs a change in the next transaction and answers when it is durable. `octets` is what new
+    /// messages weigh; zero for what must go through even when much waits.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        octets: usize,
+        work: impl FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.health.check()?;
+        let load = Load::take(&self.waiting, octets)?;
+        let (answer, waiting) = oneshot();
+        let job = Change { work: Some(work), done: None, answer, load };
+        self.send(Order::Change(Box::new(job)))?;
+        waiting.await.unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// Proves that the store works, or brings it back.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let (answer, waiting) = oneshot();
+        self.send(Order::Probe(answer))?;
+        waiting.await.unwrap_or_else(|| Err(stopped()))
+    }
+
+    fn send(&self, order: Order) -> Result<(), StoreError> {
+        self.orders.as_ref().ok_or_else(stopped)?.send(order).map_err(|_| stopped())
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the store has stopped".to_owned())
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Octets that wait; given back when the job is done with.
+struct Load {
+    waiting: Arc<AtomicUsize>,
+    octets: usize,
+}
+
+impl Load {
+    fn take(waiting: &Arc<AtomicUsize>, octets: usize) -> Result<Self, StoreError> {
+        let before = waiting.fetch_add(octets, Ordering::Relaxed);
+        let load = Self { waiting: Arc::clone(waiting), octets };
+        if octets > 0 && before.saturating_add(octets) > WAITING_OCTETS {
+            return Err(StoreError::Unavailable("too much waits to be written".to_owned()));
+        }
+        Ok(load)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.octets, Ordering::Relaxed);
+    }
+}
+
+struct Change<T, F> {
+    work: Option<F>,
+    done: Option<Result<T, StoreError>>,
+    answer: Answer<Result<T, StoreError>>,
+    load: Load,
+}
+
+impl<T: Send, F: FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send> Job for Change<T, F> {
+    fn run(&mut self, desk: &mut Desk<'_>) -> SqlResult<()> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let marks = (desk.effects.keep.len(), desk.effects.remove.len());
+        desk.db.prepare_cached("SAVEPOINT job")?.execute([])?;
+        match work(desk) {
+            Ok(value) => self.done = Some(Ok(value)),
+            Err(Failure::Refused(error)) => {
+                desk.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                desk.effects.keep.truncate(marks.0);
+                desk.effects.remove.truncate(marks.1);
+                self.done = Some(Err(error));
+            }
+            Err(failure) => return Err(failure),
+        }
+        desk.db.prepare_cached("RELEASE job")?.execute([])?;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, group: Result<(), StoreError>) {
+        let result = match (group, self.done) {
+            // A refusal is true whatever became of the others.
+            (_, Some(Err(error))) | (Err(error), _) => Err(error),
+            (Ok(()), Some(Ok(value))) => Ok(value),
+            (Ok(()), None) => Err(stopped()),
+        };
+        drop(self.load);
+        self.answer.send(result);
+    }
+
+    fn weight(&self) -> usize {
+        self.load.octets
+    }
+}
+
+impl Engine {
+    fn serve(mut self, orders: &Receiver<Order>) {
+        while let Ok(first) = orders.recv() {
+            let (group, probe) = gather(first, orders);
+            if !group.is_empty() {
+                self.transact(group);
+            }
+            if let Some(answer) = probe {
+                answer.send(self.probe());
+            }
+        }
+        if self.serves
+            && self.health.check().is_ok()
+            && let Err(failure) = schema::set_meta(&self.db, "clean", 1)
+        {
+            tracing::warn!(?failure, "the store could not note that it ended well");
+        }
+    }
+
+    fn transact(&mut self, mut group: Vec<Box<dyn Job>>) {
+        let mut effects = Effects::default();
+        let written = match self.health.check() {
+            Ok(()) => self.write(&mut group, &mut effects),
+            Err(error) => Err((Failure::Refused(error), false)),
+        };
+        match written {
+            Ok(()) => {
+                effects.keep.drain(..).for_each(StagedBody::keep);
+                group.into_iter().for_each(|job| job.finish(Ok(())));
+                self.remove(effects.remove);
+            }
+            Err((failure, doubt)) => {
+                if doubt {
+                    // The rows may be durable after all: their bodies stay until the next sweep.
+                    effects.keep.drain(..).for_each(StagedBody::keep);
+                }
+                if let Failure::Broken(trouble) = &failure {
+                    self.health.broke(trouble);
+                }
+                let error = failure.into_error();
+                group.into_iter().for_each(|job| job.finish(Err(error.clone())));
+            }
+        }
+    }
+
+    /// Writes a group. The flag of an error says whether the commit had begun.
+    fn write(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), (Failure, bool)> {
+        let mut run = || -> SqlResult<()> {
+            self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let mut desk = Desk { db: &self.db, effects, turn: &mut self.turn };
+            group.iter_mut().try_for_each(|job| job.run(&mut desk))
+        };
+        let (result, doubt) = match run() {
+            Ok(()) => (self.end("COMMIT"), true),
+            Err(failure) => (Err(failure), false),
+        };
+        if result.is_err() && !self.db.is_autocommit() {
+            // Its own failure adds nothing: the group is refused in any case.
+            drop(self.end("ROLLBACK"));
+        }
+        result.map_err(|failure| (failure, doubt))
+    }
+
+    fn end(&self, sql: &str) -> SqlResult<()> {
+        self.db.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn remove(&self, files: Vec<String>) {
+        if !files.is_empty() {
+            let bodies = Arc::clone(&self.bodies);
+            drop(self.disk.run(move |()| files.iter().for_each(|file| bodies.remove(file))));
+        }
+    }
+
+    /// After an error nothing of the log file may be believed: a sync that failed may have thrown
+    /// pages away, and the next one will not say so. So everything is copied into the main file,
+    /// which is written and synced anew, before the first new promise.
+    fn probe(&mut self) -> Result<(), StoreError> {
+        if self.health.check().is_err() {
+            self.db = schema::open_writer(&self.path, false)?;
+            let busy = self
+                .db
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+                .map_err(|error| Failure::from(error).into_error())?;
+            if busy != 0 {
+                return Err(StoreError::Unavailable("readers are in the way of recovery".to_owned()));
+            }
+        }
+        let write = || -> SqlResult<()> {
+            let count = schema::meta(&self.db, "probe")?;
+            schema::set_meta(&self.db, "probe", count.saturating_add(1))
+        };
+        match write() {
+            Ok(()) => {
+                self.health.recovered();
+                Ok(())
+            }
+            Err(failure) => {
+                if let Failure::Broken(trouble) = &failure {
+                    self.health.broke(trouble);
+                }
+                Err(failure.into_error())
+            }
+        }
+    }
+}
+
+/// What waits, up to the bounds of a group, or up to a probe.
+fn gather(first: Order, orders: &Receiver<Order>) -> (Vec<Box<dyn Job>>, Option<ProbeAnswer>) {
+    let mut group = Vec::new();
+    let mut octets: usize = 0;
+    let mut next = Some(first);
+    while let Some(order) = next {
+        match order {
+            Order::Probe(answer) => return (group, Some(answer)),
+            Order::Change(job) => {
+                octets = octets.saturating_add(job.weight());
+                group.push(job);
+            }
+        }
+        if group.len() >= GROUP_JOBS || octets >= GROUP_OCTETS {
+            break;
+        }
+        next = orders.try_recv().ok();
+    }
+    (group, None)
+}

@@ -1,0 +1,268 @@
+//! The contract on this engine, and what is its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    contract::{Harness, accept, body, claim_one, content, delivered, get, message, record, report, start, wait},
+    contract_suite,
+};
+
+struct Sqlite {
+    store: SqliteStore,
+    dir: TempDir,
+}
+
+fn open(dir: &Path) -> (SqliteStore, Recovery) {
+    SqliteStore::open(dir, SqliteOptions::default()).unwrap()
+}
+
+/// What a kill at this moment leaves: every file as it is now.
+fn image(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            image(&entry.path(), &target);
+        } else if !entry.file_name().to_str().unwrap().ends_with("-shm") {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+impl Harness for Sqlite {
+    type Store = SqliteStore;
+
+    fn empty() -> Self {
+        let dir = TempDir::new().unwrap();
+        Self { store: open(dir.path()).0, dir }
+    }
+
+    fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    fn killed(self) -> Self {
+        let dir = TempDir::new().unwrap();
+        image(self.dir.path(), dir.path());
+        let (store, recovery) = open(dir.path());
+        assert!(recovery.unclean);
+        Self { store, dir }
+    }
+}
+
+contract_suite!(Sqlite);
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+fn large(chance: u64) -> crate::NewMessage {
+    let mut sent = message(chance, &["a@ch-b.test"]);
+    sent.bodies[0] = body(&vec![u8::try_from(chance).unwrap(); 100_000]);
+    sent
+}
+
+#[test]
+fn a_second_process_cannot_serve_but_may_look_and_order() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(dir.path());
+    assert!(matches!(SqliteStore::open(dir.path(), SqliteOptions::default()), Err(StoreError::InUse(_))));
+    let id = accept(&store, large(1));
+    let work = claim_one(&store, start());
+    let other = SqliteStore::attach(dir.path(), SqliteOptions::default()).unwrap();
+    assert_eq!(content(&other, id, 0), vec![1; 100_000]);
+    assert!(get(&store, id).recipients[0].leased_until.is_some(), "looking takes no lease away");
+    report(&store, &work, &crate::contract::deferred(start())).unwrap();
+    crate::contract::order(&other, id, 0, crate::contract::cancel(start())).unwrap();
+    assert!(get(&store, id).is_ended());
+    drop((store, other));
+    assert!(!open(dir.path()).1.unclean);
+}
+
+#[test]
+fn attaching_to_nothing_makes_nothing() {
+    let dir = TempDir::new().unwrap();
+    assert!(SqliteStore::attach(dir.path(), SqliteOptions::default()).is_err());
+    assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn a_start_explains_what_it_found() {
+    let harness = Sqlite::empty();
+    accept(harness.store(), large(1));
+    accept(harness.store(), large(2));
+    claim_one_of_two(harness.store());
+    let dir = TempDir::new().unwrap();
+    image(harness.dir.path(), dir.path());
+    // A body that was being received, one whose row never came, and one that somebody removed.
+    fs::write(dir.path().join("bodies/unfinished/1-77"), b"half").unwrap();
+    let named: Vec<_> = files(&dir.path().join("bodies")).into_iter().filter(|path| !path.ends_with("1-77")).collect();
+    assert_eq!(named.len(), 2);
+    fs::write(named[0].with_file_name("0badcafe-1-99"), b"nobody's").unwrap();
+    fs::remove_file(&named[1]).unwrap();
+    let (store, recovery) = open(dir.path());
+    assert_eq!((recovery.messages, recovery.interrupted, recovery.unfinished, recovery.orphans), (2, 1, 1, 1));
+    assert_eq!(recovery.missing.len(), 1);
+    assert!(named[1].ends_with(&recovery.missing[0]));
+    assert!(recovery.explain().en.contains("1 body(ies) missing"), "{recovery:?}");
+    assert_eq!(files(&dir.path().join("bodies")), [named[0].clone()]);
+    drop(store);
+    assert!(!open(dir.path()).1.unclean);
+}
+
+fn claim_one_of_two(store: &SqliteStore) {
+    let request = ClaimRequest::new(1, crate::contract::MINUTE, start());
+    assert_eq!(wait(store.claim(request)).unwrap().len(), 1);
+}
+
+/// CR9: never delivered in silence, and the others are.
+#[test]
+fn a_flipped_bit_in_a_body_is_seen_before_its_last_piece() {
+    use std::io::Read;
+    let harness = Sqlite::empty();
+    let store = harness.store();
+    let id = accept(store, large(1));
+    let other = accept(store, large(2));
+    let path =
+        &files(&harness.dir.path().join("bodies")).into_iter().find(|path| fs::read(path).unwrap()[0] == 1).unwrap();
+    let place = get(store, id).bodies[0].body.clone().unwrap();
+    for position in [0, 65_535, 65_536, 99_999] {
+        let mut bytes = vec![1; 100_000];
+        bytes[position] ^= 4;
+        fs::write(path, &bytes).unwrap();
+        let mut reader = wait(store.body(&place)).unwrap();
+        let mut read = Vec::new();
+        let error = reader.read_to_end(&mut read).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        assert!(read.len() < 100_000, "the last piece was given out");
+        assert!(reader.read(&mut [0; 10]).is_err(), "asking again helps nobody");
+    }
+    fs::write(path, [1; 99_999]).unwrap();
+    assert!(matches!(wait(store.body(&place)), Err(StoreError::Damaged(_))));
+    fs::remove_file(path).unwrap();
+    assert!(matches!(wait(store.body(&place)), Err(StoreError::Damaged(_))));
+    assert_eq!(content(store, other, 0), vec![2; 100_000]);
+}
+
+#[test]
+fn a_flipped_bit_in_a_row_body_is_seen() {
+    let harness = Sqlite::empty();
+    let id = accept(harness.store(), message(1, &["a@ch-b.test"]));
+    let db = Connection::open(harness.dir.path().join("queue.db")).unwrap();
+    db.execute("UPDATE body SET content = x'00'", []).unwrap();
+    let place = get(harness.store(), id).bodies[0].body.clone().unwrap();
+    assert!(matches!(wait(harness.store().body(&place)), Err(StoreError::Damaged(_))));
+}
+
+/// CR3: new messages are refused, what is queued drains.
+#[test]
+fn the_reserve_is_for_outcomes() {
+    let dir = TempDir::new().unwrap();
+    let free = Arc::new(AtomicU64::new(50));
+    let asked = Arc::clone(&free);
+    let options = SqliteOptions {
+        free_space: Box::new(move |_| Ok(FreeSpace { free: asked.load(Ordering::SeqCst), total: 1000 })),
+        ..SqliteOptions::default()
+    };
+    let (store, _) = SqliteStore::open(dir.path(), options).unwrap();
+    accept(&store, message(1, &["a@ch-b.test"]));
+    free.store(49, Ordering::SeqCst);
+    let refused = wait(store.commit(Changes::message(message(2, &["a@ch-b.test"]))));
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert!(matches!(store.stage().err(), Some(StoreError::Full(_))));
+    assert!(matches!(store.ready(), Err(StoreError::Full(_))));
+    let work = claim_one(&store, start());
+    report(&store, &work, &delivered(start())).unwrap();
+    wait(store.commit(Changes::records(vec![record(work.info.id, 1)]))).unwrap();
+    free.store(50, Ordering::SeqCst);
+    assert_eq!(store.ready(), Ok(()));
+    accept(&store, message(3, &["a@ch-b.test"]));
+}
+
+/// CR4: nothing is promised until a probe has proven the disk.
+#[test]
+fn an_error_is_sticky_until_a_probe_succeeds() {
+    let harness = Sqlite::empty();
+    let store = harness.store();
+    let before = accept(store, large(1));
+    wait(store.probe()).unwrap();
+    store.health.broke("disk I/O error");
+    let refused = wait(store.commit(Changes::message(message(2, &["a@ch-b.test"]))));
+    assert_eq!(refused, Err(StoreError::Unavailable("disk I/O error".to_owned())));
+    assert!(store.stage().is_err() && store.ready().is_err());
+    assert_eq!(content(store, before, 0), vec![1; 100_000], "reading goes on");
+    wait(store.probe()).unwrap();
+    assert_eq!(store.ready(), Ok(()));
+    accept(store, message(3, &["a@ch-b.test"]));
+}
+
+#[test]
+fn a_refused_change_leaves_no_file() {
+    let harness = Sqlite::empty();
+    let store = harness.store();
+    let mut changes = Changes::message(large(1));
+    let unknown = QueueId::new(start(), 9);
+    changes.reroutes = vec![(unknown, 0, crate::contract::relay("x.test"))];
+    assert_eq!(wait(store.commit(changes)), Err(StoreError::NotFound(unknown)));
+    drop(store.stage().unwrap());
+    assert!(files(&harness.dir.path().join("bodies")).is_empty());
+    let id = accept(store, large(2));
+    assert_eq!(files(&harness.dir.path().join("bodies")).len(), 1);
+    let work = claim_one(store, start());
+    report(store, &work, &delivered(start())).unwrap();
+    assert!(get(store, id).is_ended());
+    let dir = harness.dir;
+    drop(harness.store);
+    assert!(files(&dir.path().join("bodies")).is_empty(), "nobody needs the body any more");
+}
+
+#[test]
+fn a_store_of_a_later_version_is_refused_by_name() {
+    let dir = TempDir::new().unwrap();
+    drop(open(dir.path()));
+    let db = Connection::open(dir.path().join("queue.db")).unwrap();
+    db.pragma_update(None, "user_version", 2).unwrap();
+    let refused = SqliteStore::open(dir.path(), SqliteOptions::default()).err().unwrap();
+    assert!(refused.to_string().contains("version 2"), "{refused}");
+    db.pragma_update(None, "user_version", 1).unwrap();
+    db.pragma_update(None, "application_id", 7).unwrap();
+    assert!(matches!(SqliteStore::open(dir.path(), SqliteOptions::default()), Err(StoreError::Foreign(_))));
+}
+
+#[test]
+fn the_database_is_synced_at_every_commit() {
+    let dir = TempDir::new().unwrap();
+    let db = schema::open_writer(&dir.path().join("queue.db"), true).unwrap();
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+    assert_eq!(pragma("synchronous"), rusqlite::types::Value::Integer(2));
+    assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".to_owned()));
+}
+
+#[test]
+fn nothing_is_readable_by_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("queue");
+    let (store, _) = open(&dir);
+    accept(&store, large(1));
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o077, 0);
+    for path in files(&dir.join("bodies")) {
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+    }
+}

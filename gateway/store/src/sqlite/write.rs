@@ -1,0 +1,307 @@
+//! What a commit does to the tables.
+
+use rusqlite::{Connection, OptionalExtension};
+use trail::{QueueId, Record};
+
+use super::{
+    committer::Effects,
+    failure::{Failure, SqlResult},
+    rows::{self, MessageFacts, MessageRow, RecipientFacts, RecipientRow, lookup, millis, part, whole},
+    schema::{self, MAX_PARTS},
+};
+use crate::{
+    Accepted, BodyContent, Changes, Committed, Destination, NewMessage, State, Step, StoreError, TransitionError,
+    Update,
+};
+
+/// Longest notes of a caller.
+const MAX_NOTES: usize = 256 * 1024;
+
+/// A body whose octets and hash are settled before the transaction begins.
+pub(crate) struct ReadyBody {
+    pub(crate) content: BodyContent,
+    pub(crate) digest: ident::Fingerprint,
+    pub(crate) size: u64,
+}
+
+/// Refuses what no caller should send, before anything is written.
+pub(crate) fn check(changes: &Changes) -> Result<(), StoreError> {
+    for message in &changes.messages {
+        if message.recipients.is_empty() {
+            return Err(StoreError::Malformed("a message needs a recipient"));
+        }
+        if message.recipients.len() > MAX_PARTS || message.bodies.len() > MAX_PARTS {
+            return Err(StoreError::Malformed("a message has too many recipients or bodies"));
+        }
+        if message.notes.len() > MAX_NOTES {
+            return Err(StoreError::Malformed("the notes are too long"));
+        }
+        let leads = |body: u32| usize::try_from(body).is_ok_and(|body| body < message.bodies.len());
+        if !message.recipients.iter().all(|recipient| leads(recipient.body)) {
+            return Err(StoreError::Malformed("a recipient has no body"));
+        }
+        if message.repeat.is_some() && message.message_id.is_none() {
+            return Err(StoreError::Malformed("a repetition is recognised by its Message-ID only"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes all changes inside the open transaction.
+pub(crate) fn commit(
+    db: &Connection,
+    mut changes: Changes,
+    bodies: Vec<Vec<ReadyBody>>,
+    effects: &mut Effects,
+) -> SqlResult<Committed> {
+    let mut done = Committed::default();
+    for (message, bodies) in changes.messages.iter_mut().zip(bodies) {
+        done.accepted.push(accept(db, message, bodies, effects)?);
+    }
+    for (id, recipient, destination) in &changes.reroutes {
+        reroute(db, *id, *recipient, destination)?;
+    }
+    for update in changes.updates {
+        let id = update.message;
+        if step(db, update, effects)? {
+            done.ended.push(id);
+        }
+    }
+    append(db, &changes.records)?;
+    Ok(done)
+}
+
+fn accept(
+    db: &Connection,
+    message: &mut NewMessage,
+    bodies: Vec<ReadyBody>,
+    effects: &mut Effects,
+) -> SqlResult<Accepted> {
+    if let Some(first) = repeated(db, message)? {
+        // The staged bodies are dropped here, and their files with them.
+        return Ok(Accepted::Repeated(first));
+    }
+    let digests: Vec<_> = bodies.iter().map(|body| (body.digest, body.size)).collect();
+    let seq = insert_message(db, message, &digests)?;
+    for (index, body) in (0u32..).zip(bodies) {
+        let mut insert = db.prepare_cached("INSERT INTO body (seq, file, content) VALUES (?1, ?2, ?3)")?;
+        match body.content {
+            BodyContent::Bytes(bytes) => insert.execute((part(seq, index), None::<String>, Some(bytes)))?,
+            BodyContent::Staged(staged) => {
+                let rows = insert.execute((part(seq, index), Some(&staged.name), None::<Vec<u8>>))?;
+                effects.keep.push(staged);
+                rows
+            }
+        };
+    }
+    for (index, recipient) in (0u32..).zip(&message.recipients) {
+        let facts = RecipientFacts::of(recipient, message.expires);
+        let wake = facts.progress.wake(message.expires).map(millis);
+        db.prepare_cached(
+            "INSERT INTO recipient (seq, destination, body, wake, lease, held, facts) VALUES (?1, ?2, ?3, ?4, NULL, 0, ?5)",
+        )?
+        .execute((part(seq, index), recipient.destination.to_string(), recipient.body, wake, serde_json::to_string(&facts)?))?;
+    }
+    append(db, &message.records)?;
+    Ok(Accepted::New(message.id))
+}
+
+fn insert_message(db: &Connection, message: &NewMessage, bodies: &[(ident::Fingerprint, u64)]) -> SqlResult<i64> {
+    let taken = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1")?.exists([message.id.as_str()])?;
+    if taken {
+        return Err(StoreError::Taken(message.id).into());
+    }
+    let sender = message.repeat.as_ref().map(|repeat| repeat.sender.as_str());
+    let lookup = message.message_id.as_deref().map(|id| lookup(id, sender, &message.digest));
+    let facts = serde_json::to_string(&MessageFacts::of(message, bodies))?;
+    db.prepare_cached(
+        "INSERT INTO message (id, lookup, accepted, expires, open, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        message.id.as_str(),
+        lookup,
+        millis(message.accepted),
+        millis(message.expires),
+        i64::try_from(message.recipients.len()).unwrap_or(i64::MAX),
+        facts,
+    ))?;
+    Ok(db.last_insert_rowid())
+}
+
+/// The first message within the window that the same sender handed over with the same Message-ID
+/// and content, and that serves or served every recipient of this one. Software that sends one
+/// transaction per recipient, or that tries again after a failure, is no repetition.
+fn repeated(db: &Connection, message: &NewMessage) -> SqlResult<Option<QueueId>> {
+    let (Some(repeat), Some(message_id)) = (&message.repeat, &message.message_id) else { return Ok(None) };
+    let key = lookup(message_id, Some(&repeat.sender), &message.digest);
+    let since = millis(message.accepted.minus(repeat.window));
+    let sql = format!("{} WHERE lookup = ?1 AND accepted >= ?2 ORDER BY seq LIMIT 1000", rows::MESSAGE);
+    let mut query = db.prepare_cached(&sql)?;
+    let mut found = query.query((key, since))?;
+    while let Some(row) = found.next()? {
+        let row = MessageRow::read(row)?;
+        let same = row.facts.message_id.as_deref() == Some(message_id)
+            && row.facts.repeat.as_deref() == Some(repeat.sender.as_str())
+            && row.facts.digest == message.digest;
+        if same && serves(db, row.seq, message)? {
+            return Ok(Some(row.id));
+        }
+    }
+    Ok(None)
+}
+
+fn serves(db: &Connection, seq: i64, message: &NewMessage) -> SqlResult<bool> {
+    let earlier = RecipientRow::of_message(db, seq)?;
+    let good: Vec<_> = earlier
+        .iter()
+        .filter(|row| {
+            matches!(row.facts.progress.state, State::Queued { .. } | State::Held { .. } | State::Delivered { .. })
+        })
+        .map(|row| row.facts.address.key())
+        .collect();
+    Ok(message.recipients.iter().all(|recipient| good.contains(&recipient.address.key())))
+}
+
+/// One step of one recipient; true when it was the message's last.
+fn step(db: &Connection, update: Update, effects: &mut Effects) -> SqlResult<bool> {
+    let (message, row) = find(db, update.message, update.recipient)?;
+    let leased = match update.lease {
+        Some(token) if row.lease == i64::try_from(token.0).ok() => true,
+        Some(_) => return Err(StoreError::LeaseLost(update.message).into()),
+        // An order may take over from a worker whose lease has ended.
+        None => row.lease.is_some() && update.step.at().is_none_or(|at| row.wake > Some(at)),
+    };
+    let refused = |error| StoreError::Transition { id: update.message, recipient: update.recipient, error };
+    let progress = row.facts.progress.after(update.step, leased, message.expires).map_err(refused)?;
+    let ended = progress.state.is_ended();
+    let held = matches!(progress.state, State::Held { .. });
+    let wake = progress.wake(message.expires).map(millis);
+    let mut facts = row.facts;
+    facts.progress = progress;
+    db.prepare_cached("UPDATE recipient SET wake = ?2, lease = NULL, held = ?3, facts = ?4 WHERE seq = ?1")?
+        .execute((row.seq, wake, held, serde_json::to_string(&facts)?))?;
+    if !ended {
+        return Ok(false);
+    }
+    db.prepare_cached("UPDATE message SET open = open - 1 WHERE seq = ?1")?.execute([message.seq])?;
+    drop_body(db, message.seq, row.body, effects)?;
+    Ok(message.open == 1)
+}
+
+/// Removes a body that no recipient waits for any more.
+fn drop_body(db: &Connection, message: i64, body: u32, effects: &mut Effects) -> SqlResult<()> {
+    let (first, last) = rows::parts(message);
+    let needed = db
+        .prepare_cached(
+            "SELECT 1 FROM recipient WHERE seq BETWEEN ?1 AND ?2 AND body = ?3 AND wake IS NOT NULL LIMIT 1",
+        )?
+        .exists((first, last, body))?;
+    if !needed {
+        let file = db
+            .prepare_cached("DELETE FROM body WHERE seq = ?1 RETURNING file")?
+            .query_row([part(message, body)], |row| row.get::<_, Option<String>>(0))
+            .optional()?;
+        effects.remove.extend(file.flatten());
+    }
+    Ok(())
+}
+
+fn reroute(db: &Connection, id: QueueId, recipient: u32, destination: &Destination) -> SqlResult<()> {
+    let (_, row) = find(db, id, recipient)?;
+    let refused = |error| Err(StoreError::Transition { id, recipient, error }.into());
+    if row.facts.progress.state.is_ended() {
+        return refused(TransitionError::Ended);
+    }
+    if row.lease.is_some() {
+        return refused(TransitionError::InFlight);
+    }
+    db.prepare_cached("UPDATE recipient SET destination = ?2 WHERE seq = ?1")?
+        .execute((row.seq, destination.to_string()))?;
+    Ok(())
+}
+
+fn find(db: &Connection, id: QueueId, recipient: u32) -> SqlResult<(MessageRow, RecipientRow)> {
+    let unknown = || Failure::Refused(StoreError::NotFound(id));
+    let message = MessageRow::find(db, id)?.ok_or_else(unknown)?;
+    let row = RecipientRow::at(db, part(message.seq, recipient))?.filter(|row| whole(row.seq).0 == message.seq);
+    Ok((message, row.ok_or_else(unknown)?))
+}
+
+/// Appends trail records: one row for each run of records about the same message.
+pub(crate) fn append(db: &Connection, records: &[Record]) -> SqlResult<()> {
+    for run in records.chunk_by(|a, b| a.message == b.message) {
+        let mut lines = Vec::new();
+        for record in run {
+            let json = record.to_json().map_err(|_| StoreError::Malformed("a trail record is too long"))?;
+            lines.extend_from_slice(&json);
+            lines.push(b'\n');
+        }
+        let lines = String::from_utf8(lines).map_err(|_| StoreError::Malformed("a trail record is no text"))?;
+        let message = run.first().and_then(|record| record.message).map(|id| id.to_string());
+        let number = next_number(db)?;
+        db.prepare_cached("INSERT INTO outbox (number, count, message, records) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((number, i64::try_from(run.len()).unwrap_or(i64::MAX), message, lines))?;
+    }
+    Ok(())
+}
+
+/// The number of the next record: after the last row, or after what was released.
+fn next_number(db: &Connection) -> SqlResult<i64> {
+    let last = db
+        .prepare_cached("SELECT number + count FROM outbox ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .optional()?;
+    match last {
+        Some(next) => Ok(next),
+        None => Ok(schema::meta(db, "released")?.saturating_add(1)),
+    }
+}
+
+/// Releases the outbox up to and with this record, which must be the last of its row.
+pub(crate) fn release_outbox(db: &Connection, up_to: u64) -> SqlResult<()> {
+    let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
+    let torn = db
+        .prepare_cached(
+            "SELECT 1 FROM outbox WHERE number <= ?1 AND number + count - 1 > ?1 ORDER BY number DESC LIMIT 1",
+        )?
+        .exists([up_to])?;
+    let next = next_number(db)?;
+    if torn || up_to >= next {
+        return Err(StoreError::Malformed("the outbox is released by whole takes").into());
+    }
+    if up_to > schema::meta(db, "released")? {
+        db.prepare_cached("DELETE FROM outbox WHERE number <= ?1")?.execute([up_to])?;
+        schema::set_meta(db, "released", up_to)?;
+    }
+    Ok(())
+}
+
+/// Forgets ended messages.
+pub(crate) fn forget(db: &Connection, before: i64, limit: usize) -> SqlResult<u64> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    // Ids are in the order of acceptance.
+    let bound = QueueId::first_at(ident::Timestamp::from_millis(before));
+    let mut query =
+        db.prepare_cached("SELECT seq FROM message WHERE id < ?1 AND accepted < ?2 AND open = 0 ORDER BY id LIMIT ?3")?;
+    let old =
+        query.query_map((bound.as_str(), before, limit), |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for seq in &old {
+        db.prepare_cached("DELETE FROM recipient WHERE seq BETWEEN ?1 AND ?2")?.execute(rows::parts(*seq))?;
+        db.prepare_cached("DELETE FROM message WHERE seq = ?1")?.execute([seq])?;
+    }
+    Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+}
+
+impl Step {
+    /// The moment that the step itself names.
+    fn at(&self) -> Option<ident::Timestamp> {
+        match self {
+            Self::Delivered { at, .. }
+            | Self::Failed { at, .. }
+            | Self::Expired { at }
+            | Self::Hold { at, .. }
+            | Self::Cancel { at, .. } => Some(*at),
+            Self::Deferred { .. } | Self::Release { .. } | Self::Retry { .. } => None,
+        }
+    }
+}
