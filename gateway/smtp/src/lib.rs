@@ -5,6 +5,38 @@
 //! are fixed: `input_capacity` says how much may be read from the peer, so a peer that sends
 //! without listening is slowed down by its own transport (RX7, RX8).
 //!
+//! Either side is driven the same way: offer what was read from the peer, poll until nothing comes,
+//! take and send the output; when output came, poll again before reading on.
+//!
+//! ```
+//! use smtp::{Event, Protocol, Reply, Server, ServerOptions};
+//!
+//! /// Feeds what a peer sent and gives what to send back.
+//! fn turn(server: &mut Server, mut read: &[u8]) -> Vec<u8> {
+//!     let mut send = Vec::new();
+//!     loop {
+//!         let taken = server.receive(read);
+//!         read = read.get(taken..).unwrap_or_default();
+//!         while let Some(event) = server.poll() {
+//!             match event {
+//!                 Event::Mail(_) | Event::Recipient(_) | Event::BodyEnd => server.answer(Reply::ok()),
+//!                 Event::DataRequested => server.answer(Reply::send_body()),
+//!                 _ => {}
+//!             }
+//!         }
+//!         let mut output = server.take_output();
+//!         if output.is_empty() && read.is_empty() {
+//!             return send;
+//!         }
+//!         send.append(&mut output);
+//!     }
+//! }
+//!
+//! let mut server = Server::new(ServerOptions::new("mx.ch-exemple.test", Protocol::Smtp), true);
+//! assert_eq!(turn(&mut server, b""), b"220 mx.ch-exemple.test ESMTP\r\n");
+//! assert_eq!(turn(&mut server, b"QUIT\r\n"), b"221 2.0.0 Bye\r\n");
+//! ```
+//!
 //! * [`Server`] turns what a client says into [`Event`]s; policy answers with [`Reply`]s.
 //! * [`Client`] carries envelopes to a server and reports one [`Outcome`] for each recipient.
 //! * [`DataReader`] and [`DataWriter`] are the only places that know how a body ends.

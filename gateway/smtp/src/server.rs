@@ -64,7 +64,8 @@ pub struct ServerOptions {
     pub max_errors: u32,
     /// Commands that move nothing (NOOP, RSET, VRFY, HELP, EHLO, AUTH) borne between two messages (RX5).
     pub max_junk: u32,
-    /// Refused MAIL and RCPT borne between two accepted messages.
+    /// Refused MAIL, RCPT, AUTH and over-size messages borne between two accepted messages. Not less
+    /// than `max_recipients`, or one honest message with many unknown recipients ends the session.
     pub max_refusals: u32,
 }
 
@@ -87,7 +88,7 @@ impl ServerOptions {
             postmaster: None,
             max_errors: 20,
             max_junk: 100,
-            max_refusals: 200,
+            max_refusals: 1000,
         }
     }
 }
