@@ -15,12 +15,10 @@ use crate::{BodyFault, Capabilities, Envelope, Protocol, Reply, ReplyReader, Wai
 
 /// Most unread octets from the peer; one reply has its own bound.
 const INPUT_BOUND: usize = 4 * 1024;
-/// No further command is written beyond this much unsent output.
-const COMMAND_OUTPUT: usize = 16 * 1024;
 /// Most unsent output while a body is sent.
 const BODY_OUTPUT: usize = 64 * 1024;
-/// Most commands in flight: their replies fit the peer's send buffer, so that neither side waits
-/// for the other for ever (RFC 2920 §3.1).
+/// Most commands in flight, and so in the output: their replies fit the peer's send buffer, so that
+/// neither side waits for the other for ever (RFC 2920 §3.1).
 const WINDOW: usize = 50;
 
 /// When a client uses TLS.
@@ -177,9 +175,7 @@ impl Client {
     /// What is to be sent.
     pub fn take_output(&mut self) -> Vec<u8> {
         self.unsent = false;
-        let output = std::mem::take(&mut self.output);
-        self.pump();
-        output
+        std::mem::take(&mut self.output)
     }
 
     /// What the server announced last; all off before EHLO and after HELO.
@@ -447,9 +443,7 @@ impl Client {
         if let Phase::Message(transaction) = &mut self.phase {
             let first = transaction.awaits_nothing();
             let window = if self.options.pipelining && self.capabilities.pipelining { WINDOW } else { 1 };
-            while self.output.len() < COMMAND_OUTPUT
-                && transaction.write_next(window, &self.capabilities, &mut self.output)
-            {}
+            while transaction.write_next(window, &self.capabilities, &mut self.output) {}
             if first && !transaction.awaits_nothing() {
                 self.unsent = true;
                 self.unsolicited |= ahead;

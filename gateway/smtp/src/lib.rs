@@ -74,5 +74,5 @@ pub use protocol_error::ProtocolError;
 pub use reply::{EnhancedCode, MAX_REPLY_LINE, Reply, escape};
 pub use reply_reader::{ReplyFault, ReplyReader};
 pub use server::{CloseReason, Event, Protocol, Server, ServerOptions};
-pub use wait::Wait;
+pub use wait::{Wait, body_allowance};
 pub use xtext::{XtextError, decode as decode_xtext, encode as encode_xtext};

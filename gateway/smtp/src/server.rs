@@ -1,14 +1,18 @@
 //! The server's side of a session: submission, exchange between operators, LMTP.
 
+mod commands;
+mod event;
+mod options;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use ident::Address;
-
-use crate::{BodyFault, Command, DataReader, Grammar, MailFrom, ProtocolError, RcptTo, Reply, Wait, buffer::Buffer};
+pub use self::{
+    event::{CloseReason, Event},
+    options::{Protocol, ServerOptions},
+};
+use crate::{BodyFault, Command, DataReader, Grammar, ProtocolError, Reply, Wait, buffer::Buffer};
 
 /// Longest command line, CR LF included: RFC 5321's 512 and what MAIL and RCPT parameters may add.
 pub(crate) const MAX_COMMAND_LINE: usize = 2048;
@@ -18,132 +22,6 @@ const COMMAND_BUFFER: usize = 4 * 1024;
 const BODY_BUFFER: usize = 64 * 1024;
 /// With more than this unsent, no further command is read (RX8).
 const OUTPUT_BOUND: usize = 16 * 1024;
-/// Longest authorisation identity in AUTH EXTERNAL.
-const MAX_IDENTITY: usize = 255;
-
-/// Which protocol a session speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Protocol {
-    /// RFC 5321.
-    #[default]
-    Smtp,
-    /// RFC 2033: LHLO, and one final reply for each recipient.
-    Lmtp,
-}
-
-/// What a server offers and bears.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerOptions {
-    /// Our name, in the banner and the EHLO reply.
-    pub hostname: String,
-    /// SMTP or LMTP.
-    pub protocol: Protocol,
-    /// Largest message in octets; announced by SIZE and counted again while reading (NT-X07, RX9).
-    pub max_size: u64,
-    /// Octets of an over-size message that are read in search of its end before we hang up.
-    pub max_discarded: u64,
-    /// Longest line of a message without its CR LF.
-    pub max_line: usize,
-    /// Most recipients of a message; announced by LIMITS RCPTMAX (RFC 9422), enforced at RCPT (RX3).
-    pub max_recipients: usize,
-    /// Offer STARTTLS.
-    pub starttls: bool,
-    /// Nothing but EHLO, STARTTLS, NOOP, RSET, HELP and QUIT outside TLS.
-    pub require_tls: bool,
-    /// Offer AUTH EXTERNAL inside TLS; never required.
-    pub auth_external: bool,
-    /// Offer SMTPUTF8.
-    pub smtputf8: bool,
-    /// Offer DSN. Only for a caller that honours NOTIFY, RET, ENVID and ORCPT.
-    pub dsn: bool,
-    /// Offer REQUIRETLS inside TLS. Only for a caller that honours it.
-    pub requiretls: bool,
-    /// Whom `<Postmaster>` without a domain means.
-    pub postmaster: Option<Address>,
-    /// Syntax and sequence errors borne in a session.
-    pub max_errors: u32,
-    /// Commands that move nothing (NOOP, RSET, VRFY, HELP, EHLO, AUTH) borne between two messages (RX5).
-    pub max_junk: u32,
-    /// Refused MAIL, RCPT, AUTH and over-size messages borne between two accepted messages. Not less
-    /// than `max_recipients`, or one honest message with many unknown recipients ends the session.
-    pub max_refusals: u32,
-}
-
-impl ServerOptions {
-    /// Careful values: 35 MB, 1000 recipients, no TLS offer, no DSN.
-    pub fn new(hostname: impl Into<String>, protocol: Protocol) -> Self {
-        Self {
-            hostname: hostname.into(),
-            protocol,
-            max_size: 35_000_000,
-            max_discarded: 1_000_000_000,
-            max_line: 64 * 1024,
-            max_recipients: 1000,
-            starttls: false,
-            require_tls: false,
-            auth_external: false,
-            smtputf8: true,
-            dsn: false,
-            requiretls: false,
-            postmaster: None,
-            max_errors: 20,
-            max_junk: 100,
-            max_refusals: 1000,
-        }
-    }
-}
-
-/// What a client did. Those marked *answer* stop the session until [`Server::answer`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// EHLO, HELO or LHLO was said and answered. An open transaction is over.
-    Hello {
-        /// The name that the client gives itself: printable, not proven.
-        name: String,
-    },
-    /// 220 is in the output: send it, do the handshake, then call [`Server::tls_started`].
-    StartTls,
-    /// *Answer* 235 or a refusal. AUTH EXTERNAL, with the identity asked for.
-    Authenticate {
-        /// `None`: whoever the certificate says.
-        identity: Option<String>,
-    },
-    /// *Answer* 250 or a refusal.
-    Mail(MailFrom),
-    /// *Answer* 250 or a refusal.
-    Recipient(RcptTo),
-    /// *Answer* 354 ([`Reply::send_body`]) or a refusal, which ends the transaction.
-    DataRequested,
-    /// A piece of the message, dots unstuffed.
-    Body(Vec<u8>),
-    /// *Answer* the final reply; for LMTP one for each accepted recipient, in order.
-    BodyEnd,
-    /// The message is refused, drop what was kept of it. The reply is ours. After
-    /// [`BodyFault::TooLarge`] the session goes on, after the others it is closed.
-    BodyRefused(BodyFault),
-    /// RSET was said and answered. An open transaction is over.
-    Reset,
-    /// Send what is in the output, then drop the connection. An open transaction is over.
-    Closed(CloseReason),
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseReason {
-    /// The client said QUIT.
-    Quit,
-    /// The client broke the protocol in a way that makes what follows unreadable or unsafe.
-    Protocol(ProtocolError),
-    /// The body had a malformed line end (SM1, SM2).
-    Body(BodyFault),
-    /// The caller answered 421 or called [`Server::close_with`].
-    Caller,
-    /// The connection broke.
-    PeerGone {
-        /// In the middle of a message: nothing of it was accepted (TL6).
-        in_body: bool,
-    },
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Question {
@@ -194,6 +72,8 @@ pub struct Server {
     /// `Some(true)` after EHLO or LHLO, `Some(false)` after HELO.
     hello: Option<bool>,
     transaction: Option<Transaction>,
+    /// The last MAIL was refused: what a pipelining client sent behind it is no mistake of its own.
+    mail_refused: bool,
     errors: u32,
     junk: u32,
     refusals: u32,
@@ -224,6 +104,7 @@ impl Server {
             authenticated: false,
             hello: None,
             transaction: None,
+            mail_refused: false,
             errors: 0,
             junk: 0,
             refusals: 0,
@@ -320,7 +201,12 @@ impl Server {
                     transaction.accepted = transaction.accepted.saturating_add(1);
                 }
             }
-            Question::Authenticate | Question::Mail { .. } | Question::Recipient => self.count_refusal(),
+            Question::Authenticate => self.count_error(),
+            Question::Mail { .. } => {
+                self.mail_refused = true;
+                self.count_refusal();
+            }
+            Question::Recipient => self.count_refusal(),
             Question::Data if reply.code() == 354 => {
                 let reader = DataReader::new(self.options.max_size, self.options.max_line);
                 self.state = State::Body(Body { reader, refusal: None });
@@ -538,178 +424,6 @@ impl Server {
         }
     }
 
-    // --- commands ---
-
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Ehlo(name) => self.hello(name, Protocol::Smtp, true),
-            Command::Helo(name) => self.hello(name, Protocol::Smtp, false),
-            Command::Lhlo(name) => self.hello(name, Protocol::Lmtp, true),
-            Command::StartTls => self.start_tls(),
-            Command::Auth { mechanism, initial } => self.auth(&mechanism, initial.as_deref()),
-            Command::Mail(mail) => self.mail(mail),
-            Command::Rcpt(rcpt) => self.rcpt(rcpt),
-            Command::Data => self.data(),
-            // Chunks would follow, and nobody may read them as commands (SM5).
-            Command::Bdat => self.fail(ProtocolError::NotOffered),
-            Command::Rset => {
-                self.transaction = None;
-                self.junk(&Reply::ok());
-                self.events.push_back(Event::Reset);
-            }
-            Command::Noop => self.junk(&Reply::ok()),
-            Command::Help => self.junk(&Reply::new(214, (2, 0, 0), "See RFC 5321")),
-            Command::Vrfy if self.needs_tls() => self.refuse(ProtocolError::TlsFirst),
-            Command::Vrfy => self.junk(&Reply::new(252, (2, 0, 0), "Cannot verify, send to find out")),
-            Command::Quit => self.close(&Reply::new(221, (2, 0, 0), "Bye"), CloseReason::Quit),
-        }
-    }
-
-    const fn needs_tls(&self) -> bool {
-        self.options.require_tls && !self.tls
-    }
-
-    /// The reply decides what the client says next, so it must wait for it (RFC 2920 §3.1, SM6).
-    fn peer_waits_now(&mut self) -> bool {
-        if self.input.is_empty() {
-            self.peer_must_wait = true;
-        } else {
-            self.fail(ProtocolError::OutOfSync);
-        }
-        !self.is_closed()
-    }
-
-    fn hello(&mut self, name: String, protocol: Protocol, extended: bool) {
-        if protocol != self.options.protocol {
-            self.refuse(ProtocolError::UnknownCommand);
-            return;
-        }
-        if !self.peer_waits_now() {
-            return;
-        }
-        let repeated = self.hello.replace(extended).is_some();
-        self.transaction = None;
-        let reply = if extended { self.extensions() } else { Reply::bare(250, &self.options.hostname) };
-        if repeated {
-            self.junk(&reply)
-        } else {
-            reply.write_to(&mut self.output)
-        }
-        self.events.push_back(Event::Hello { name });
-    }
-
-    /// Only what is enforced is announced.
-    fn extensions(&self) -> Reply {
-        let options = &self.options;
-        let mut reply = Reply::bare(250, &options.hostname)
-            .and("PIPELINING")
-            .and(&format!("SIZE {}", options.max_size))
-            .and("8BITMIME")
-            .and("ENHANCEDSTATUSCODES")
-            .and(&format!("LIMITS RCPTMAX={}", options.max_recipients));
-        let optional = [
-            (options.smtputf8, "SMTPUTF8"),
-            (options.dsn, "DSN"),
-            (options.starttls && !self.tls, "STARTTLS"),
-            (options.requiretls && self.tls, "REQUIRETLS"),
-            (self.offers_auth(), "AUTH EXTERNAL"),
-        ];
-        for (on, keyword) in optional {
-            if on {
-                reply = reply.and(keyword);
-            }
-        }
-        reply
-    }
-
-    fn start_tls(&mut self) {
-        if !self.options.starttls || self.tls {
-            self.refuse(ProtocolError::NotOffered);
-        } else if self.hello.is_none() || self.transaction.is_some() {
-            self.refuse(ProtocolError::Sequence);
-        } else if !self.input.is_empty() {
-            // TL1: they were written in clear, by whoever sits on the line.
-            self.fail(ProtocolError::BehindStartTls);
-        } else {
-            Reply::new(220, (2, 0, 0), "Ready to start TLS").write_to(&mut self.output);
-            self.state = State::Handshake;
-            self.events.push_back(Event::StartTls);
-        }
-    }
-
-    fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
-        if self.options.auth_external && !self.tls {
-            self.refuse(ProtocolError::AuthNeedsTls);
-        } else if !self.offers_auth() {
-            self.refuse(ProtocolError::NotOffered);
-        } else if self.hello != Some(true) || self.authenticated || self.transaction.is_some() {
-            self.refuse(ProtocolError::Sequence);
-        } else if mechanism != "EXTERNAL" {
-            self.refuse(ProtocolError::Mechanism);
-        } else if let Some(initial) = initial {
-            self.authenticate(if initial == "=" { "" } else { initial });
-        } else if self.peer_waits_now() {
-            self.junk(&Reply::bare(334, ""));
-            if !self.is_closed() {
-                self.state = State::AuthResponse;
-            }
-        }
-    }
-
-    fn auth_response(&mut self, line: &[u8]) {
-        self.state = State::Command;
-        match std::str::from_utf8(line) {
-            Ok("*") => self.refuse(ProtocolError::AuthCancelled),
-            Ok(response) => self.authenticate(response),
-            Err(_) => self.refuse(ProtocolError::AuthResponse),
-        }
-    }
-
-    fn authenticate(&mut self, response: &str) {
-        match decode_identity(response) {
-            Some(identity) => self.ask(Question::Authenticate, Event::Authenticate { identity }),
-            None => self.refuse(ProtocolError::AuthResponse),
-        }
-    }
-
-    fn mail(&mut self, mail: MailFrom) {
-        if self.needs_tls() {
-            self.refuse(ProtocolError::TlsFirst);
-        } else if self.hello.is_none() || self.transaction.is_some() {
-            self.refuse(ProtocolError::Sequence);
-        } else {
-            self.ask(Question::Mail { smtputf8: mail.smtputf8 }, Event::Mail(mail));
-        }
-    }
-
-    fn rcpt(&mut self, rcpt: RcptTo) {
-        match self.transaction {
-            _ if self.needs_tls() => self.refuse(ProtocolError::TlsFirst),
-            None => self.refuse(ProtocolError::Sequence),
-            Some(Transaction { accepted, .. }) if accepted >= self.options.max_recipients => {
-                self.refuse(ProtocolError::TooManyRecipients);
-            }
-            Some(_) => self.ask(Question::Recipient, Event::Recipient(rcpt)),
-        }
-    }
-
-    fn data(&mut self) {
-        match self.transaction {
-            _ if self.needs_tls() => self.refuse(ProtocolError::TlsFirst),
-            None => self.refuse(ProtocolError::Sequence),
-            // RFC 2033 §4.2 wants 503 here, RFC 5321 §3.3 wants 554.
-            Some(Transaction { accepted: 0, .. }) => self.refuse(match self.options.protocol {
-                Protocol::Smtp => ProtocolError::NoRecipients,
-                Protocol::Lmtp => ProtocolError::Sequence,
-            }),
-            Some(_) => {
-                if self.peer_waits_now() {
-                    self.ask(Question::Data, Event::DataRequested);
-                }
-            }
-        }
-    }
-
     // --- ending and counting ---
 
     fn ask(&mut self, question: Question, event: Event) {
@@ -719,21 +433,34 @@ impl Server {
 
     /// Refuses one command; the session goes on unless there were too many.
     fn refuse(&mut self, error: ProtocolError) {
-        self.errors = self.errors.saturating_add(1);
-        if self.errors > self.options.max_errors {
-            self.fail(ProtocolError::TooManyErrors);
-        } else {
+        if self.errors < self.options.max_errors {
             error.reply().write_to(&mut self.output);
         }
+        self.count_error();
     }
 
-    /// Answers a command that moves nothing (RX5).
-    fn junk(&mut self, reply: &Reply) {
+    /// Refuses what an honest pipelining client sends before it knows of an earlier refusal, or
+    /// more recipients than fit: counted as a refusal, not as an error.
+    fn refuse_consequence(&mut self, error: ProtocolError) {
+        error.reply().write_to(&mut self.output);
+        self.count_refusal();
+    }
+
+    /// Answers a command that moves nothing (RX5). False: it was one too many.
+    fn junk(&mut self, reply: &Reply) -> bool {
         self.junk = self.junk.saturating_add(1);
         if self.junk > self.options.max_junk {
             self.fail(ProtocolError::TooManyCommands);
-        } else {
-            reply.write_to(&mut self.output);
+            return false;
+        }
+        reply.write_to(&mut self.output);
+        true
+    }
+
+    fn count_error(&mut self) {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors > self.options.max_errors {
+            self.fail(ProtocolError::TooManyErrors);
         }
     }
 
@@ -777,15 +504,4 @@ fn bare_line_feed(line: &[u8]) -> ProtocolError {
         Some(b"RCPT ") => ProtocolError::RecipientSyntax,
         _ => ProtocolError::BareLineFeed,
     }
-}
-
-/// The authorisation identity of RFC 4422 appendix A: UTF-8 without NUL; ours also has no other
-/// control. `Some(None)` when it is empty.
-fn decode_identity(response: &str) -> Option<Option<String>> {
-    let octets = STANDARD.decode(response).ok()?;
-    let identity = String::from_utf8(octets).ok()?;
-    if identity.len() > MAX_IDENTITY || identity.chars().any(char::is_control) {
-        return None;
-    }
-    Some(Some(identity).filter(|identity| !identity.is_empty()))
 }

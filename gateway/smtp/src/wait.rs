@@ -44,9 +44,25 @@ impl Wait {
     }
 }
 
+/// Slowest peer that is borne, in octets a second (RX1).
+const SLOWEST: u64 = 500;
+
+/// How long a body of which so many octets came may have taken in all: what RFC 5321 gives for one
+/// block, and 500 octets a second on top. Past that, [`crate::Server::close_with`] 421 4.4.2.
+pub const fn body_allowance(octets: u64) -> Duration {
+    Wait::DataBlock.limit().saturating_add(Duration::from_secs(octets / SLOWEST))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rx1_a_slow_body_runs_out_of_time() {
+        assert_eq!(body_allowance(0), Wait::DataBlock.limit());
+        assert_eq!(body_allowance(1_000_000).as_secs(), 180 + 2000);
+        assert!(body_allowance(u64::MAX) > Duration::from_secs(1 << 50));
+    }
 
     #[test]
     fn limits_are_those_of_rfc_5321() {

@@ -68,7 +68,6 @@ impl Talk {
                 self.events.push(event);
             }
             said.append(&mut self.client.take_output());
-            said.append(&mut self.client.take_output());
             if rest.is_empty() {
                 return String::from_utf8(said).unwrap();
             }

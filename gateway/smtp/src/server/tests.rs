@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use ident::Address;
+
 use super::*;
 use crate::data::tests::sm1;
 
@@ -441,10 +443,10 @@ fn in11_in14_reach_the_wire() {
 
 #[test]
 fn rx3_recipient_flood() {
-    let mut chat = Chat::new(ServerOptions { max_recipients: 3, max_errors: 5, ..options(Protocol::Smtp) }, true);
+    let mut chat = Chat::new(ServerOptions { max_recipients: 3, max_refusals: 5, ..options(Protocol::Smtp) }, true);
     chat.say("EHLO x\r\n");
     let said = chat.say(format!("MAIL FROM:<>\r\n{}", "RCPT TO:<b@y.test>\r\n".repeat(20)));
-    assert_eq!(codes(&said), ["250", "250", "250", "250", "452", "452", "452", "452", "452", "421"]);
+    assert_eq!(codes(&said), ["250", "250", "250", "250", "452", "452", "452", "452", "452", "452", "421"]);
     assert!(said.contains("452 4.5.3 "));
     assert_eq!(chat.closed(), Some("Closed(Protocol(TooManyErrors))"));
 }
@@ -492,6 +494,27 @@ fn rx5_repeated_hello_errors_and_refusals() {
     chat.say("EHLO x\r\n");
     let said = chat.say(format!("MAIL FROM:<>\r\n{}", "RCPT TO:<no@y.test>\r\n".repeat(5)));
     assert_eq!(codes(&said), ["250", "550", "550", "550", "421"]);
+}
+
+/// A client that pipelines cannot know yet that MAIL was refused: no error of its own.
+#[test]
+fn commands_behind_a_refused_mail_are_no_errors() {
+    let mut server = Server::new(ServerOptions { max_errors: 2, ..options(Protocol::Smtp) }, true);
+    drop(server.take_output());
+    assert_eq!(server.receive(b"EHLO x\r\n"), 8);
+    assert!(server.poll().is_some());
+    drop(server.take_output());
+    let group = format!("MAIL FROM:<>\r\n{}DATA\r\nNOOP\r\n", "RCPT TO:<b@y.test>\r\n".repeat(30));
+    assert_eq!(server.receive(group.as_bytes()), group.len());
+    assert!(matches!(server.poll(), Some(Event::Mail(_))));
+    server.answer(Reply::new(550, (5, 7, 1), "not you"));
+    assert_eq!(server.poll(), None);
+    let said = String::from_utf8(server.take_output()).unwrap();
+    assert_eq!((codes(&said).len(), said.matches("503 5.5.1").count(), server.is_closed()), (33, 31, false));
+    // Without such a MAIL they are.
+    assert_eq!(server.receive("RSET\r\nDATA\r\nDATA\r\nDATA\r\n".as_bytes()), 24);
+    while server.poll().is_some() {}
+    assert_eq!(codes(&String::from_utf8(server.take_output()).unwrap()), ["250", "503", "503", "421"]);
 }
 
 /// RX7, RX8: however much is offered, what is held stays bounded, and nothing is lost.
