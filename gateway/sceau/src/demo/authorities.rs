@@ -1,12 +1,14 @@
 //! Roots and issuing authorities by purpose, and who gets which certificate.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use ident::Timestamp;
 use pki::issue::{
     Authority, AuthorityRequest, CertificateRequest, CrlRequest, IssueError, Issued, KeyAlgorithm, Profile, Reason,
     Revocation, RevocationList, Validity,
 };
+
+use super::space::{SpaceError, join, side_by_side};
 
 /// How long a professional certificate lives: three years (PKI-8).
 const LEAF_DAYS: u32 = 1095;
@@ -62,9 +64,9 @@ impl Branch {
     }
 
     /// Puts a certificate on the issuing authority's next list: lost or stolen, an hour before `now`.
-    pub fn revoke(&mut self, issued: &Issued, now: Timestamp) {
+    pub fn revoke(&mut self, serial: Vec<u8>, now: Timestamp) {
         let at = now.minus(Duration::from_secs(3600));
-        self.revoked.push(Revocation { serial: issued.serial().to_vec(), reason: Reason::KeyCompromise, at });
+        self.revoked.push(Revocation { serial, reason: Reason::KeyCompromise, at });
     }
 
     /// Signs both lists as of `now`.
@@ -96,19 +98,22 @@ pub struct Authorities {
 }
 
 impl Authorities {
-    /// Makes all of them.
+    /// Makes all of them, side by side: RSA keys take their time.
     ///
     /// # Errors
-    /// [`IssueError`]
-    pub fn new(key: KeyAlgorithm, now: Timestamp) -> Result<Self, IssueError> {
+    /// [`SpaceError`]
+    pub fn new(key: KeyAlgorithm, now: Timestamp) -> Result<Self, SpaceError> {
         const PERSONS: [&str; 2] = ["RACINE SCEAU FORT", "SCEAU FORT PERSONNES"];
         const ORGANISATIONS: [&str; 2] = ["RACINE SCEAU STANDARD", "SCEAU STANDARD ORGANISATIONS"];
         const SERVERS: [&str; 2] = ["RACINE SCEAU ELEMENTAIRE", "SCEAU ELEMENTAIRE SERVEURS"];
-        Ok(Self {
-            persons: Branch::new("persons", PERSONS, key, now)?,
-            organisations: Branch::new("organisations", ORGANISATIONS, key, now)?,
-            servers: Branch::new("servers", SERVERS, key, now)?,
-            other: Branch::new("other", PERSONS, key, now)?,
+        let branch = |purpose, names| move || Branch::new(purpose, names, key, now);
+        thread::scope(|scope| {
+            let persons = side_by_side(scope, branch("persons", PERSONS))?;
+            let organisations = side_by_side(scope, branch("organisations", ORGANISATIONS))?;
+            let servers = side_by_side(scope, branch("servers", SERVERS))?;
+            let other = Branch::new("other", PERSONS, KeyAlgorithm::P256, now)?;
+            let [persons, organisations, servers] = [join(persons)??, join(organisations)??, join(servers)??];
+            Ok(Self { persons, organisations, servers, other })
         })
     }
 

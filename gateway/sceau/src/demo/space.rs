@@ -18,6 +18,7 @@ use std::{
     net::{IpAddr, SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    thread::{self, Scope, ScopedJoinHandle},
 };
 
 use ident::{Fingerprint, Timestamp};
@@ -53,6 +54,9 @@ pub enum SpaceError {
     /// No free port.
     #[error("no free port on {0}: {1}")]
     Port(IpAddr, io::Error),
+    /// The system gives no more threads.
+    #[error("no thread: {0}")]
+    Thread(io::Error),
     /// OpenSSL gave no random octets.
     #[error("no random octets: {0}")]
     Random(#[from] openssl::error::ErrorStack),
@@ -222,13 +226,15 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn build(mut self) -> Result<Space, SpaceError> {
         let people = cast::people()?;
-        let holders = people.iter().map(|person| self.card(person)).collect::<Result<Vec<_>, _>>()?;
-        let gateways = [self.hospital(Place::A, &people)?, self.hospital(Place::B, &people)?];
-        let operator = self.server(Place::C.folder(), &Place::C.host(), Place::C.structure()?)?;
-        let unknown = Structure::new(cast::structure_id("399999999900029")?, "OPERATEUR INCONNU-TEST", "Paris (75)");
-        let stranger = self.server("inconnu", "smtp.inconnu.mssante.test", unknown)?;
-        let inner_client = self.client("messagerie", "MESSAGERIE INTERNE")?;
-        let application = self.client("application", "DOSSIER PATIENT-TEST")?;
+        let (holders, servers, clients) = self.issue_all(&people)?;
+        for person in people.iter().filter(|person| person.fate == CardFate::Revoked) {
+            if let Some((_, serial)) = holders.iter().find(|(holder, _)| holder.person.key == person.key) {
+                self.authorities.persons.revoke(serial.clone(), self.settings.now);
+            }
+        }
+        let holders = holders.into_iter().map(|(holder, _)| holder).collect();
+        let [gateway_a, gateway_b, operator, stranger] = servers;
+        let [inner_client, application] = clients;
         let roots = self.publish_authorities()?;
         for (place, other) in [(Place::A, Place::B), (Place::B, Place::A)] {
             let text = hospital::configuration(place, other, &self.settings.ports, &roots)?;
@@ -242,11 +248,34 @@ impl Builder<'_> {
             stranger,
             inner_client,
             application,
-            gateways,
+            gateways: [gateway_a, gateway_b],
         })
     }
 
-    fn card(&mut self, person: &Person) -> Result<CardHolder, SpaceError> {
+    /// Everybody's keys and certificates, made side by side.
+    #[allow(clippy::type_complexity)] // three groups of one shape each, unpacked at once
+    fn issue_all(
+        &self,
+        people: &[Person],
+    ) -> Result<(Vec<(CardHolder, Vec<u8>)>, [IdentityFiles; 4], [IdentityFiles; 2]), SpaceError> {
+        let unknown = Structure::new(cast::structure_id("399999999900029")?, "OPERATEUR INCONNU-TEST", "Paris (75)");
+        thread::scope(|scope| {
+            let cards: Vec<_> =
+                people.iter().map(|p| side_by_side(scope, || self.card(p))).collect::<Result<_, _>>()?;
+            let gateway_a = side_by_side(scope, || self.hospital(Place::A, people))?;
+            let gateway_b = side_by_side(scope, || self.hospital(Place::B, people))?;
+            let operator = self.server(Place::C.folder(), &Place::C.host(), Place::C.structure()?)?;
+            let stranger = self.server("inconnu", "smtp.inconnu.mssante.test", unknown)?;
+            let inner_client = self.client("messagerie", "MESSAGERIE INTERNE")?;
+            let application = self.client("application", "DOSSIER PATIENT-TEST")?;
+            let cards = cards.into_iter().map(|card| join(card)?).collect::<Result<_, SpaceError>>()?;
+            let servers = [join(gateway_a)??, join(gateway_b)??, operator, stranger];
+            Ok((cards, servers, [inner_client, application]))
+        })
+    }
+
+    /// The card's files and its serial number.
+    fn card(&self, person: &Person) -> Result<(CardHolder, Vec<u8>), SpaceError> {
         let (key, now) = (self.settings.key, self.settings.now);
         let profile = person.profile(CardUse::Authentication)?;
         let issued = match person.fate {
@@ -254,9 +283,6 @@ impl Builder<'_> {
             CardFate::Expired => self.authorities.persons.issue_expired(profile, key, now)?,
             CardFate::OtherRoot => self.authorities.other.issue(profile, key, now)?,
         };
-        if person.fate == CardFate::Revoked {
-            self.authorities.persons.revoke(&issued, now);
-        }
         let folder = format!("cards/{}", person.key);
         let card = self.identity(&folder, "card", &issued)?;
         let name = format!("{} {} (test)", person.given, person.family);
@@ -268,7 +294,7 @@ impl Builder<'_> {
         } else {
             None
         };
-        Ok(CardHolder { person: person.clone(), card, pkcs12, signature })
+        Ok((CardHolder { person: person.clone(), card, pkcs12, signature }, issued.serial().to_vec()))
     }
 
     /// Keys, registry and book certificates of a hospital; gives its TLS identity.
@@ -359,6 +385,19 @@ impl Builder<'_> {
     fn make_folder(&self, folder: &Path) -> Result<(), SpaceError> {
         fs::create_dir_all(folder).map_err(|e| SpaceError::File(folder.to_owned(), e))
     }
+}
+
+/// Starts a piece of work beside the others.
+pub(super) fn side_by_side<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, SpaceError> {
+    thread::Builder::new().spawn_scoped(scope, work).map_err(SpaceError::Thread)
+}
+
+/// Waits for a piece of work.
+pub(super) fn join<T>(handle: ScopedJoinHandle<'_, T>) -> Result<T, SpaceError> {
+    handle.join().map_err(|_| SpaceError::Thread(io::Error::other("a thread did not end well")))
 }
 
 /// Who may read a file.
