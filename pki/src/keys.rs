@@ -7,6 +7,7 @@ use openssl::{
     pkcs12::Pkcs12,
     pkey::{Id, PKey, Private, Public},
     pkey_ctx::PkeyCtx,
+    rand::rand_bytes,
     rsa::Padding,
     sign::{RsaPssSaltlen, Signer},
     stack::Stack,
@@ -14,7 +15,10 @@ use openssl::{
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::certificate::{Certificate, CertificateError, KeyKind};
+use crate::{
+    certificate::{Certificate, CertificateError, KeyKind},
+    pkcs1,
+};
 
 /// A way to sign: key, padding and digest together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +52,8 @@ impl SignatureScheme {
 /// Padding of RSA key transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RsaPadding {
-    /// RSAES-PKCS1-v1_5. The caller must treat every failure as a wrong content key (H4).
+    /// RSAES-PKCS1-v1_5. Broken padding may give random octets instead of an error; the caller must
+    /// treat every failure as a wrong content key (H4).
     Pkcs1,
     /// RSAES-OAEP with SHA-256 for digest and MGF1.
     OaepSha256,
@@ -257,7 +262,8 @@ impl DecryptionKey for FileKey {
         let mut context = PkeyCtx::new(&self.key).map_err(failed)?;
         context.decrypt_init().map_err(failed)?;
         match padding {
-            RsaPadding::Pkcs1 => context.set_rsa_padding(Padding::PKCS1).map_err(failed)?,
+            // Its padding is taken off below, in a way that does not tell whether it was sound.
+            RsaPadding::Pkcs1 => context.set_rsa_padding(Padding::NONE).map_err(failed)?,
             RsaPadding::OaepSha256 | RsaPadding::OaepSha1 => {
                 let digest = if padding == RsaPadding::OaepSha1 { Md::sha1() } else { Md::sha256() };
                 context.set_rsa_padding(Padding::PKCS1_OAEP).map_err(failed)?;
@@ -269,6 +275,11 @@ impl DecryptionKey for FileKey {
         let mut out = Zeroizing::new(vec![0u8; self.key.size()]);
         let length = context.decrypt(wrapped, Some(&mut out)).map_err(failed)?;
         out.truncate(length);
+        if padding == RsaPadding::Pkcs1 {
+            let mut random = Zeroizing::new([0; 32]);
+            rand_bytes(&mut *random).map_err(failed)?;
+            return pkcs1::message(&out, *random).ok_or(KeyError::Failed);
+        }
         Ok(out)
     }
 

@@ -17,6 +17,7 @@ pub mod issue;
 pub mod keys;
 pub mod name;
 pub mod path;
+mod pkcs1;
 mod revocation;
 pub mod self_test;
 pub mod trust_list;
