@@ -69,7 +69,7 @@ pub enum ClientEvent {
     /// Every recipient's outcome, in the envelope's order. The session is open for the next
     /// message, unless [`ClientEvent::Closed`] follows.
     Done(Vec<RecipientOutcome>),
-    /// Send what is in the output, then drop the connection.
+    /// Drop the connection; nothing more is to be said.
     Closed(ClientClosed),
 }
 

@@ -189,6 +189,13 @@ mod tests {
         assert_eq!(outcome, Some((2048, ReplyFault::LineTooLong)));
     }
 
+    /// The bounds are those of one reply, not of a session.
+    #[test]
+    fn many_replies_are_fine() {
+        let input = b"250-a longer line of text\r\n250 ok\r\n".repeat(2000);
+        assert_eq!(read_all(&input).map(|replies| replies.len()), Ok(2000));
+    }
+
     /// IN5: hostile text comes out as printable ASCII.
     #[test]
     fn in5_hostile_text() {
