@@ -4,6 +4,7 @@
 mod algorithm;
 pub mod anchors;
 pub mod book;
+mod c14n;
 pub mod certificate;
 pub mod cms;
 pub mod crl;

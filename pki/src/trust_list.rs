@@ -1,151 +1,25 @@
 //! The signed trust list: which domains belong to the trust space, and which servers speak for each.
 
-use std::{collections::BTreeMap, fmt};
+mod operator;
+mod sign;
+mod xades;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use ident::{Domain, Fingerprint, Timestamp};
+use openssl::hash::{MessageDigest, hash};
+use roxmltree::{Document, Node, ParsingOptions};
 use thiserror::Error;
 
 use crate::{
     certificate::Certificate,
     finding::Finding,
-    keys::SigningKey,
-    name::{Name, attribute_oid, comparable, write_pair},
-    path::Validator,
+    name::{Attribute, comparable},
+    path::{Purpose, Validator, Verdict},
 };
 
-/// Name of an operator's certificate as the list writes it: a set of attribute–value pairs.
-#[derive(Debug, Clone)]
-pub struct OperatorName {
-    pairs: Vec<(String, String)>,
-    comparable: Vec<(String, String)>,
-}
-
-/// The text is no distinguished name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("an operator is named by a distinguished name such as CN=…, OU=…, O=…, ST=…, C=FR")]
-pub struct OperatorNameError;
-
-impl OperatorName {
-    /// Reads `CN=…, OU=…, O=…, ST=…, C=FR`: any order, any known alias, blanks around, `\` escapes and
-    /// quotes as in RFC 4514 and RFC 2253. A part after a comma that does not start with a known type
-    /// belongs to the value before it, because real lists do not escape commas.
-    ///
-    /// # Errors
-    /// [`OperatorNameError`].
-    pub fn parse(text: &str) -> Result<Self, OperatorNameError> {
-        if text.len() > 4096 {
-            return Err(OperatorNameError);
-        }
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for (separator, part) in split_unescaped(text) {
-            match part.split_once('=').and_then(|(kind, value)| Some((attribute_oid(kind)?, value))) {
-                Some((oid, value)) => pairs.push((oid, unescape(value)?)),
-                None => {
-                    let (_, value) = pairs.last_mut().ok_or(OperatorNameError)?;
-                    value.push(separator);
-                    value.push_str(&unescape(&part)?);
-                }
-            }
-        }
-        for (_, value) in &mut pairs {
-            *value = value.trim().to_owned();
-        }
-        if pairs.is_empty() || pairs.iter().any(|(_, value)| value.is_empty() || value.chars().any(char::is_control)) {
-            return Err(OperatorNameError);
-        }
-        Ok(Self::from_pairs(pairs))
-    }
-
-    /// The name of a certificate's subject.
-    pub fn of(name: &Name) -> Self {
-        Self::from_pairs(name.pairs_reversed())
-    }
-
-    fn from_pairs(pairs: Vec<(String, String)>) -> Self {
-        let mut comparable: Vec<_> =
-            pairs.iter().map(|(oid, value)| (oid.clone(), operator_value(oid, value))).collect();
-        comparable.sort();
-        Self { pairs, comparable }
-    }
-
-    /// Whether a certificate's name has exactly these attributes, in whatever order and grouping.
-    pub fn matches(&self, name: &Name) -> bool {
-        *self == Self::of(name)
-    }
-}
-
-impl PartialEq for OperatorName {
-    fn eq(&self, other: &Self) -> bool {
-        self.comparable == other.comparable
-    }
-}
-
-impl Eq for OperatorName {}
-
-impl fmt::Display for OperatorName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (oid, value)) in self.pairs.iter().enumerate() {
-            if index > 0 {
-                f.write_str(",")?;
-            }
-            write_pair(f, oid, value)?;
-        }
-        Ok(())
-    }
-}
-
-/// Letter case and blanks apart; the department is written with and without a blank before its
-/// number (`Paris (75)`, `Paris(75)`).
-fn operator_value(oid: &str, value: &str) -> String {
-    let value = comparable(value);
-    if oid == crate::name::Attribute::State.oid() { value.replace(" (", "(") } else { value }
-}
-
-/// Parts between unescaped, unquoted `,`, `;` or `+`, each with the separator in front of it.
-fn split_unescaped(text: &str) -> Vec<(char, String)> {
-    let mut parts = vec![(',', String::new())];
-    let (mut escaped, mut quoted) = (false, false);
-    for c in text.chars() {
-        match c {
-            ',' | ';' | '+' if !escaped && !quoted => {
-                parts.push((c, String::new()));
-                continue;
-            }
-            '"' if !escaped => quoted = !quoted,
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-        if let Some((_, part)) = parts.last_mut() {
-            part.push(c);
-        }
-    }
-    parts
-}
-
-/// Takes `\,`, `\C3\A9` and surrounding quotes away.
-fn unescape(value: &str) -> Result<String, OperatorNameError> {
-    let trimmed = value.trim_start();
-    let inner = trimmed.trim_end().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let mut out: Vec<u8> = Vec::with_capacity(value.len());
-    let mut chars = inner.unwrap_or(trimmed).chars().peekable();
-    let mut buffer = [0u8; 4];
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
-            continue;
-        }
-        let escaped = chars.next().ok_or(OperatorNameError)?;
-        let pair = escaped.to_digit(16).zip(chars.peek().and_then(|low| low.to_digit(16)));
-        match pair {
-            Some((high, low)) => {
-                chars.next();
-                out.push(u8::try_from((high << 4) | low).map_err(|_| OperatorNameError)?);
-            }
-            None => out.extend_from_slice(escaped.encode_utf8(&mut buffer).as_bytes()),
-        }
-    }
-    String::from_utf8(out).map_err(|_| OperatorNameError)
-}
+pub use operator::{OperatorName, OperatorNameError};
+pub use sign::sign_trust_list;
 
 /// What a genuine list looks like and who signs it. Settings, because the national list's own root
 /// element and signer are not published (WL-8).
@@ -231,6 +105,11 @@ pub enum TrustListError {
 /// Largest trust list that is read. The national one is about 6 MB.
 pub const MAX_TRUST_LIST: usize = 64 * 1024 * 1024;
 
+/// Most XML nodes: the national list has about 200,000.
+const MAX_NODES: u32 = 4_000_000;
+/// How far the publisher's clock may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(300);
+
 /// A verified trust list.
 #[derive(Debug, Clone)]
 pub struct TrustList {
@@ -251,8 +130,92 @@ impl TrustList {
         validator: &Validator,
         at: Timestamp,
     ) -> Result<Self, TrustListError> {
-        let _ = (xml, profile, validator, at);
-        Err(TrustListError::Structure("not read yet"))
+        if xml.len() > MAX_TRUST_LIST {
+            return Err(TrustListError::TooLarge);
+        }
+        let text = std::str::from_utf8(xml).map_err(|_| TrustListError::Structure("the text is not UTF-8"))?;
+        if declares_other_encoding(text) {
+            return Err(TrustListError::Structure("the declared encoding is not UTF-8"));
+        }
+        let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+        let document = Document::parse_with_options(text, options)
+            .map_err(|_| TrustListError::Structure("it is not well-formed, or has a DTD"))?;
+        let root = document.root_element();
+        if !xades::is(root, &profile.namespace, &profile.root) {
+            return Err(TrustListError::Structure("the root element is another one"));
+        }
+        if document.root().children().any(|node| node.is_pi()) {
+            return Err(TrustListError::Structure("there are processing instructions outside the root"));
+        }
+        let (certificate, signature) = xades::verify(&document)?;
+        check_signer(&certificate, profile, validator, at)?;
+        let mut list = Self::read(root, signature, &profile.namespace)?;
+        if list.generated > at.plus(SKEW) {
+            return Err(TrustListError::Future(list.generated));
+        }
+        let digest = hash(MessageDigest::sha256(), xml).map_err(|_| TrustListError::Signature("no digest"))?;
+        list.digest = Fingerprint::new(<[u8; 32]>::try_from(&*digest).map_err(|_| TrustListError::TooLarge)?);
+        Ok(list)
+    }
+
+    /// Reads the verified tree; domains stand under the root or under `ListeDomaines`.
+    fn read(root: Node<'_, '_>, signature: Node<'_, '_>, namespace: &str) -> Result<Self, TrustListError> {
+        let generated = field(root, namespace, "DateDeGeneration")?;
+        let generated =
+            Timestamp::parse(&generated).ok_or(TrustListError::Structure("DateDeGeneration is no date with time"))?;
+        let mut list =
+            Self { generated, digest: Fingerprint::new([0; 32]), entries: BTreeMap::new(), problems: Vec::new() };
+        let children = || root.children().filter(|node| *node != signature);
+        let lists = children().filter(|node| xades::is(*node, namespace, "ListeDomaines"));
+        for node in children().chain(lists.flat_map(|list| list.children())) {
+            if xades::is(node, namespace, "Domaine") {
+                list.take(node, namespace)?;
+            }
+        }
+        if list.entries.is_empty() {
+            return Err(TrustListError::Structure("it names no domain"));
+        }
+        Ok(list)
+    }
+
+    /// One `Domaine`. What cannot be understood is noted and left out: one mistyped line must not
+    /// take a nation's mail down.
+    fn take(&mut self, node: Node<'_, '_>, namespace: &str) -> Result<(), TrustListError> {
+        let name = field(node, namespace, "Nom")?;
+        let domain = match Domain::parse(&name) {
+            Ok(domain) => domain,
+            Err(error) => {
+                self.problems.push(problem(&name, error.to_string()));
+                return Ok(());
+            }
+        };
+        let mut operators = Vec::new();
+        for operator in node.children().filter(|child| xades::is(*child, namespace, "DNCertificatOperateur")) {
+            match OperatorName::parse(xades::text(operator)?.trim()) {
+                Ok(operator) => operators.push(operator),
+                Err(error) => self.problems.push(problem(&name, error.to_string())),
+            }
+        }
+        if operators.is_empty() {
+            self.problems.push(problem(&name, "no operator is named for the domain"));
+            return Ok(());
+        }
+        let entry = TrustListEntry {
+            domain: domain.clone(),
+            description: field(node, namespace, "Description")?,
+            operators: Vec::new(),
+            responsible: field(node, namespace, "ResponsableContact")?,
+            support: field(node, namespace, "SupportContact")?,
+            updated: field(node, namespace, "DateMAJ")?,
+        };
+        // Several rows of one domain are several operators (REL-6).
+        let known = self.entries.entry(domain).or_insert(entry);
+        for operator in operators {
+            if !known.operators.contains(&operator) {
+                known.operators.push(operator);
+            }
+        }
+        Ok(())
     }
 
     /// When the list says that it was made.
@@ -325,15 +288,55 @@ pub struct TrustListDraft {
     pub entries: Vec<TrustListEntry>,
 }
 
-/// Signs a list as XAdES-BASELINE-B, enveloped (mssante §5).
-///
-/// # Errors
-/// [`TrustListError::Signing`].
-pub fn sign_trust_list(
-    draft: &TrustListDraft,
-    signer: &dyn SigningKey,
+/// Pinned by common name and structure, and valid as an organisation's certificate that signs.
+fn check_signer(
+    certificate: &Certificate,
+    profile: &TrustListProfile,
+    validator: &Validator,
     at: Timestamp,
-) -> Result<Vec<u8>, TrustListError> {
-    let _ = (draft, signer, at);
-    Err(TrustListError::Signing("not written yet"))
+) -> Result<(), TrustListError> {
+    let subject = certificate.subject();
+    let only = |attribute, wanted: &str| {
+        let value = subject.single(attribute);
+        value.is_some_and(|value| comparable(value) == comparable(wanted))
+    };
+    let expected =
+        only(Attribute::CommonName, &profile.signer_cn) && only(Attribute::OrganizationalUnit, &profile.signer_ou);
+    if !expected || !certificate.may_sign() {
+        return Err(TrustListError::Signer(subject.to_string()));
+    }
+    match validator.verify(certificate, &[], Purpose::Organisation, at) {
+        Verdict::Valid(_) => Ok(()),
+        Verdict::Invalid(finding) => Err(TrustListError::Invalid(finding)),
+        Verdict::Undetermined(finding) => Err(TrustListError::Undetermined(finding)),
+    }
 }
+
+fn problem(domain: &str, what: impl Into<String>) -> TrustListProblem {
+    TrustListProblem { domain: domain.chars().take(255).collect(), what: what.into() }
+}
+
+/// Text of the one child of this name; empty if there is none.
+fn field(parent: Node<'_, '_>, namespace: &str, name: &str) -> Result<String, TrustListError> {
+    let mut found = parent.children().filter(|node| xades::is(*node, namespace, name));
+    match (found.next(), found.next()) {
+        (None, _) => Ok(String::new()),
+        (Some(node), None) => Ok(xades::text(node)?.trim().to_owned()),
+        _ => Err(TrustListError::Structure("a value that stands once stands twice")),
+    }
+}
+
+/// The encoding that the XML declaration names, if it is not UTF-8, makes other readers see other
+/// characters than we do.
+fn declares_other_encoding(xml: &str) -> bool {
+    let declaration = xml.trim_start_matches('\u{feff}').strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+    let encoding = declaration.and_then(|(inside, _)| inside.split_once("encoding"));
+    encoding.is_some_and(|(_, rest)| {
+        let value = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '=');
+        let value: String = value.chars().skip(1).take_while(|c| !matches!(c, '"' | '\'')).collect();
+        !value.eq_ignore_ascii_case("utf-8")
+    })
+}
+
+#[cfg(test)]
+mod tests;
