@@ -33,6 +33,7 @@ impl OperatorName {
         for (separator, part) in split_unescaped(text) {
             match part.split_once('=').and_then(|(kind, value)| Some((attribute_oid(kind)?, value))) {
                 Some((oid, value)) => pairs.push((oid, unescape(value)?)),
+                None if part.trim().is_empty() => return Err(OperatorNameError),
                 None => {
                     let (_, value) = pairs.last_mut().ok_or(OperatorNameError)?;
                     value.push(separator);

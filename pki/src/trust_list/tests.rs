@@ -1,5 +1,7 @@
 //! Both directions against the `xmlsec1` command, and everything that must be refused.
 
+#![allow(clippy::string_slice)]
+
 use std::{process::Command, sync::LazyLock};
 
 use ident::StructureId;
