@@ -126,6 +126,8 @@ pub struct Person {
     pub given: &'static str,
     /// Family name.
     pub family: &'static str,
+    /// `M` or `MME`.
+    pub civility: &'static str,
     /// What they do.
     pub role: Role,
     /// Where.
@@ -217,26 +219,26 @@ pub fn people() -> Result<Vec<Person>, CastError> {
     use Place::{A, B, C};
     use Role::{Doctor, Nurse, Secretary};
     [
-        ("martin", "899700000017", "Anne", "MARTIN-TEST", Doctor, A, Good),
-        ("durand", "899700000025", "Paul", "DURAND-TEST", Doctor, A, Good),
-        ("bernard", "3990000011/000000018", "Sophie", "BERNARD-TEST", Secretary, A, Good),
-        ("robert", "899700000033", "Lucie", "ROBERT-TEST", Nurse, A, Good),
-        ("leroy", "899700000041", "Marc", "LEROY-TEST", Doctor, A, Revoked),
-        ("girard", "899700000058", "Julie", "GIRARD-TEST", Doctor, A, Expired),
-        ("fontaine", "899700000066", "Hugo", "FONTAINE-TEST", Doctor, A, OtherRoot),
-        ("moreau", "899700000074", "Claire", "MOREAU-TEST", Doctor, B, Good),
-        ("lambert", "899700000082", "Nadia", "LAMBERT-TEST", Doctor, B, Good),
-        ("petit", "899700000090", "Jean", "PETIT-TEST", Doctor, C, Good),
+        ("martin", "899700000017", "MME", "Anne", "MARTIN-TEST", Doctor, A, Good),
+        ("durand", "899700000025", "M", "Paul", "DURAND-TEST", Doctor, A, Good),
+        ("bernard", "3990000011/000000018", "MME", "Sophie", "BERNARD-TEST", Secretary, A, Good),
+        ("robert", "899700000033", "MME", "Lucie", "ROBERT-TEST", Nurse, A, Good),
+        ("leroy", "899700000041", "M", "Marc", "LEROY-TEST", Doctor, A, Revoked),
+        ("girard", "899700000058", "MME", "Julie", "GIRARD-TEST", Doctor, A, Expired),
+        ("fontaine", "899700000066", "M", "Hugo", "FONTAINE-TEST", Doctor, A, OtherRoot),
+        ("moreau", "899700000074", "MME", "Claire", "MOREAU-TEST", Doctor, B, Good),
+        ("lambert", "899700000082", "MME", "Nadia", "LAMBERT-TEST", Doctor, B, Good),
+        ("petit", "899700000090", "M", "Jean", "PETIT-TEST", Doctor, C, Good),
     ]
     .into_iter()
     .enumerate()
-    .map(|(index, (key, id, given, family, role, place, fate))| {
+    .map(|(index, (key, id, civility, given, family, role, place, fate))| {
         let local = format!("{}.{}", given.to_lowercase(), family.to_lowercase());
         let mailbox = role.profession().map(|_| place.address(&local)).transpose()?;
         let id = PersonId::parse(id).map_err(|_| CastError(id.to_owned()))?;
         let number = format!("99{:08}", index.saturating_add(1));
         let card = CardNumber::parse(&number).ok_or(CastError(number))?;
-        Ok(Person { key, id, given, family, role, place, mailbox, card, fate })
+        Ok(Person { key, id, given, family, civility, role, place, mailbox, card, fate })
     })
     .collect()
 }

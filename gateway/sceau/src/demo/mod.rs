@@ -15,3 +15,4 @@ pub mod operator;
 pub mod postfix;
 pub mod practice;
 pub mod space;
+mod trust_list;

@@ -30,6 +30,7 @@ use super::{
     authorities::{Authorities, Branch},
     cast::{self, CardFate, CastError, Person, Place, Role},
     hospital::{self, PinnedRoot},
+    trust_list,
 };
 
 /// Password of every exported card.
@@ -57,6 +58,12 @@ pub enum SpaceError {
     /// The system gives no more threads.
     #[error("no thread: {0}")]
     Thread(io::Error),
+    /// The trust list could not be signed.
+    #[error("the trust list could not be signed: {0}")]
+    TrustList(String),
+    /// The directory could not be made or loaded.
+    #[error("the directory could not be made: {0}")]
+    Annuaire(String),
     /// OpenSSL gave no random octets.
     #[error("no random octets: {0}")]
     Random(#[from] openssl::error::ErrorStack),
@@ -136,7 +143,7 @@ pub struct SpaceSettings {
     /// Seed of the fictional directory.
     pub seed: u64,
     /// People in it, the cast not counted.
-    pub people: usize,
+    pub people: u32,
     /// Kind of every key: RSA as on real cards, or P-256 where speed matters more.
     pub key: KeyAlgorithm,
     /// Where everybody listens.
@@ -236,6 +243,7 @@ impl Builder<'_> {
         let [gateway_a, gateway_b, operator, stranger] = servers;
         let [inner_client, application] = clients;
         let roots = self.publish_authorities()?;
+        self.publish_trust_list()?;
         for (place, other) in [(Place::A, Place::B), (Place::B, Place::A)] {
             let text = hospital::configuration(place, other, &self.settings.ports, &roots)?;
             self.write(&[place.folder(), "sceau.toml"], text.as_bytes(), Secrecy::Public)?;
@@ -362,6 +370,16 @@ impl Builder<'_> {
         // One file for programs that take authorities and roots together (Postfix, swaks).
         self.write(&["anchors", "servers-chain.pem"], servers.as_bytes(), Secrecy::Public)?;
         Ok(roots)
+    }
+
+    fn publish_trust_list(&self) -> Result<(), SpaceError> {
+        let now = self.settings.now;
+        // The published profile knows rsa-sha256 only.
+        let signer = self.authorities.organisations.issue(trust_list::signer()?, KeyAlgorithm::Rsa2048, now)?;
+        self.identity("trust-list", "signer", &signer)?;
+        let list = trust_list::signed(&signer, now)?;
+        self.write(&["trust-list", "list.xml"], &list, Secrecy::Public)?;
+        Ok(())
     }
 
     fn identity(&self, folder: &str, name: &str, issued: &Issued) -> Result<IdentityFiles, SpaceError> {

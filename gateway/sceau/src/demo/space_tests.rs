@@ -7,6 +7,7 @@ use pki::{
     certificate::Certificate,
     identity::Identity,
     path::{Purpose, Validator, ValidatorBuilder},
+    trust_list::{TrustList, TrustListProfile},
 };
 
 use super::*;
@@ -90,6 +91,7 @@ fn what_a_configuration_names_is_there() {
         assert_eq!(config.trust.crls.len(), 6);
         let mut files =
             vec![&config.server.certificate, &config.server.key, &config.server.storage_key, &config.server.data];
+        files.push(&config.trust.list);
         files.extend(config.trust.anchors.iter().map(|a| &a.file));
         files.extend(config.trust.intermediates.iter().chain(&config.trust.crls));
         files.extend(config.book.iter().map(|b| &b.certificate));
@@ -230,4 +232,27 @@ fn registries_say_who_may_write_as_whom() {
     assert_eq!(right("moreau", "cardiologie"), None, "a doctor of another hospital");
     assert!(b.mailbox(&Place::B.address("differe.essai").unwrap()).is_some());
     assert_eq!((a.domains().len(), b.domains().len()), (1, 1));
+}
+
+#[test]
+fn the_list_names_the_three_operators_and_no_stranger() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    let now = Timestamp::from_seconds(1_790_000_000);
+    let profile = TrustListProfile {
+        root: "ListeBlancheMSSante".into(),
+        namespace: "https://listeblanche.mssante.fr/schema".into(),
+        signer_cn: LIST_SIGNER_CN.into(),
+        signer_ou: LIST_SIGNER_OU.into(),
+    };
+    let xml = fs::read(space.trust_list()).unwrap();
+    let list = TrustList::verify(&xml, &profile, &validator(&space), now).unwrap();
+    assert_eq!(list.domains().count(), 3);
+    let certificate = |files: &IdentityFiles| Certificate::from_pem(&fs::read(&files.certificate).unwrap()).unwrap();
+    for (place, files) in [(Place::A, &space.gateways[0]), (Place::B, &space.gateways[1]), (Place::C, &space.operator)]
+    {
+        assert!(list.speaks_for(&certificate(files), &place.domain().unwrap()));
+        assert!(!list.speaks_for(&certificate(&space.stranger), &place.domain().unwrap()));
+    }
+    assert!(!list.speaks_for(&certificate(&space.operator), &Place::A.domain().unwrap()));
 }
