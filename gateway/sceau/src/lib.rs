@@ -2,6 +2,20 @@
 //! sessions, delivery, command line.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod admission;
+pub mod cli;
 pub mod config;
+pub mod delivery;
 pub mod demo;
+pub mod events;
+pub mod exchange;
+pub mod gateway;
+pub mod intake;
+pub mod knocks;
+pub mod net;
+pub mod queued;
+pub mod refusal;
 pub mod rest;
+pub mod serve;
+pub mod snapshot;
+pub mod submission;

@@ -1,2 +1,7 @@
-//! The command `sceau`.
-fn main() {}
+//! The command `sceau`: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sceau::cli::main()
+}

@@ -1,0 +1,151 @@
+//! Who is at the other end of a connection: certificate, identity, and what the directory says.
+
+use annuaire::{CardState, Generation};
+use ident::{Domain, Timestamp};
+use pki::{
+    certificate::Certificate,
+    finding::Finding,
+    identity::Identity,
+    path::{Purpose, Verdict},
+};
+
+use crate::{
+    refusal::{Refusal, RefusalId},
+    snapshot::Snapshot,
+};
+
+/// Somebody whose certificate was found valid *now*. Made by [`identify`] only.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The certificate that proves it.
+    pub certificate: Certificate,
+    /// Whom it names.
+    pub identity: Identity,
+    /// Domains that the configuration lets this certificate vouch for.
+    pub vouches_for: Vec<Domain>,
+    /// What the directory added, for the trail.
+    pub directory: DirectoryNote,
+}
+
+/// What the directory knows of the holder. Absence is a note, never a refusal (promise 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryNote {
+    /// No directory is configured.
+    NotConsulted,
+    /// The holder is not in the extract.
+    Absent,
+    /// The holder is there and active.
+    Active,
+}
+
+impl Caller {
+    /// For the log and the trail: never a display name alone.
+    pub fn describe(&self) -> String {
+        match &self.identity {
+            Identity::Person(person) => format!("person {}", person.id),
+            Identity::Staff(staff) => format!("staff {}", staff.id),
+            Identity::Organisation(organisation) => format!("organisation {}", organisation.structure),
+            Identity::Server(server) => format!("server {}", server.host),
+        }
+    }
+
+    /// National identifier, or host name of a server.
+    pub fn identifier(&self) -> String {
+        match &self.identity {
+            Identity::Person(person) => person.id.to_string(),
+            Identity::Staff(staff) => staff.id.to_string(),
+            Identity::Organisation(organisation) => organisation.structure.to_string(),
+            Identity::Server(server) => server.host.to_string(),
+        }
+    }
+
+    /// Name of the organisation behind the certificate.
+    pub fn organisation_name(&self) -> String {
+        match &self.identity {
+            Identity::Organisation(organisation) => organisation.name.clone(),
+            other => other.display_name(),
+        }
+    }
+}
+
+/// Judges a client certificate at submission, anew at every MAIL FROM.
+///
+/// # Errors
+/// The refusal to answer: no certificate, or one that is invalid, revoked, undetermined or
+/// unreadable, or a holder whom the directory no longer lets write.
+pub fn identify(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Result<Caller, Refusal> {
+    let (certificate, untrusted) =
+        chain.split_first().ok_or_else(|| Refusal::new(RefusalId::CertificateRequired, "no client certificate"))?;
+    let identity = Identity::of(certificate).map_err(|e| Refusal::new(RefusalId::IdentityUnknown, e.to_string()))?;
+    let purpose = match identity {
+        // An inner mail server comes as a client.
+        Identity::Server(_) => Purpose::Peer,
+        _ => identity.purpose(),
+    };
+    accept(snapshot.validator.verify(certificate, untrusted, purpose, at))?;
+    let vouches_for = snapshot.vouching.get(&certificate.fingerprint()).cloned().unwrap_or_default();
+    let directory = consult(snapshot.generation.as_deref(), &identity, at)?;
+    Ok(Caller { certificate: certificate.clone(), identity, vouches_for, directory })
+}
+
+/// Judges the certificate of another operator's server.
+///
+/// # Errors
+/// As [`identify`], and [`RefusalId::PeerNotListed`] when no listed domain names it.
+pub fn identify_operator(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Result<Certificate, Refusal> {
+    let (certificate, untrusted) =
+        chain.split_first().ok_or_else(|| Refusal::new(RefusalId::CertificateRequired, "no client certificate"))?;
+    accept(snapshot.validator.verify(certificate, untrusted, Purpose::Peer, at))?;
+    let subject = certificate.subject();
+    if !snapshot.trust_list.domains().any(|domain| snapshot.trust_list.speaks_for(certificate, domain)) {
+        return Err(Refusal::new(RefusalId::PeerNotListed, format!("{subject} is on no entry of the trust list")));
+    }
+    Ok(certificate.clone())
+}
+
+/// Turns a verdict into the refusal that its reason deserves.
+pub fn accept(verdict: Verdict) -> Result<(), Refusal> {
+    match verdict {
+        Verdict::Valid(_) => Ok(()),
+        Verdict::Invalid(finding) => Err(Refusal::new(invalid(&finding), cause(&finding))),
+        Verdict::Undetermined(finding) => Err(Refusal::new(RefusalId::CertificateUndetermined, cause(&finding))),
+    }
+}
+
+fn invalid(finding: &Finding) -> RefusalId {
+    match finding.code {
+        "revoked" => RefusalId::CertificateRevoked,
+        "expired" | "not_yet_valid" => RefusalId::CertificateExpired,
+        "unknown_issuer" => RefusalId::CertificateUntrusted,
+        _ => RefusalId::CertificateInvalid,
+    }
+}
+
+fn cause(finding: &Finding) -> String {
+    let certificate = finding.certificate.as_deref().unwrap_or("certificate");
+    format!("{} ({}): {}", finding.code, certificate, finding.text.en)
+}
+
+fn consult(generation: Option<&Generation>, identity: &Identity, at: Timestamp) -> Result<DirectoryNote, Refusal> {
+    let (Some(generation), Identity::Person(person)) = (generation, identity) else {
+        return Ok(DirectoryNote::NotConsulted);
+    };
+    let Some(entry) = generation.person(&person.id) else {
+        return Ok(DirectoryNote::Absent);
+    };
+    if let Some(card) = &person.card
+        && entry.cards().any(|known| known.number().as_ref() == Some(card) && known.state(at) == CardState::Opposed)
+    {
+        return Err(Refusal::new(
+            RefusalId::CardOpposed,
+            format!("card {card} is opposed in generation {}", generation.id()),
+        ));
+    }
+    if !entry.active() {
+        return Err(Refusal::new(
+            RefusalId::HolderInactive,
+            format!("{} is inactive in generation {}", person.id, generation.id()),
+        ));
+    }
+    Ok(DirectoryNote::Active)
+}

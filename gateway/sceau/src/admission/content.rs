@@ -1,0 +1,86 @@
+//! The whole message, judged at end of data: it is taken for everybody or for nobody.
+
+use ident::{Address, Timestamp};
+use mail::Facts;
+
+use super::{
+    recipient::{AdmittedRecipient, Protection, admit_recipient},
+    rights::Granted,
+};
+use crate::{
+    refusal::{Refusal, RefusalId},
+    snapshot::Snapshot,
+};
+
+/// `Received` headers after which a message is looping (LP1).
+pub const MAX_RECEIVED: usize = 50;
+
+/// What has to be done to the headers before sealing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentDecision {
+    /// `Sender` header to add: the delegate's own address.
+    pub add_sender: Option<Address>,
+}
+
+/// Judges the headers of a submitted message against the envelope already admitted.
+///
+/// # Errors
+/// The refusal for the whole message.
+pub fn admit_content(
+    snapshot: &Snapshot,
+    granted: &Granted,
+    recipients: &[AdmittedRecipient],
+    facts: &Facts,
+    size: u64,
+    at: Timestamp,
+) -> Result<ContentDecision, Refusal> {
+    if !facts.from.same_mailbox(&granted.mailbox) {
+        let cause = format!("From {} but envelope {}", facts.from, granted.mailbox);
+        return Err(Refusal::new(RefusalId::FromDiffers, cause).about(&facts.from));
+    }
+    check_loop(facts)?;
+    let add_sender = sender_header(granted, facts)?;
+    for recipient in recipients {
+        // The world may have changed since RCPT: a domain struck off, a certificate revoked.
+        admit_recipient(snapshot, &recipient.address, at)?;
+        if recipient.max_size.is_some_and(|max| size_on_the_wire(&recipient.protection, size) > max) {
+            let cause = format!("{size} octets for {}", recipient.address);
+            return Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.address));
+        }
+    }
+    Ok(ContentDecision { add_sender })
+}
+
+/// Refuses a message that has been through too many servers.
+///
+/// # Errors
+/// [`RefusalId::Loop`].
+pub fn check_loop(facts: &Facts) -> Result<(), Refusal> {
+    if facts.received > MAX_RECEIVED {
+        return Err(Refusal::new(RefusalId::Loop, format!("{} Received headers", facts.received)));
+    }
+    Ok(())
+}
+
+/// `Sender` names the delegate or nobody; when a delegate left it out, we add it.
+fn sender_header(granted: &Granted, facts: &Facts) -> Result<Option<Address>, Refusal> {
+    match &facts.sender {
+        Some(sender) if sender.same_mailbox(&granted.mailbox) => Ok(None),
+        Some(sender) if granted.delegate_mailboxes.iter().any(|own| own.same_mailbox(sender)) => Ok(None),
+        Some(sender) => {
+            Err(Refusal::new(RefusalId::SenderHeader, format!("Sender {sender} is not the holder's")).about(sender))
+        }
+        None => Ok(granted.delegate_mailboxes.first().cloned()),
+    }
+}
+
+/// Size as it will leave: sealing wraps the whole in base64 at 76 columns, plus the envelope.
+pub fn size_on_the_wire(protection: &Protection, size: u64) -> u64 {
+    match protection {
+        Protection::Transport => size,
+        // 4 octets for 3, CRLF after 76; then signature, recipients and outer header.
+        Protection::Sealed { .. } => {
+            size.saturating_mul(4).div_ceil(3).saturating_mul(78).div_ceil(76).saturating_add(16 * 1024)
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Admission: pure functions from a snapshot and facts to a decision with its reason.
+//!
+//! Nothing here reads a clock, a file or a socket, and nothing here sends. `sceau explain` runs
+//! the same functions as the sessions do.
+
+pub mod caller;
+pub mod content;
+pub mod exchange;
+pub mod recipient;
+pub mod rights;

@@ -1,0 +1,90 @@
+//! `sceau check`: the configuration and everything that it names, without starting anything.
+
+use std::path::{Path, PathBuf};
+
+use ident::{Clock, SystemClock};
+use serde_json::json;
+
+use super::Exit;
+use crate::{
+    config::{Loaded, Problem},
+    snapshot::Snapshot,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(long)]
+    config: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let outcome = load(&args.config);
+    if args.json {
+        println!("{}", as_json(&outcome));
+    }
+    match outcome {
+        Ok((_, snapshot)) => {
+            if !args.json {
+                print_summary(&snapshot);
+            }
+            Exit::Done
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            Exit::Usage
+        }
+    }
+}
+
+/// Loads a configuration for any command, printing nothing.
+pub(super) fn load(path: &Path) -> Result<(Loaded, Snapshot), Vec<Problem>> {
+    let loaded = Loaded::read(path).map_err(|problem| vec![problem])?;
+    let snapshot = Snapshot::load(&loaded, SystemClock.now())?;
+    Ok((loaded, snapshot))
+}
+
+/// Loads a configuration, or prints what is wrong with it.
+pub(super) fn load_or_report(path: &Path) -> Result<(Loaded, Snapshot), Exit> {
+    load(path).map_err(|problems| {
+        problems.iter().for_each(|problem| eprintln!("{problem}"));
+        Exit::Usage
+    })
+}
+
+fn print_summary(snapshot: &Snapshot) {
+    println!("configuration: in order");
+    for own in snapshot.domains.values() {
+        println!("own domain {}: {} mailboxes", own.name.unicode(), own.registry.mailboxes().len());
+    }
+    println!(
+        "trust list: {} domains, generated {}",
+        snapshot.trust_list.domains().count(),
+        snapshot.trust_list.generated()
+    );
+    match &snapshot.generation {
+        Some(generation) => {
+            println!("directory: generation {}, data as of {}", generation.id(), generation.data_as_of())
+        }
+        None => println!("directory: none configured, holders are not looked up"),
+    }
+}
+
+fn as_json(outcome: &Result<(Loaded, Snapshot), Vec<Problem>>) -> serde_json::Value {
+    match outcome {
+        Ok((_, snapshot)) => json!({
+            "ok": true,
+            "domains": snapshot.domains.keys().collect::<Vec<_>>(),
+            "trusted_domains": snapshot.trust_list.domains().count(),
+        }),
+        Err(problems) => json!({
+            "ok": false,
+            "problems": problems.iter().map(|problem| json!({
+                "file": problem.file, "line": problem.place.map(|p| p.0), "column": problem.place.map(|p| p.1), "what": problem.what,
+            })).collect::<Vec<_>>(),
+        }),
+    }
+}

@@ -1,0 +1,141 @@
+//! `sceau explain`: the admission decision with every reason, sending nothing.
+
+use std::{fs, path::PathBuf};
+
+use ident::{Address, Clock, SystemClock, Timestamp};
+use pki::certificate::Certificate;
+use serde_json::{Value, json};
+
+use super::{Exit, check::load_or_report};
+use crate::{
+    admission::{
+        caller::{Caller, identify},
+        recipient::{AdmittedRecipient, Protection, admit_recipient},
+        rights::right_to_send,
+    },
+    refusal::Refusal,
+    snapshot::Snapshot,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(long)]
+    config: PathBuf,
+    /// Certificate of the one who would send, PEM (its issuers may follow)
+    #[arg(long = "as")]
+    caller: PathBuf,
+    /// Address written from
+    #[arg(long)]
+    from: Address,
+    /// Addresses written to
+    #[arg(long, required = true, num_args = 1..)]
+    to: Vec<Address>,
+    /// Moment of the decision (RFC 3339 or seconds), now if absent
+    #[arg(long, value_parser = parse_time)]
+    at: Option<Timestamp>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "write 2026-11-21T22:57:00Z, or seconds since 1970".to_owned())
+}
+
+/// One step of the decision, in the order in which a session would take it.
+struct Step {
+    what: String,
+    outcome: Result<String, Refusal>,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let (_, snapshot) = match load_or_report(&args.config) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let chain = match fs::read(&args.caller)
+        .map_err(|e| e.to_string())
+        .and_then(|pem| Certificate::list_from_pem(&pem).map_err(|e| e.to_string()))
+    {
+        Ok(chain) => chain,
+        Err(error) => {
+            eprintln!("{}: {error}", args.caller.display());
+            return Exit::Usage;
+        }
+    };
+    let at = args.at.unwrap_or_else(|| SystemClock.now());
+    let steps = decide(&snapshot, &chain, &args.from, &args.to, at);
+    if args.json {
+        println!(
+            "{}",
+            json!({ "accepted": steps.iter().all(|s| s.outcome.is_ok()), "steps": steps.iter().map(as_json).collect::<Vec<_>>() })
+        );
+    } else {
+        steps.iter().for_each(print_step);
+    }
+    match steps.iter().find_map(|step| step.outcome.as_ref().err()) {
+        None => Exit::Done,
+        Some(refusal) if refusal.is_temporary() => Exit::Undetermined,
+        Some(_) => Exit::No,
+    }
+}
+
+fn decide(snapshot: &Snapshot, chain: &[Certificate], from: &Address, to: &[Address], at: Timestamp) -> Vec<Step> {
+    let caller = identify(snapshot, chain, at);
+    let mut steps = vec![Step {
+        what: "certificate".to_owned(),
+        outcome: caller.as_ref().map(describe_caller).map_err(Clone::clone),
+    }];
+    if let Ok(caller) = &caller {
+        let right = right_to_send(snapshot, caller, from).map(|granted| {
+            format!(
+                "row `{}` of the table, {}",
+                granted.rule,
+                serde_json::to_string(&granted.assurance).unwrap_or_default()
+            )
+        });
+        steps.push(Step { what: format!("from {from}"), outcome: right });
+    }
+    for address in to {
+        let outcome = admit_recipient(snapshot, address, at).map(|admitted| describe_recipient(&admitted));
+        steps.push(Step { what: format!("to {address}"), outcome });
+    }
+    steps
+}
+
+fn describe_caller(caller: &Caller) -> String {
+    format!("{}, certificate {}, directory {:?}", caller.describe(), caller.certificate.fingerprint(), caller.directory)
+}
+
+fn describe_recipient(admitted: &AdmittedRecipient) -> String {
+    let protection = match &admitted.protection {
+        Protection::Sealed { profile, certificates } => {
+            let names: Vec<String> = certificates.iter().map(|c| c.subject().to_string()).collect();
+            format!("sealed ({profile:?}) for {}", names.join(" + "))
+        }
+        Protection::Transport => "not sealed, mutual TLS to the operator of the trust list".to_owned(),
+    };
+    format!("{:?}, {protection}, rule `{}`", admitted.destination, admitted.rule)
+}
+
+fn print_step(step: &Step) {
+    match &step.outcome {
+        Ok(reason) => println!("yes  {}: {reason}", step.what),
+        Err(refusal) => {
+            let row = refusal.id.row();
+            println!("no   {}: [{}] {} {}", step.what, row.id, row.code, refusal.cause);
+            println!("     {}\n     {}", row.fr, row.en);
+        }
+    }
+}
+
+fn as_json(step: &Step) -> Value {
+    match &step.outcome {
+        Ok(reason) => json!({ "step": step.what, "ok": true, "reason": reason }),
+        Err(refusal) => {
+            let row = refusal.id.row();
+            json!({ "step": step.what, "ok": false, "id": row.id, "code": row.code, "fr": row.fr, "en": row.en, "cause": refusal.cause })
+        }
+    }
+}

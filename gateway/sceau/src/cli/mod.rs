@@ -1,0 +1,103 @@
+//! The command line. Results go to standard output, messages to standard error; the exit code
+//! says how it ended (design §5).
+
+mod annuaire;
+mod attached;
+mod check;
+mod demo;
+mod explain;
+mod open;
+mod pki;
+mod queue;
+mod refusals;
+mod seal;
+mod serve;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Yes, or done.
+    Done,
+    /// A clear no: refused, invalid, not found.
+    No,
+    /// Wrong usage or configuration.
+    Usage,
+    /// Cannot be told now.
+    Undetermined,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::Undetermined => 3,
+        })
+    }
+}
+
+/// Open secure health messaging gateway: signs, encrypts and relays mail between trusted health domains.
+#[derive(Debug, Parser)]
+#[command(name = "sceau", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show two hospitals and a third operator exchanging sealed mail on this machine
+    Demo(demo::Args),
+    /// Run the gateway
+    Serve(serve::Args),
+    /// Check a configuration and everything it names
+    Check(check::Args),
+    /// Tell what would be decided about a message, sending nothing
+    Explain(explain::Args),
+    /// Tell what happened to a message
+    Why(why::Args),
+    /// Look at the queue and act on it
+    Queue(queue::Args),
+    /// Certificates, paths and trust lists
+    Pki(pki::Args),
+    /// Sign and encrypt one message (mail on standard input, mail on standard output)
+    Seal(seal::Args),
+    /// Open and judge one message (mail on standard input, mail on standard output)
+    Open(open::Args),
+    /// The professional directory
+    Annuaire(annuaire::Args),
+    /// Print the table of refusals as Markdown
+    #[command(hide = true)]
+    Refusals,
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let exit = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Why(args) => why::run(args),
+        Command::Queue(args) => queue::run(args),
+        Command::Pki(args) => pki::run(args),
+        Command::Seal(args) => seal::run(args),
+        Command::Open(args) => open::run(args),
+        Command::Annuaire(args) => annuaire::run(args),
+        Command::Refusals => refusals::run(),
+    };
+    exit.into()
+}

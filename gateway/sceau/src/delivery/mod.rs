@@ -1,0 +1,155 @@
+//! Delivery: takes due work from the queue, tries it, and writes down what came of it.
+//!
+//! One dispatcher claims; each piece of work is a task of its own; all outcomes of an attempt,
+//! its trail records and the notification that follows from it are one transaction.
+
+mod inner;
+mod notify;
+mod outcome;
+mod relay;
+mod route;
+mod talk;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hickory_resolver::TokioResolver;
+use ident::Timestamp;
+use store::{Changes, ClaimRequest, Destination, Store, Work};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+pub use outcome::{Attempt, End};
+
+use crate::gateway::Gateway;
+
+/// How long a piece of work is ours; longer than any single attempt may take.
+const LEASE: Duration = Duration::from_secs(30 * 60);
+/// One attempt with all its waits; the watchdog that keeps a hanging peer from holding work (QU6).
+const ATTEMPT: Duration = Duration::from_secs(20 * 60);
+/// Longest sleep of the dispatcher: what an operator orders from the command line, a moved clock or a
+/// missed ring waits no longer than this.
+const NAP: Duration = Duration::from_secs(3);
+
+/// Runs until `stopping` turns true, then waits for the attempts that are under way.
+pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    let resolver = TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok()).map(Arc::new);
+    if resolver.is_none() {
+        tracing::warn!("no DNS resolver on this machine: only domains with a [[route]] can be reached");
+    }
+    let connections = gateway.snapshot().config.delivery.connections;
+    let slots = Arc::new(Semaphore::new(connections));
+    let mut attempts: JoinSet<Destination> = JoinSet::new();
+    let mut busy: HashMap<Destination, usize> = HashMap::new();
+    while !*stopping.borrow() {
+        let claimed = claim(&gateway, slots.available_permits(), &busy).await;
+        for work in claimed {
+            let Ok(permit) = Arc::clone(&slots).acquire_owned().await else { return };
+            let count = busy.entry(work.destination.clone()).or_default();
+            *count = count.saturating_add(1);
+            let (gateway, resolver) = (Arc::clone(&gateway), resolver.clone());
+            attempts.spawn(async move {
+                let destination = work.destination.clone();
+                perform(&gateway, resolver.as_deref(), work).await;
+                drop(permit);
+                destination
+            });
+        }
+        let nap = until_next(&gateway).await;
+        tokio::select! {
+            () = gateway.wake.notified() => {}
+            Some(ended) = attempts.join_next() => free(&mut busy, ended.ok()),
+            () = tokio::time::sleep(nap) => {}
+            _ = stopping.changed() => {}
+        }
+        while let Some(ended) = attempts.try_join_next() {
+            free(&mut busy, ended.ok());
+        }
+    }
+    while attempts.join_next().await.is_some() {}
+}
+
+fn free(busy: &mut HashMap<Destination, usize>, ended: Option<Destination>) {
+    if let Some(destination) = ended
+        && let Some(count) = busy.get_mut(&destination)
+    {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            busy.remove(&destination);
+        }
+    }
+}
+
+async fn claim(gateway: &Gateway, free: usize, busy: &HashMap<Destination, usize>) -> Vec<Work> {
+    if free == 0 {
+        return Vec::new();
+    }
+    let most = gateway.snapshot().config.delivery.connections_per_destination;
+    let mut request = ClaimRequest::new(free, LEASE, gateway.now());
+    request.per_destination = most;
+    request.excluded =
+        busy.iter().filter(|(_, count)| **count >= most).map(|(destination, _)| destination.clone()).collect();
+    match gateway.store.claim(request).await {
+        Ok(work) => work,
+        Err(error) => {
+            tracing::error!(%error, "the queue gives no work");
+            Vec::new()
+        }
+    }
+}
+
+async fn until_next(gateway: &Gateway) -> Duration {
+    match gateway.store.next_due().await {
+        // Due work that was not claimed is waiting for a slot: a task that ends rings.
+        Ok(Some(due)) if due > gateway.now() => due.since(gateway.now()).min(NAP),
+        _ => NAP,
+    }
+}
+
+/// Tries one piece of work and writes down the outcome.
+async fn perform(gateway: &Arc<Gateway>, resolver: Option<&TokioResolver>, work: Work) {
+    let attempt = if work.expired {
+        Attempt::expired(&work)
+    } else {
+        let tried = async {
+            match &work.destination {
+                Destination::Inner(domain) => inner::attempt(gateway, &work, domain).await,
+                Destination::Relay(domain) => relay::attempt(gateway, resolver, &work, domain).await,
+                Destination::Route(name) => Attempt::all(&work, &End::temporary("unknown-route", name)),
+            }
+        };
+        match tokio::time::timeout(ATTEMPT, tried).await {
+            Ok(attempt) => attempt,
+            Err(_) => Attempt::all(&work, &End::temporary("attempt-timeout", "the attempt took too long")),
+        }
+    };
+    let changes = conclude(gateway, &work, attempt, gateway.now()).await;
+    if let Err(error) = gateway.store.commit(changes).await {
+        // The lease ends by itself and the work is tried again: a repetition, never a loss.
+        tracing::error!(%error, message = %work.info.id, "the outcome of a delivery could not be written");
+    } else {
+        gateway.wake.notify_one();
+    }
+}
+
+async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: Attempt, now: Timestamp) -> Changes {
+    let mut changes = Changes::default();
+    let mut news = Vec::new();
+    for (recipient, end) in attempt.ends(work) {
+        let step = end.step(gateway, work, recipient, now);
+        news.extend(notify::News::of(work, recipient, &end, &step, &attempt, now));
+        changes.records.push(end.record(gateway, work, recipient, &step, &attempt.facts, now));
+        changes.updates.push(store::Update {
+            message: work.info.id,
+            recipient: recipient.index,
+            lease: Some(work.lease.token),
+            step,
+        });
+    }
+    if let Some((notice, records)) = notify::write(gateway, work, news, now).await {
+        changes.messages.push(notice);
+        changes.records.extend(records);
+    }
+    changes
+}

@@ -1,0 +1,280 @@
+//! News for the sender: failure, delay, success if asked for (RFC 3461, RFC 3464).
+//!
+//! A notice rests and travels like any message: under the storage key for our own users, sealed
+//! and signed by the domain for another operator. About a message without sender there is none.
+
+use std::sync::Arc;
+
+use ident::{Address, Bilingual, Domain, Timestamp};
+use mail::{
+    Assurance, AssuranceLevel,
+    dsn::{self, Action, Notice, Reported},
+};
+use store::{Direction, Envelope, NewBody, NewMessage, NewRecipient, Recipient, Step, Work};
+use trail::{Acceptance, Event, NotificationKind, QueueId, Record};
+
+use super::outcome::{Attempt, End, last_reason};
+use crate::{
+    admission::recipient::{Destination, Protection, admit_recipient},
+    gateway::Gateway,
+    intake::outgoing::{Sealing, destination},
+    queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
+    snapshot::{OwnDomain, Snapshot},
+};
+
+/// One piece of news about one recipient.
+pub(super) struct News {
+    recipient: Recipient,
+    reported: Reported,
+}
+
+impl News {
+    /// What this end means for the sender, if anything.
+    pub(super) fn of(
+        work: &Work,
+        recipient: &Recipient,
+        end: &End,
+        step: &Step,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let wants = recipient.notify;
+        let (action, text) = match (end, step) {
+            (End::Delivered(reply), _) if wants.success => (handed_over(work, attempt)?, Some(reply.clone())),
+            (End::Permanent { text, .. }, _) if wants.failure => (Action::Failed, Some(text.clone())),
+            (End::Expired, _) if wants.failure => (Action::Failed, last_reason(recipient)),
+            (End::Temporary { text, .. }, Step::Deferred { noticed: true, .. }) => {
+                (Action::Delayed, Some(text.clone()))
+            }
+            _ => return None,
+        };
+        let next_attempt = match step {
+            Step::Deferred { due, .. } => Some(*due),
+            _ => None,
+        };
+        let reported = Reported {
+            recipient: recipient.address.clone(),
+            original: recipient.orcpt.clone(),
+            action,
+            status: status(action, end),
+            remote: attempt.facts.host.clone().or_else(|| attempt.facts.address.clone()),
+            reply: text,
+            advice: advice(action, end),
+            last_attempt: Some(now),
+            next_attempt,
+            retry_until: (action == Action::Delayed).then_some(work.info.expires),
+        };
+        Some(Self { recipient: recipient.clone(), reported })
+    }
+}
+
+/// What success means here: in the mailbox, or handed to somebody who will not report (DS6).
+fn handed_over(work: &Work, attempt: &Attempt) -> Option<Action> {
+    match work.destination {
+        store::Destination::Inner(_) => Some(Action::Delivered),
+        _ if attempt.peer_reports => None,
+        _ => Some(Action::Relayed),
+    }
+}
+
+fn status(action: Action, end: &End) -> (u8, u16, u16) {
+    match (action, end) {
+        (Action::Failed, End::Expired) => (5, 4, 7),
+        (Action::Failed, _) => (5, 0, 0),
+        (Action::Delayed, _) => (4, 4, 7),
+        _ => (2, 0, 0),
+    }
+}
+
+fn advice(action: Action, end: &End) -> Bilingual {
+    match (action, end) {
+        (Action::Failed, End::Expired) => Bilingual::new(
+            "Le message n'a pas pu être remis à temps. Prévenez le destinataire par un autre moyen, puis renvoyez-le.",
+            "The message could not be delivered in time. Reach the recipient by other means, then send it again.",
+        ),
+        (Action::Failed, End::Permanent { code, .. }) if code.starts_with("recipient-certificate") => Bilingual::new(
+            "Le certificat pour lequel le message était chiffré n'est plus valable. Renvoyez le message : il sera chiffré avec le certificat actuel.",
+            "The certificate that the message was sealed for is no longer valid. Send it again: it will be sealed with the current one.",
+        ),
+        (Action::Failed, _) => Bilingual::new(
+            "Le serveur du destinataire a refusé le message. Vérifiez l'adresse dans l'annuaire, puis renvoyez-le.",
+            "The recipient's server refused the message. Check the address in the directory, then send it again.",
+        ),
+        (Action::Delayed, _) => Bilingual::new(
+            "Le message attend : il sera présenté de nouveau automatiquement. N'envoyez pas de copie ; si c'est urgent, téléphonez.",
+            "The message is waiting: it will be tried again automatically. Do not send a copy; if it is urgent, telephone.",
+        ),
+        _ => Bilingual::new("Le message est arrivé.", "The message has arrived."),
+    }
+}
+
+/// Writes one notice for all the news of an attempt; `None` when there is nobody to tell.
+pub(super) async fn write(
+    gateway: &Arc<Gateway>,
+    work: &Work,
+    news: Vec<News>,
+    now: Timestamp,
+) -> Option<(NewMessage, Vec<Record>)> {
+    let sender = work.info.envelope.sender.clone()?;
+    if news.is_empty() {
+        return None;
+    }
+    // Only the header is used; without it the notice still names the message.
+    let original = queued::as_sent(gateway, work).await.ok();
+    let (worker, work) = (Arc::clone(gateway), work.clone());
+    let written = gateway
+        .compute(move || {
+            let original = original.as_deref().map(Vec::as_slice).unwrap_or_default();
+            Writer { gateway: &worker, snapshot: &worker.snapshot(), work: &work, sender: &sender, now }
+                .notice(&news, original)
+        })
+        .await;
+    match written {
+        Ok(Ok(notice)) => Some(notice),
+        Ok(Err(why)) | Err(why) => {
+            tracing::warn!(why, "a sender could not be notified");
+            None
+        }
+    }
+}
+
+struct Writer<'a> {
+    gateway: &'a Gateway,
+    snapshot: &'a Snapshot,
+    work: &'a Work,
+    sender: &'a Address,
+    now: Timestamp,
+}
+
+impl Writer<'_> {
+    fn notice(&self, news: &[News], original: &[u8]) -> Result<(NewMessage, Vec<Record>), String> {
+        let own = self.speaking_domain(news).ok_or("none of our domains is concerned")?;
+        let id = self.gateway.queue_id();
+        let from = Address::parse(&format!("postmaster@{}", own.name)).map_err(|error| error.to_string())?;
+        let reported: Vec<Reported> = news.iter().map(|piece| piece.reported.clone()).collect();
+        let hostname = self.snapshot.config.server.hostname.as_str();
+        let text = dsn::write(&Notice {
+            reporting: hostname,
+            from: &from,
+            sender: Some(self.sender),
+            unique: id.as_str(),
+            at: self.now,
+            arrived: self.work.info.accepted,
+            envelope_id: self.work.info.envelope.envid.as_deref(),
+            original,
+            help: Some(&self.snapshot.config.operator.help),
+            recipients: &reported,
+        })
+        .ok_or("there is nobody to tell")?;
+        let message = self.queue(own, id, &text)?;
+        let records = news.iter().map(|piece| self.sent_record(piece, id)).collect();
+        Ok((message, records))
+    }
+
+    /// Who speaks: the sender's domain if it is ours, else that of the recipient who failed.
+    fn speaking_domain(&self, news: &[News]) -> Option<&OwnDomain> {
+        let concerned =
+            std::iter::once(self.sender.domain()).chain(news.iter().map(|piece| piece.recipient.address.domain()));
+        concerned.filter_map(|domain: &Domain| self.snapshot.own(domain)).next()
+    }
+
+    fn queue(&self, own: &OwnDomain, id: QueueId, text: &[u8]) -> Result<NewMessage, String> {
+        let facts = mail::read(text, &limits(&self.snapshot.config)).map_err(|fault| fault.to_string())?;
+        let (body, notes, way) = self.body(own, id, text, &facts)?;
+        let recipient = NewRecipient {
+            address: self.sender.clone(),
+            destination: way,
+            body: 0,
+            // A notice about a notice would be a loop (DS2, LP5).
+            notify: store::Notify { success: false, failure: false, delay: false },
+            orcpt: None,
+            due: self.now,
+        };
+        let inner = matches!(recipient.destination, store::Destination::Inner(_));
+        let direction = if inner { Direction::Internal } else { Direction::Outgoing };
+        let acceptance = Acceptance {
+            direction,
+            from: None,
+            author: Some(self.gateway.masker.party(&facts.from)),
+            message_id: facts.message_id.as_deref().map(|id| self.gateway.masker.text(id)),
+            digest: digest(text),
+            size: u64::try_from(text.len()).unwrap_or(u64::MAX),
+            recipients: 1,
+            connection: None,
+            speaker: None,
+            policy: None,
+            trust_list: None,
+            directory: None,
+        };
+        Ok(NewMessage {
+            id,
+            direction,
+            envelope: Envelope::default(),
+            message_id: facts.message_id.clone(),
+            digest: digest(text),
+            size: u64::try_from(text.len()).unwrap_or(u64::MAX),
+            accepted: self.now,
+            expires: self.gateway.schedule.expires(self.now),
+            repeat: None,
+            bodies: vec![body],
+            recipients: vec![recipient],
+            notes: Notes { bodies: vec![notes] }.to_json(),
+            records: vec![Record::new(self.now, Event::Accepted(Box::new(acceptance))).of_message(id)],
+        })
+    }
+
+    fn body(
+        &self,
+        own: &OwnDomain,
+        id: QueueId,
+        text: &[u8],
+        facts: &mail::Facts,
+    ) -> Result<(NewBody, BodyNotes, store::Destination), String> {
+        let at_rest = |way| {
+            under_storage_key(self.gateway, text)
+                .map(|body| (body, BodyNotes::default(), way))
+                .map_err(|error| error.to_string())
+        };
+        if let Some(domain) = self.snapshot.own(self.sender.domain()) {
+            return at_rest(store::Destination::Inner(domain.name.clone()));
+        }
+        let admitted = admit_recipient(self.snapshot, self.sender, self.now).map_err(|refusal| refusal.to_string())?;
+        let way = destination(&Destination::Operator(self.sender.domain().clone()));
+        match &admitted.protection {
+            Protection::Transport => at_rest(way),
+            Protection::Sealed { profile, certificates } => {
+                let assurance = Assurance {
+                    level: AssuranceLevel::System,
+                    who: self.snapshot.config.operator.name.clone(),
+                    how: self.snapshot.config.server.hostname.to_string(),
+                };
+                let sealing = Sealing {
+                    gateway: self.gateway,
+                    snapshot: self.snapshot,
+                    own,
+                    id,
+                    message: text,
+                    facts,
+                    assurance: Some(&assurance),
+                    now: self.now,
+                };
+                let (body, notes) = sealing
+                    .seal(*profile, certificates, std::slice::from_ref(self.sender))
+                    .map_err(|refusal| refusal.to_string())?;
+                Ok((body, notes, way))
+            }
+        }
+    }
+
+    fn sent_record(&self, piece: &News, id: QueueId) -> Record {
+        let kind = match piece.reported.action {
+            Action::Failed => NotificationKind::Failed,
+            Action::Delayed => NotificationKind::Delayed,
+            Action::Delivered => NotificationKind::Delivered,
+            Action::Relayed | Action::Expanded => NotificationKind::Relayed,
+        };
+        Record::new(self.now, Event::NotificationSent { kind, notification: Some(id), suppressed: None })
+            .of_message(self.work.info.id)
+            .of_recipient(self.gateway.masker.party(&piece.recipient.address))
+    }
+}

@@ -1,0 +1,127 @@
+//! Relay to another operator: mutual TLS to whom the trust list names for the domain, or nothing.
+
+use std::sync::Arc;
+
+use hickory_resolver::TokioResolver;
+use ident::{Domain, Timestamp};
+use pki::path::{Purpose, Verdict};
+use smtp::{ClientOptions, Protocol};
+use store::Work;
+use trail::{SafeText, Tls};
+
+use super::{
+    outcome::{Attempt, End},
+    route::{self, Hop},
+    talk::{Judge, Line, TalkError, carry},
+};
+use crate::{gateway::Gateway, net::tls::TlsFacts, queued, refusal::RefusalId, snapshot::Snapshot};
+
+/// Tries the servers of a domain in order; the first that takes the mail ends the attempt.
+pub(super) async fn attempt(
+    gateway: &Arc<Gateway>,
+    resolver: Option<&TokioResolver>,
+    work: &Work,
+    domain: &Domain,
+) -> Attempt {
+    let snapshot = gateway.snapshot();
+    if let Err(end) = still_allowed(&snapshot, work, domain, gateway.now()) {
+        return Attempt::all(work, &end);
+    }
+    let hops = match route::hops(&snapshot, resolver, domain).await {
+        Ok(hops) => hops,
+        Err(error) if error.is_temporary() => return Attempt::all(work, &End::temporary("route", error)),
+        Err(error) => return Attempt::all(work, &End::permanent("route", error)),
+    };
+    let body = match queued::as_sent(gateway, work).await {
+        Ok(body) => body,
+        Err(end) => return Attempt::all(work, &end),
+    };
+    let mut attempt = Attempt::facts_only(work);
+    for hop in hops {
+        let mut operator = Operator { snapshot: &snapshot, domain, at: gateway.now(), facts: None };
+        let options = ClientOptions::new(snapshot.config.server.hostname.as_str(), Protocol::Smtp);
+        let line = Line { address: hop.address, host: &hop.host, identity: &snapshot.tls, options };
+        let envelope = queued::envelope(work, |recipient| recipient.address.clone(), u64::try_from(body.len()).ok());
+        let outcome = carry(line, &mut operator, envelope, &body).await;
+        note(&mut attempt, gateway, &hop, operator.facts.as_ref());
+        match outcome {
+            Ok(carried) => {
+                attempt.peer_reports = carried.peer_reports;
+                attempt.answers(work, &carried.outcomes, |recipient| recipient.address.clone());
+                return attempt;
+            }
+            Err(error) => attempt.tried(work, failure(&error)),
+        }
+    }
+    attempt
+}
+
+fn failure(error: &TalkError) -> End {
+    let code = match error {
+        TalkError::Connect(..) => "unreachable",
+        TalkError::Session(_) => "session",
+        TalkError::Peer(_) => "peer-not-trusted",
+    };
+    End::temporary(code, error)
+}
+
+fn note(attempt: &mut Attempt, gateway: &Gateway, hop: &Hop, tls: Option<&TlsFacts>) {
+    attempt.facts.host = Some(hop.host.clone());
+    attempt.facts.address = Some(hop.address.to_string());
+    attempt.facts.tls = tls.map(|facts| Tls {
+        version: facts.version.clone(),
+        cipher: facts.cipher.clone(),
+        peer: facts.peer.first().map(pki::certificate::Certificate::fingerprint),
+    });
+    attempt.facts.operator = tls
+        .and_then(|facts| facts.peer.first())
+        .map(|peer| -> SafeText { gateway.masker.text(&peer.subject().to_string()) });
+}
+
+/// Each attempt asks again: is the domain still trusted, and are the certificates that the
+/// message was sealed for still good (design §3)?
+fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestamp) -> Result<(), End> {
+    if !snapshot.trust_list.lists(domain) {
+        let id = RefusalId::OutsideTrustedSpace.row().id;
+        return Err(End::permanent(id, format!("{domain} is no longer on the trust list")));
+    }
+    for fingerprint in queued::Notes::of(work).readers(work) {
+        let known = snapshot.book.entries().iter().find(|entry| entry.certificate.fingerprint() == fingerprint);
+        let Some(entry) = known else { continue };
+        match snapshot.validator.verify(&entry.certificate, &[], Purpose::Organisation, at) {
+            Verdict::Valid(_) => {}
+            Verdict::Undetermined(finding) => {
+                return Err(End::temporary(RefusalId::RecipientCertificateUndetermined.row().id, finding));
+            }
+            Verdict::Invalid(finding) => {
+                return Err(End::permanent(RefusalId::RecipientCertificateInvalid.row().id, finding));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The peer must hold a valid server certificate that the trust list names for the domain (REL-5).
+struct Operator<'a> {
+    snapshot: &'a Snapshot,
+    domain: &'a Domain,
+    at: Timestamp,
+    facts: Option<TlsFacts>,
+}
+
+impl Judge for Operator<'_> {
+    fn judge(&mut self, facts: &TlsFacts) -> Result<(), String> {
+        self.facts = Some(facts.clone());
+        let (leaf, untrusted) = facts.peer.split_first().ok_or("the server showed no certificate")?;
+        match self.snapshot.validator.verify(leaf, untrusted, Purpose::Server, self.at) {
+            Verdict::Valid(_) => {}
+            Verdict::Invalid(finding) | Verdict::Undetermined(finding) => {
+                return Err(format!("the server's certificate: {finding}"));
+            }
+        }
+        if !self.snapshot.trust_list.speaks_for(leaf, self.domain) {
+            return Err(format!("the trust list does not name {} for {}", leaf.subject(), self.domain));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! The running gateway: what all its tasks share.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use ident::{Clock, Timestamp};
+use store::{Changes, Schedule, SqliteOptions, SqliteStore, Store};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use trail::{Masker, QueueId, Record};
+
+use crate::{
+    config::{Loaded, Problem},
+    knocks::Knocks,
+    rest::Vault,
+    snapshot::{self, Snapshot},
+};
+
+/// Trail records that may wait to be written; beyond that the oldest news is lost rather than
+/// the service (records of accepted messages never come this way).
+const RECORDS_WAITING: usize = 10_000;
+/// Records written in one transaction.
+const RECORDS_AT_ONCE: usize = 200;
+
+/// What all tasks of a gateway share.
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    loaded: Mutex<Loaded>,
+    /// The durable queue.
+    pub store: Arc<SqliteStore>,
+    /// The storage key.
+    pub vault: Vault,
+    /// How addresses and texts may appear in the trail.
+    pub masker: Masker,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Rings when there is something to deliver.
+    pub wake: Notify,
+    /// Strangers that were turned away.
+    pub knocks: Knocks,
+    /// When to try again.
+    pub schedule: Schedule,
+    /// Bounds how many threads do cryptography at once.
+    crypto: Semaphore,
+    records: mpsc::Sender<Record>,
+    configuration: PathBuf,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Faults of the configuration or of what it names.
+    #[error("the configuration is not in order")]
+    Configuration(Vec<Problem>),
+    /// The queue cannot be opened.
+    #[error("the queue cannot be opened: {0}")]
+    Store(#[from] store::StoreError),
+    /// The data folder cannot be used.
+    #[error("the data folder cannot be used: {0}")]
+    Folder(#[from] std::io::Error),
+    /// The cryptographic library does not do what it must.
+    #[error("the cryptographic self-test failed: {0}")]
+    SelfTest(String),
+}
+
+impl From<Vec<Problem>> for StartError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::Configuration(problems)
+    }
+}
+
+impl From<Problem> for StartError {
+    fn from(problem: Problem) -> Self {
+        Self::Configuration(vec![problem])
+    }
+}
+
+impl Gateway {
+    /// Loads the configuration, opens the queue, and makes ready to run.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn open(
+        configuration: PathBuf,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Record>), StartError> {
+        pki::self_test::self_test().map_err(|error| StartError::SelfTest(error.to_string()))?;
+        let loaded = Loaded::read(&configuration)?;
+        let snapshot = Snapshot::load(&loaded, clock.now())?;
+        let vault = snapshot::vault(&loaded)?;
+        let data = loaded.data();
+        std::fs::create_dir_all(data.join("spool"))?;
+        let (store, recovery) = SqliteStore::open(&data.join("queue"), SqliteOptions::default())?;
+        tracing::info!("{}", recovery.explain().en);
+        let masker = Masker::new(vault.masking_key(), loaded.config.patients.domains.clone());
+        let delivery = &loaded.config.delivery;
+        let schedule = Schedule {
+            first: delivery.first_retry.0,
+            cap: delivery.last_retry.0,
+            lifetime: delivery.lifetime.0,
+            notices: delivery.delay_notices.iter().map(|span| span.0).collect(),
+            ..Schedule::default()
+        };
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let (records, waiting) = mpsc::channel(RECORDS_WAITING);
+        let gateway = Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            loaded: Mutex::new(loaded),
+            store: Arc::new(store),
+            vault,
+            masker,
+            clock,
+            wake: Notify::new(),
+            knocks: Knocks::default(),
+            schedule,
+            crypto: Semaphore::new(threads),
+            records,
+            configuration,
+        };
+        Ok((Arc::new(gateway), waiting))
+    }
+
+    /// The world as it is now. Hold it for one decision, not for a session.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Folder of queue, trail and spool.
+    pub fn data(&self) -> PathBuf {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).data()
+    }
+
+    /// A fresh queue id.
+    pub fn queue_id(&self) -> QueueId {
+        let mut random = [0u8; 8];
+        // Ids need to be unique, not secret; should the source fail, the clock still tells them apart.
+        let _ = openssl::rand::rand_bytes(&mut random);
+        QueueId::new(self.now(), u64::from_be_bytes(random))
+    }
+
+    /// Reads configuration and everything that it names again. On any fault the old state stays.
+    ///
+    /// # Errors
+    /// The problems found.
+    pub fn reload(&self) -> Result<(), Vec<Problem>> {
+        let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
+        let snapshot = Snapshot::load(&loaded, self.now())?;
+        let current = self.snapshot();
+        if snapshot.trust_list.generated() < current.trust_list.generated() {
+            let path = loaded.path(&loaded.config.trust.list);
+            let what = format!(
+                "is older ({}) than the list in force ({})",
+                snapshot.trust_list.generated(),
+                current.trust_list.generated()
+            );
+            return Err(vec![Problem::of(path, what)]);
+        }
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Runs cryptographic work on a thread that may block, at most one per core at a time.
+    ///
+    /// # Errors
+    /// A sentence when the work could not be run; it is the caller's 4xx.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let _permit = self.crypto.acquire().await.map_err(|error| error.to_string())?;
+        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+    }
+
+    /// Writes a record that belongs to no acceptance: refusals, connections, loads.
+    pub fn record(&self, record: Record) {
+        if self.records.try_send(record).is_err() {
+            tracing::warn!("trail records arrive faster than they can be written; some refusals are not recorded");
+        }
+    }
+
+    /// Writes waiting records until the gateway is dropped.
+    pub async fn write_records(self: Arc<Self>, mut waiting: mpsc::Receiver<Record>) {
+        let mut batch = Vec::new();
+        while waiting.recv_many(&mut batch, RECORDS_AT_ONCE).await > 0 {
+            if let Err(error) = self.store.commit(Changes::records(std::mem::take(&mut batch))).await {
+                tracing::error!(%error, "trail records could not be written");
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Incoming: from a message of another operator to a judged body in the queue.
+//!
+//! Everything is decided before `250`: opened, verified, structure judged, signer bound. What
+//! rests is the message as it came, with its content key under the storage key.
+
+use std::sync::Arc;
+
+use ident::{Address, Timestamp};
+use mail::{Access, Judgement, OpenFault, Opened, Signature, report};
+use pki::certificate::Certificate;
+use smtp::{MailFrom, RcptTo};
+use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Store as _};
+use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome};
+
+use super::{
+    outgoing::{Sealing, envelope, notify, trace},
+    storage, technical,
+    trust::Answers,
+    unreadable,
+};
+use crate::{
+    admission::{
+        caller::identify_operator,
+        content::check_loop,
+        exchange::{admit_recipient, admit_unsealed, speaks_for},
+    },
+    events,
+    gateway::Gateway,
+    net::session::Peer,
+    queued::{BodyNotes, Notes, digest, limits, under_storage_key},
+    refusal::{Refusal, RefusalId},
+    rest::Spool,
+    snapshot::Snapshot,
+};
+
+/// An admitted envelope from another operator.
+pub struct Incoming {
+    /// Its queue id.
+    pub id: QueueId,
+    /// Certificate of the operator's server.
+    pub operator: Certificate,
+    /// MAIL.
+    pub mail: MailFrom,
+    /// RCPT, admitted.
+    pub recipients: Vec<RcptTo>,
+    /// The connection.
+    pub peer: Peer,
+}
+
+/// A message that may be stored.
+struct Prepared {
+    message: NewMessage,
+    report: Option<report::IncomingReport>,
+    operator: Certificate,
+}
+
+/// Largest message taken from other operators: sealing makes ours larger, theirs too.
+pub fn limit(snapshot: &Snapshot) -> u64 {
+    snapshot.config.limits.message.0.saturating_mul(3).div_euclid(2).saturating_add(64 * 1024)
+}
+
+/// Opens, judges and stores. `Ok` means: on stable storage.
+///
+/// # Errors
+/// The refusal for the whole message; nothing is queued then.
+pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, mut message: Spool) -> Result<QueueId, Refusal> {
+    let worker = Arc::clone(gateway);
+    let mut prepared =
+        gateway.compute(move || prepare(&worker, &incoming, &mut message)).await.map_err(technical)??;
+    if let Some(report) = prepared.report.take() {
+        let records = match_report(gateway, &prepared, &report).await?;
+        prepared.message.records.extend(records);
+    }
+    let committed = gateway.store.commit(Changes::message(prepared.message)).await.map_err(|error| storage(&error))?;
+    gateway.wake.notify_one();
+    let accepted = committed.accepted.first().ok_or_else(|| technical("the store named no message"))?;
+    Ok(accepted.id())
+}
+
+fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<Prepared, Refusal> {
+    let snapshot = gateway.snapshot();
+    let now = gateway.now();
+    let operator = identify_operator(&snapshot, incoming.peer.certificates()?, now)?;
+    incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address))?;
+    let bytes = spool.read().map_err(technical)?;
+    let keys = snapshot.decryption_keys();
+    let opened = mail::open(&bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(&snapshot.config))
+        .map_err(|fault| not_opened(&fault))?;
+    check_loop(&opened.outer)?;
+    speaks_for(&snapshot, &operator, &opened.facts.from)?;
+    if opened.signature == Signature::None && opened.encryption.is_none() {
+        admit_unsealed(&snapshot, &opened.facts.from)?;
+    }
+    let report = null_sender(&snapshot, incoming, &operator, &opened)?;
+    let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
+    let (judgement, judged) =
+        judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
+    let hostname = snapshot.config.server.hostname.as_str();
+    let head = format!(
+        "{}{}",
+        trace(hostname, &incoming.peer, incoming.id, "ESMTPS", now),
+        mail::result_fields(&judgement, hostname)
+    );
+    let body = at_rest(gateway, &bytes, &opened)?;
+    let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, &bytes, now), judged];
+    let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
+    let message = NewMessage {
+        id: incoming.id,
+        direction: Direction::Incoming,
+        envelope: envelope(&incoming.mail),
+        message_id: opened.facts.message_id.clone(),
+        digest: digest(&bytes),
+        size: spool.len(),
+        accepted: now,
+        expires: gateway.schedule.expires(now),
+        repeat: None,
+        bodies: vec![body],
+        recipients,
+        notes: Notes { bodies: vec![BodyNotes { readers: Vec::new(), head }] }.to_json(),
+        records,
+    };
+    Ok(Prepared { message, report, operator })
+}
+
+/// One outward behaviour for every failed decryption (H4); what is readable and wrong says so.
+fn not_opened(fault: &OpenFault) -> Refusal {
+    match fault {
+        OpenFault::Mail(fault) => unreadable(fault),
+        other => Refusal::new(RefusalId::OpeningFailed, other.code()),
+    }
+}
+
+/// What a message without a sender must be: a report or an automatic answer of the peer's own
+/// domains to one of our users (design §3).
+fn null_sender(
+    snapshot: &Snapshot,
+    incoming: &Incoming,
+    operator: &Certificate,
+    opened: &Opened,
+) -> Result<Option<report::IncomingReport>, Refusal> {
+    if incoming.mail.sender.is_some() {
+        return Ok(None);
+    }
+    let owns = |domain: &ident::Domain| snapshot.trust_list.speaks_for(operator, domain);
+    report::check_null_sender(&opened.facts, incoming.recipients.len(), owns)
+        .map_err(|fault| Refusal::new(RefusalId::ReportMalformed, fault.to_string()))?;
+    // Notices are worth reading even when their machine part is not.
+    Ok(report::read_report(&opened.inner, &limits(&snapshot.config)).ok().flatten())
+}
+
+/// Judges an opened message; only an accepted one comes back.
+#[allow(clippy::too_many_arguments)] // one fact each; a struct would only rename them
+fn judged(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    id: QueueId,
+    opened: &Opened,
+    sender: Option<&Address>,
+    recipients: &[Address],
+    operator: &Certificate,
+    now: Timestamp,
+) -> Result<(Judgement, Record), Refusal> {
+    let answers = Answers { snapshot, at: now, operator };
+    let judgement = mail::judge(opened, &mail::Envelope { sender, recipients }, &answers);
+    let worst = judgement.reasons.first().map(|reason| reason.code).unwrap_or_default();
+    match judgement.verdict {
+        mail::Verdict::Accept => {
+            let record = Record::new(now, Event::Judged(Box::new(verdict(gateway, opened, &judgement)))).of_message(id);
+            Ok((judgement, record))
+        }
+        mail::Verdict::Undetermined => Err(Refusal::new(RefusalId::SignatureUndetermined, worst)),
+        mail::Verdict::Refuse if judgement.signature == mail::SignatureState::Valid => {
+            Err(Refusal::new(RefusalId::SignerNotBound, worst).about(worst))
+        }
+        mail::Verdict::Refuse => Err(Refusal::new(RefusalId::SignatureInvalid, worst).about(worst)),
+    }
+}
+
+fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement) -> trail::Verdict {
+    let word = |value: serde_json::Value| value.as_str().unwrap_or("none").to_owned();
+    trail::Verdict {
+        verdict: VerdictOutcome::Accept,
+        bound_by: word(serde_json::json!(judgement.bound_by)),
+        signature: word(serde_json::json!(judgement.signature)),
+        encryption: opened.encryption.as_ref().map_or("none", |encryption| encryption.cipher).to_owned(),
+        signer: judgement.signer.as_ref().map(|signer| trail::Speaker {
+            kind: trail::IdentityKind::Organisation,
+            id: gateway.masker.text(signer.identifier.as_deref().unwrap_or("-")),
+            name: gateway.masker.text(&signer.name),
+            certificate: Some(signer.fingerprint),
+            assurance: None,
+        }),
+        assurance: judgement.notice().fr,
+        inner: Some(opened.inner_digest),
+        reasons: judgement.reasons.iter().map(|reason| reason.code.to_owned()).collect(),
+    }
+}
+
+/// Sealed for us: as it came, its content key under the storage key. Readable: under the storage key.
+fn at_rest(gateway: &Gateway, bytes: &[u8], opened: &Opened) -> Result<NewBody, Refusal> {
+    match &opened.encryption {
+        Some(encryption) => Ok(NewBody {
+            content: store::BodyContent::Bytes(bytes.to_vec()),
+            protection: store::Protection::AsReceived,
+            profile: Some(encryption.cipher.to_owned()),
+            content_key: Some(gateway.vault.wrap(&encryption.content_key).map_err(technical)?),
+            inner: Some(opened.inner_digest),
+        }),
+        None => {
+            let body = under_storage_key(gateway, bytes).map_err(technical)?;
+            Ok(NewBody { inner: Some(opened.inner_digest), ..body })
+        }
+    }
+}
+
+fn acceptance(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    incoming: &Incoming,
+    operator: &Certificate,
+    opened: &Opened,
+    bytes: &[u8],
+    now: Timestamp,
+) -> Record {
+    let acceptance = Acceptance {
+        direction: Direction::Incoming,
+        from: incoming.mail.sender.as_ref().map(|sender| gateway.masker.party(sender)),
+        author: Some(gateway.masker.party(&opened.facts.from)),
+        message_id: opened.facts.message_id.as_deref().map(|id| gateway.masker.text(id)),
+        digest: digest(bytes),
+        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        recipients: u32::try_from(incoming.recipients.len()).unwrap_or(u32::MAX),
+        connection: Some(events::connection(&gateway.masker, &incoming.peer, "exchange")),
+        speaker: Some(events::operator(&gateway.masker, operator)),
+        policy: None,
+        trust_list: Some(snapshot.trust_list.digest()),
+        directory: snapshot.generation.as_ref().map(|generation| generation.id().to_owned()),
+    };
+    Record::new(now, Event::Accepted(Box::new(acceptance))).of_message(incoming.id)
+}
+
+fn recipients_of(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    incoming: &Incoming,
+    now: Timestamp,
+    records: &mut Vec<Record>,
+) -> Vec<NewRecipient> {
+    let mut recipients = Vec::new();
+    for rcpt in &incoming.recipients {
+        // A mailbox that is redirected inside the trusted space is relayed by the inner server's own rules
+        // once it is delivered; here it is a mailbox of ours like any other.
+        let recipient = NewRecipient {
+            address: rcpt.address.clone(),
+            destination: store::Destination::Inner(rcpt.address.domain().clone()),
+            body: 0,
+            notify: notify(rcpt.notify),
+            orcpt: rcpt.orcpt.as_ref().map(|o| format!("{};{}", o.kind, o.address)),
+            due: now,
+        };
+        let event = Event::Queued {
+            destination: recipient.destination.to_string(),
+            body: 0,
+            due: now,
+            expires: gateway.schedule.expires(now),
+        };
+        let party = gateway.masker.party(&rcpt.address);
+        let admitted = Event::RecipientAdmitted {
+            protection: "as-received".to_owned(),
+            reasons: vec!["own-mailbox".to_owned()],
+            directory: snapshot.directory_note(&rcpt.address),
+            trust_list: Some(snapshot.trust_list.digest()),
+        };
+        records.push(Record::new(now, admitted).of_message(incoming.id).of_recipient(party.clone()));
+        records.push(Record::new(now, event).of_message(incoming.id).of_recipient(party));
+        recipients.push(recipient);
+    }
+    recipients
+}
+
+/// A colleague's message, sealed for our own domain: opened and judged as if it had come in.
+pub(crate) fn from_ourselves(
+    sealing: &Sealing<'_>,
+    bytes: Vec<u8>,
+    recipients: &[Address],
+) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
+    let snapshot = sealing.snapshot;
+    let keys = snapshot.decryption_keys();
+    let opened = mail::open(&bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(&snapshot.config))
+        .map_err(|fault| not_opened(&fault))?;
+    let ourselves = snapshot.tls.certificate();
+    let sender = Some(&sealing.facts.from);
+    let (judgement, record) =
+        judged(sealing.gateway, snapshot, sealing.id, &opened, sender, recipients, ourselves, sealing.now)?;
+    let head = mail::result_fields(&judgement, snapshot.config.server.hostname.as_str());
+    let body = at_rest(sealing.gateway, &bytes, &opened)?;
+    Ok((body, BodyNotes { readers: vec![sealing.own.reading_certificate().fingerprint()], head }, Some(record)))
+}
+
+/// What a report says about messages that *we* sent to those very recipients.
+async fn match_report(
+    gateway: &Gateway,
+    prepared: &Prepared,
+    report: &report::IncomingReport,
+) -> Result<Vec<Record>, Refusal> {
+    let snapshot = gateway.snapshot();
+    let Some(addressed_to) = prepared.message.recipients.first().map(|recipient| recipient.address.clone()) else {
+        return Ok(Vec::new());
+    };
+    let mut messages = Vec::new();
+    for message_id in &report.message_ids {
+        for id in gateway.store.find_by_message_id(message_id).await.map_err(|error| storage(&error))? {
+            messages.extend(gateway.store.message(id).await.map_err(|error| storage(&error))?);
+        }
+    }
+    let mut sent = Vec::new();
+    let mut owners = Vec::new();
+    for message in &messages {
+        let (Some(sender), Some(message_id)) = (&message.info.envelope.sender, &message.info.message_id) else {
+            continue;
+        };
+        for recipient in &message.recipients {
+            let envelope_id = message.info.envelope.envid.as_deref();
+            sent.push(report::Sent { message_id, envelope_id, sender, recipient: &recipient.address });
+            owners.push((message.info.id, recipient.address.clone()));
+        }
+    }
+    let operator_owns = |domain: &ident::Domain| snapshot.trust_list.speaks_for(&prepared.operator, domain);
+    let mut records = Vec::new();
+    for found in report::match_report(report, &addressed_to, &sent, operator_owns) {
+        let (Some((id, recipient)), Some(claim)) = (owners.get(found.sent), report.claims.get(found.claim)) else {
+            continue;
+        };
+        let event = Event::NotificationReceived {
+            kind: kind(claim.action.unwrap_or(mail::dsn::Action::Relayed)),
+            from_operator: gateway.masker.text(&prepared.operator.subject().to_string()),
+            status: claim.status.map(|(class, subject, detail)| format!("{class}.{subject}.{detail}")),
+            text: trail::SafeText::of("report of the recipient's operator"),
+            matched: true,
+        };
+        records.push(Record::new(gateway.now(), event).of_message(*id).of_recipient(gateway.masker.party(recipient)));
+    }
+    Ok(records)
+}
+
+fn kind(action: mail::dsn::Action) -> NotificationKind {
+    match action {
+        mail::dsn::Action::Failed => NotificationKind::Failed,
+        mail::dsn::Action::Delayed => NotificationKind::Delayed,
+        mail::dsn::Action::Delivered => NotificationKind::Delivered,
+        mail::dsn::Action::Relayed | mail::dsn::Action::Expanded => NotificationKind::Relayed,
+    }
+}

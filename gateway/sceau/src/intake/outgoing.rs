@@ -1,0 +1,403 @@
+//! Outgoing: from a submitted message to sealed bodies in the queue.
+//!
+//! The whole message is judged once more with the world as it is at end of data; then one body
+//! is made for each group of recipients who may share it, and everything is one transaction.
+
+use std::{borrow::Cow, sync::Arc};
+
+use ident::{Address, Domain, Timestamp};
+use mail::{Assurance as Shown, AssuranceLevel, Facts, SealRequest, groups, received};
+use pki::certificate::Certificate;
+use smtp::MailFrom;
+use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
+use trail::{Acceptance, Event, QueueId, Record};
+use zeroize::Zeroizing;
+
+use super::{incoming, storage, technical, unreadable};
+use crate::{
+    admission::{
+        caller::{Caller, identify},
+        content::{ContentDecision, admit_content},
+        recipient::{Destination, Protection},
+        rights::{Assurance, Granted, right_to_send},
+    },
+    config::SealProfile,
+    events,
+    gateway::Gateway,
+    net::session::Peer,
+    queued::{BodyNotes, Notes, digest, limits, under_storage_key},
+    refusal::{Refusal, RefusalId},
+    rest::Spool,
+    snapshot::{OwnDomain, Snapshot},
+    submission::Wanted,
+};
+
+/// How far back the same message from the same sender counts as the same (ASK-11).
+const REPEAT_WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// An admitted envelope.
+pub struct Outgoing {
+    /// Its queue id.
+    pub id: QueueId,
+    /// Who submits.
+    pub caller: Caller,
+    /// By which right.
+    pub granted: Granted,
+    /// MAIL.
+    pub mail: MailFrom,
+    /// RCPT, admitted.
+    pub recipients: Vec<Wanted>,
+    /// The connection.
+    pub peer: Peer,
+}
+
+/// Judges, seals and stores. `Ok` means: on stable storage.
+///
+/// # Errors
+/// The refusal for the whole message; nothing is queued then.
+pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, mut message: Spool) -> Result<QueueId, Refusal> {
+    let worker = Arc::clone(gateway);
+    let prepared = gateway.compute(move || prepare(&worker, &outgoing, &mut message)).await.map_err(technical)??;
+    let committed = gateway.store.commit(Changes::message(prepared)).await.map_err(|error| storage(&error))?;
+    gateway.wake.notify_one();
+    let accepted = committed.accepted.first().ok_or_else(|| technical("the store named no message"))?;
+    Ok(accepted.id())
+}
+
+fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<NewMessage, Refusal> {
+    let snapshot = gateway.snapshot();
+    let now = gateway.now();
+    let bytes = spool.read().map_err(technical)?;
+    let facts = mail::read(&bytes, &limits(&snapshot.config)).map_err(|fault| unreadable(&fault))?;
+    let (caller, granted) = again(&snapshot, outgoing, now)?;
+    let admitted: Vec<_> = outgoing.recipients.iter().map(|wanted| wanted.admitted.clone()).collect();
+    let decision = admit_content(&snapshot, &granted, &admitted, &facts, spool.len(), now)?;
+    let own = snapshot
+        .own(granted.mailbox.domain())
+        .ok_or_else(|| Refusal::new(RefusalId::SenderNotOurs, "domain left the configuration"))?;
+    let finished = finish(&snapshot, outgoing, &decision, &bytes, own, now)?;
+    let facts = mail::read(&finished, &limits(&snapshot.config)).map_err(|fault| unreadable(&fault))?;
+    let shown = shown(&caller, &granted);
+    let sealing = Sealing {
+        gateway,
+        snapshot: &snapshot,
+        own,
+        id: outgoing.id,
+        message: &finished,
+        facts: &facts,
+        assurance: Some(&shown),
+        now,
+    };
+    let (bodies, recipients, records) = sealing.bodies(outgoing)?;
+    let mut all_records = vec![acceptance(gateway, outgoing, &caller, &facts, &bytes, now)];
+    all_records.extend(records);
+    Ok(NewMessage {
+        id: outgoing.id,
+        direction: direction(&recipients),
+        envelope: envelope(&outgoing.mail),
+        message_id: facts.message_id.clone(),
+        digest: digest(&bytes),
+        size: spool.len(),
+        accepted: now,
+        expires: gateway.schedule.expires(now),
+        repeat: facts
+            .message_id
+            .as_ref()
+            .map(|_| Repeat { sender: caller.certificate.fingerprint().to_string(), window: REPEAT_WINDOW }),
+        notes: Notes { bodies: bodies.iter().map(|(_, notes)| notes.clone()).collect() }.to_json(),
+        bodies: bodies.into_iter().map(|(body, _)| body).collect(),
+        recipients,
+        records: all_records,
+    })
+}
+
+/// The certificate may have been revoked, and the right withdrawn, since MAIL.
+fn again(snapshot: &Snapshot, outgoing: &Outgoing, now: Timestamp) -> Result<(Caller, Granted), Refusal> {
+    let caller = identify(snapshot, outgoing.peer.certificates()?, now)?;
+    let granted = right_to_send(snapshot, &caller, &outgoing.granted.mailbox)?;
+    Ok((caller, granted))
+}
+
+/// The message as it will be sealed: what practice software left out, `Sender` of a delegate, trace.
+fn finish(
+    snapshot: &Snapshot,
+    outgoing: &Outgoing,
+    decision: &ContentDecision,
+    bytes: &[u8],
+    own: &OwnDomain,
+    now: Timestamp,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let limits = limits(&snapshot.config);
+    let complete: Cow<'_, [u8]> = mail::clean::complete(bytes, now, outgoing.id.as_str(), &own.name, &limits)
+        .map_err(|fault| unreadable(&fault))?;
+    let hostname = snapshot.config.server.hostname.as_str();
+    let trace = trace(hostname, &outgoing.peer, outgoing.id, "ESMTPSA", now);
+    let sender = decision.add_sender.as_ref().map(|sender| format!("Sender: {sender}\r\n")).unwrap_or_default();
+    Ok(Zeroizing::new([trace.as_bytes(), sender.as_bytes(), complete.as_ref()].concat()))
+}
+
+/// The `Received` field of a hop into this gateway.
+pub(super) fn trace(hostname: &str, peer: &Peer, id: QueueId, with: &str, now: Timestamp) -> String {
+    let tls = peer.tls.as_ref().map(|facts| format!("{} {}", facts.version, facts.cipher));
+    received(&mail::Hop {
+        hello: peer.hello.as_deref().unwrap_or("unknown"),
+        peer: Some(peer.address.ip()),
+        proven: None,
+        tls: tls.as_deref(),
+        by: hostname,
+        with,
+        id: id.as_str(),
+        recipient: None,
+        at: now,
+    })
+}
+
+/// What readers are told about how we knew the author.
+fn shown(caller: &Caller, granted: &Granted) -> Shown {
+    let level = match &granted.assurance {
+        Assurance::Authenticated { .. } => AssuranceLevel::Authenticated,
+        Assurance::Delegated { .. } => AssuranceLevel::Delegated,
+        Assurance::Organisation { .. } => AssuranceLevel::Organisation,
+        Assurance::Vouched { .. } => AssuranceLevel::Vouched,
+    };
+    let how = format!("certificat {}", caller.certificate.serial_hex());
+    Shown { level, who: format!("{} ({})", caller.identity.display_name(), caller.identifier()), how }
+}
+
+fn direction(recipients: &[NewRecipient]) -> Direction {
+    let inner = recipients.iter().all(|recipient| matches!(recipient.destination, store::Destination::Inner(_)));
+    if inner { Direction::Internal } else { Direction::Outgoing }
+}
+
+pub(super) fn envelope(mail: &MailFrom) -> Envelope {
+    Envelope {
+        sender: mail.sender.clone(),
+        smtputf8: mail.smtputf8,
+        require_tls: mail.require_tls,
+        ret: mail.ret.map(|ret| match ret {
+            smtp::Ret::Full => store::Return::Full,
+            smtp::Ret::Headers => store::Return::Headers,
+        }),
+        envid: mail.envid.clone(),
+    }
+}
+
+pub(super) fn notify(asked: Option<smtp::Notify>) -> store::Notify {
+    match asked {
+        None => store::Notify::default(),
+        Some(smtp::Notify::Never) => store::Notify { success: false, failure: false, delay: false },
+        Some(smtp::Notify::On { success, failure, delay }) => store::Notify { success, failure, delay },
+    }
+}
+
+fn acceptance(
+    gateway: &Gateway,
+    outgoing: &Outgoing,
+    caller: &Caller,
+    facts: &Facts,
+    bytes: &[u8],
+    now: Timestamp,
+) -> Record {
+    let snapshot = gateway.snapshot();
+    let acceptance = Acceptance {
+        direction: Direction::Outgoing,
+        from: outgoing.mail.sender.as_ref().map(|sender| gateway.masker.party(sender)),
+        author: None,
+        message_id: facts.message_id.as_deref().map(|id| gateway.masker.text(id)),
+        digest: digest(bytes),
+        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        recipients: u32::try_from(outgoing.recipients.len()).unwrap_or(u32::MAX),
+        connection: Some(events::connection(&gateway.masker, &outgoing.peer, "submission")),
+        speaker: Some(events::speaker(&gateway.masker, caller, Some(outgoing.granted.rule))),
+        policy: None,
+        trust_list: Some(snapshot.trust_list.digest()),
+        directory: snapshot.generation.as_ref().map(|generation| generation.id().to_owned()),
+    };
+    Record::new(now, Event::Accepted(Box::new(acceptance))).of_message(outgoing.id)
+}
+
+/// Making the bodies of one message.
+pub(crate) struct Sealing<'a> {
+    /// The gateway.
+    pub(crate) gateway: &'a Gateway,
+    /// The world.
+    pub(crate) snapshot: &'a Snapshot,
+    /// Domain that signs.
+    pub(crate) own: &'a OwnDomain,
+    /// Queue id.
+    pub(crate) id: QueueId,
+    /// The finished message.
+    pub(crate) message: &'a [u8],
+    /// Its header facts.
+    pub(crate) facts: &'a Facts,
+    /// How the author was known.
+    pub(crate) assurance: Option<&'a Shown>,
+    /// Now.
+    pub(crate) now: Timestamp,
+}
+
+type Bodies = (Vec<(NewBody, BodyNotes)>, Vec<NewRecipient>, Vec<Record>);
+
+/// What recipients must have in common to share a body.
+#[derive(Clone, PartialEq)]
+struct Way {
+    destination: Destination,
+    protection: Protection,
+}
+
+impl Sealing<'_> {
+    fn bodies(&self, outgoing: &Outgoing) -> Result<Bodies, Refusal> {
+        let routed: Vec<_> = outgoing
+            .recipients
+            .iter()
+            .map(|wanted| mail::Routed {
+                recipient: wanted.admitted.address.clone(),
+                route: format!("{:?}", wanted.admitted.destination),
+                protection: Way {
+                    destination: wanted.admitted.destination.clone(),
+                    protection: wanted.admitted.protection.clone(),
+                },
+            })
+            .collect();
+        let (mut bodies, mut recipients, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        for group in groups(self.facts, &routed) {
+            let index = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
+            let (body, notes, judged) = self.body(&group.protection, &group.recipients)?;
+            records.push(self.sealed_record(index, &group.protection, &body, &notes));
+            records.extend(judged);
+            bodies.push((body, notes));
+            for address in &group.recipients {
+                let wanted = outgoing.recipients.iter().find(|wanted| wanted.admitted.address.same_mailbox(address));
+                let Some(wanted) = wanted else { continue };
+                let recipient = NewRecipient {
+                    address: address.clone(),
+                    destination: destination(&group.protection.destination),
+                    body: index,
+                    notify: notify(wanted.rcpt.notify),
+                    orcpt: wanted.rcpt.orcpt.as_ref().map(|o| format!("{};{}", o.kind, o.address)),
+                    due: self.now,
+                };
+                records.push(self.admitted_record(address, wanted));
+                records.push(self.queued_record(&recipient));
+                recipients.push(recipient);
+            }
+        }
+        Ok((bodies, recipients, records))
+    }
+
+    fn body(&self, way: &Way, recipients: &[Address]) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
+        match (&way.protection, &way.destination) {
+            (Protection::Transport, _) => {
+                let clean = mail::clean::for_sending(
+                    self.message,
+                    self.snapshot.config.server.hostname.as_str(),
+                    &limits(&self.snapshot.config),
+                )
+                .map_err(|fault| unreadable(&fault))?;
+                Ok((under_storage_key(self.gateway, &clean).map_err(technical)?, BodyNotes::default(), None))
+            }
+            (Protection::Sealed { profile, certificates }, Destination::Operator(_)) => {
+                let (body, notes) = self.seal(*profile, certificates, recipients)?;
+                Ok((body, notes, None))
+            }
+            // A colleague behind the same gateway: sealed, then taken in by the other door.
+            (Protection::Sealed { profile, certificates }, Destination::Own(_)) => {
+                let (sealed, _) = self.seal(*profile, certificates, recipients)?;
+                let store::BodyContent::Bytes(bytes) = sealed.content else {
+                    return Err(technical("sealed body is not in memory"));
+                };
+                incoming::from_ourselves(self, bytes, recipients)
+            }
+        }
+    }
+
+    /// Seals one body.
+    pub(crate) fn seal(
+        &self,
+        profile: SealProfile,
+        certificates: &[Certificate],
+        recipients: &[Address],
+    ) -> Result<(NewBody, BodyNotes), Refusal> {
+        let to: Vec<&Certificate> = certificates.iter().collect();
+        let profile = match profile {
+            SealProfile::Gateway => mail::Profile::Gateway,
+            SealProfile::Client => mail::Profile::Client,
+        };
+        let sealed = mail::seal(&SealRequest {
+            message: self.message,
+            recipients,
+            signer: self.own.signing.as_ref(),
+            to: &to,
+            profile,
+            at: self.now,
+            assurance: self.assurance,
+            extra: &[],
+            authserv_id: self.snapshot.config.server.hostname.as_str(),
+            subject: mail::DEFAULT_SUBJECT,
+            limits: &limits(&self.snapshot.config),
+        })
+        .map_err(|fault| technical(format!("sealing: {fault}")))?;
+        let notes =
+            BodyNotes { readers: certificates.iter().map(Certificate::fingerprint).collect(), head: String::new() };
+        let body = NewBody {
+            content: store::BodyContent::Bytes(sealed.bytes),
+            protection: store::Protection::Sealed,
+            profile: Some(format!("{profile:?}").to_lowercase()),
+            content_key: None,
+            inner: None,
+        };
+        Ok((body, notes))
+    }
+
+    fn sealed_record(&self, index: u32, way: &Way, body: &NewBody, notes: &BodyNotes) -> Record {
+        let (size, hash) = match &body.content {
+            store::BodyContent::Bytes(bytes) => (bytes.len(), digest(bytes)),
+            store::BodyContent::Staged(staged) => (usize::try_from(staged.size).unwrap_or(usize::MAX), staged.digest),
+        };
+        let sealed = matches!(way.protection, Protection::Sealed { .. });
+        let event = Event::Sealed {
+            body: index,
+            protection: if sealed { "sealed" } else { "storage-key" }.to_owned(),
+            profile: body.profile.clone(),
+            digest: hash,
+            size: u64::try_from(size).unwrap_or(u64::MAX),
+            signer: sealed.then(|| self.own.signing.certificate().fingerprint()),
+            readers: notes.readers.clone(),
+        };
+        Record::new(self.now, event).of_message(self.id)
+    }
+
+    fn admitted_record(&self, address: &Address, wanted: &Wanted) -> Record {
+        let event = Event::RecipientAdmitted {
+            protection: match wanted.admitted.protection {
+                Protection::Sealed { .. } => "sealed",
+                Protection::Transport => "mutual-tls",
+            }
+            .to_owned(),
+            reasons: vec![wanted.admitted.rule.to_owned()],
+            directory: self.snapshot.directory_note(address),
+            trust_list: Some(self.snapshot.trust_list.digest()),
+        };
+        Record::new(self.now, event).of_message(self.id).of_recipient(self.gateway.masker.party(address))
+    }
+
+    /// A recipient that waits.
+    pub(crate) fn queued_record(&self, recipient: &NewRecipient) -> Record {
+        let event = Event::Queued {
+            destination: recipient.destination.to_string(),
+            body: recipient.body,
+            due: recipient.due,
+            expires: self.gateway.schedule.expires(self.now),
+        };
+        Record::new(self.now, event).of_message(self.id).of_recipient(self.gateway.masker.party(&recipient.address))
+    }
+}
+
+/// The way in the words of the queue.
+pub(crate) fn destination(destination: &Destination) -> store::Destination {
+    let domain: &Domain = match destination {
+        Destination::Own(domain) => return store::Destination::Inner(domain.clone()),
+        Destination::Operator(domain) => domain,
+    };
+    store::Destination::Relay(domain.clone())
+}

@@ -1,0 +1,6 @@
+//! Sockets and TLS: everything between the wire and the state machines of `smtp`.
+
+pub mod listener;
+pub mod session;
+pub mod tls;
+pub mod wire;

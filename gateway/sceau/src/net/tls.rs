@@ -1,0 +1,183 @@
+//! TLS on both sides: system OpenSSL, TLS 1.2 or later, certificates asked for on every port.
+//!
+//! OpenSSL only proves here that the peer holds the private key of the certificate it shows.
+//! Whether that certificate may be believed is decided by `pki` at every MAIL FROM, so a kept
+//! connection never outlives a revocation, and each refusal can say its reason in SMTP. For the
+//! same reason no tickets are issued and no sessions are kept (design §7).
+
+use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
+
+use openssl::{
+    error::ErrorStack,
+    pkey::{PKey, Private},
+    ssl::{
+        Ssl, SslAcceptor, SslConnector, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef,
+        SslSessionCacheMode, SslVerifyMode, SslVersion,
+    },
+    x509::X509,
+};
+use pki::certificate::Certificate;
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_openssl::SslStream;
+
+use crate::config::{Problem, read_bytes};
+
+/// One deadline for the whole handshake (TL9).
+const HANDSHAKE: Duration = Duration::from_secs(30);
+/// Largest certificate or key file.
+const MAX_PEM: u64 = 256 * 1024;
+
+/// Why a TLS connection did not come about.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// The peer did not finish in time.
+    #[error("the TLS handshake took longer than {} s", HANDSHAKE.as_secs())]
+    Timeout,
+    /// The handshake failed.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(String),
+    /// The library refused a setting.
+    #[error("the TLS library refused a setting: {0}")]
+    Library(#[from] ErrorStack),
+}
+
+/// What a connection turned out to be, for the trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3` and its like.
+    pub version: String,
+    /// Name of the cipher suite.
+    pub cipher: String,
+    /// What the peer showed, leaf first; empty when it showed nothing.
+    pub peer: Vec<Certificate>,
+}
+
+/// Our TLS identity, for both directions.
+#[derive(Clone)]
+pub struct TlsIdentity {
+    acceptor: Arc<SslContext>,
+    connector: Arc<SslContext>,
+    certificate: Certificate,
+}
+
+impl TlsIdentity {
+    /// Reads certificate chain and key, and checks that they belong together.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names the file.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, Problem> {
+        let chain = X509::stack_from_pem(&read_bytes(certificate, MAX_PEM)?)
+            .map_err(|_| Problem::of(certificate, "holds no PEM certificate"))?;
+        let private = PKey::private_key_from_pem_callback(&read_bytes(key, MAX_PEM)?, |_| Ok(0))
+            .map_err(|_| Problem::of(key, "holds no unencrypted PEM private key"))?;
+        let leaf = chain.first().ok_or_else(|| Problem::of(certificate, "holds no PEM certificate"))?;
+        if !leaf.public_key().is_ok_and(|public| public.public_eq(&private)) {
+            return Err(Problem::of(key, format!("is not the key of {}", certificate.display())));
+        }
+        let refused = |e: ErrorStack| Problem::of(certificate, format!("refused by the TLS library: {e}"));
+        let shown =
+            certificate_of(leaf).ok_or_else(|| Problem::of(certificate, "holds a certificate that cannot be read"))?;
+        Ok(Self {
+            certificate: shown,
+            acceptor: Arc::new(acceptor(&chain, &private).map_err(refused)?),
+            connector: Arc::new(connector(&chain, &private).map_err(refused)?),
+        })
+    }
+
+    /// The certificate that we show.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The server's side of a handshake.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<SslStream<S>, TlsError> {
+        let mut tls = SslStream::new(Ssl::new(&self.acceptor)?, stream)?;
+        handshake(timeout(HANDSHAKE, Pin::new(&mut tls).accept()).await)?;
+        Ok(tls)
+    }
+
+    /// The client's side of a handshake with `host`.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> Result<SslStream<TcpStream>, TlsError> {
+        let mut ssl = Ssl::new(&self.connector)?;
+        ssl.set_hostname(host)?;
+        let mut tls = SslStream::new(ssl, stream)?;
+        handshake(timeout(HANDSHAKE, Pin::new(&mut tls).connect()).await)?;
+        Ok(tls)
+    }
+}
+
+impl TlsFacts {
+    /// Reads them from a finished handshake. A certificate that we cannot even read counts as none.
+    pub fn of(ssl: &SslRef) -> Self {
+        let leaf = ssl.peer_certificate();
+        let mut peer: Vec<Certificate> = Vec::new();
+        if let Some(first) = leaf.as_ref().and_then(certificate_of) {
+            peer.push(first);
+            let others = ssl.peer_cert_chain().into_iter().flatten().filter_map(|x| x.to_der().ok());
+            for other in others.filter_map(|der| Certificate::from_der(&der).ok()) {
+                if peer.iter().all(|known| known.fingerprint() != other.fingerprint()) {
+                    peer.push(other);
+                }
+            }
+        }
+        Self {
+            version: ssl.version_str().to_owned(),
+            cipher: ssl.current_cipher().map(|c| c.name().to_owned()).unwrap_or_default(),
+            peer,
+        }
+    }
+}
+
+fn certificate_of(x509: &X509) -> Option<Certificate> {
+    Certificate::from_der(&x509.to_der().ok()?).ok()
+}
+
+fn handshake(outcome: Result<Result<(), openssl::ssl::Error>, tokio::time::error::Elapsed>) -> Result<(), TlsError> {
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(TlsError::Handshake(error.to_string())),
+        Err(_) => Err(TlsError::Timeout),
+    }
+}
+
+fn acceptor(chain: &[X509], key: &PKey<Private>) -> Result<SslContext, ErrorStack> {
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    settle(&mut builder, chain, key)?;
+    builder.set_session_id_context(b"sceau")?;
+    // Ask for a certificate; its absence or its faults are answered in SMTP, with a reason.
+    builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+    builder.set_options(SslOptions::NO_TICKET | SslOptions::CIPHER_SERVER_PREFERENCE);
+    builder.set_num_tickets(0)?;
+    Ok(builder.build().into_context())
+}
+
+fn connector(chain: &[X509], key: &PKey<Private>) -> Result<SslContext, ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    settle(&mut builder, chain, key)?;
+    // The peer's chain is judged by `pki` against pinned roots and the trust list, never by the system's store.
+    builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+    Ok(builder.build().into_context())
+}
+
+fn settle(builder: &mut SslContextBuilder, chain: &[X509], key: &PKey<Private>) -> Result<(), ErrorStack> {
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    builder.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION);
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    if let Some((leaf, others)) = chain.split_first() {
+        builder.set_certificate(leaf)?;
+        others.iter().try_for_each(|other| builder.add_extra_chain_cert(other.clone()))?;
+    }
+    builder.set_private_key(key)?;
+    builder.check_private_key()
+}

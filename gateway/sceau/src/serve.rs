@@ -1,0 +1,165 @@
+//! The running service: ports, delivery, reloads, and a stop that finishes what it has begun.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use ident::SystemClock;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+use trail::{Event, Record, SafeText};
+
+use crate::{
+    config::{ListenerKind, Problem},
+    delivery,
+    gateway::{Gateway, StartError},
+    net::listener::Port,
+};
+
+/// How long sessions and deliveries may go on after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// Where a started gateway listens.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    /// Purpose of the port.
+    pub kind: ListenerKind,
+    /// Address and port really bound.
+    pub address: SocketAddr,
+}
+
+/// Why the service ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A port could not be bound, or a signal handler not installed.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] io::Error),
+}
+
+/// Runs a gateway until SIGTERM or SIGINT. `ready` is called once every port is bound.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
+    let (gateway, records) = Gateway::open(configuration, Arc::new(SystemClock))?;
+    let writer = tokio::spawn(Arc::clone(&gateway).write_records(records));
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let mut listening = Vec::new();
+    for listener in gateway.snapshot().config.listeners.clone() {
+        let kind = listener.kind;
+        let port = Port::bind(listener).await?;
+        listening.push(Listening { kind, address: port.address()? });
+        tasks.spawn(port.serve(Arc::clone(&gateway), stopping.clone()));
+    }
+    tasks.spawn(delivery::run(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(write_knocks(Arc::clone(&gateway), stopping));
+    started(&gateway);
+    ready(&listening);
+    wait_for_the_end(&gateway).await?;
+    tracing::info!("stopping: no new sessions, finishing what is under way");
+    let _ = stop.send(true);
+    let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::warn!("some sessions did not end in {} s and were cut; nothing acknowledged is lost", DRAIN.as_secs());
+        tasks.abort_all();
+    }
+    gateway.record(Record::new(gateway.now(), Event::ServiceStopped { reason: SafeText::of("signal") }));
+    drop(tasks);
+    drop(gateway);
+    // The last records are written before the end, unless a cut session still holds the gateway.
+    let _ = tokio::time::timeout(Duration::from_secs(5), writer).await;
+    Ok(())
+}
+
+async fn wait_for_the_end(gateway: &Arc<Gateway>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => reload(gateway).await,
+        }
+    }
+}
+
+async fn reload_regularly(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let every = gateway.snapshot().config.trust.reload.0;
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        reload(&gateway).await;
+    }
+}
+
+/// Writes down each minute who knocked and was turned away.
+async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let stop = tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(60)) => false,
+            _ = stopping.wait_for(|stopping| *stopping) => true,
+        };
+        let records = gateway.knocks.take(&gateway, gateway.now());
+        records.into_iter().for_each(|record| gateway.record(record));
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Reads everything again; what cannot be read leaves the old state in force and is told.
+async fn reload(gateway: &Arc<Gateway>) {
+    let worker = Arc::clone(gateway);
+    let outcome = gateway.compute(move || worker.reload()).await;
+    match outcome {
+        Ok(Ok(())) => {
+            tracing::info!("configuration, trust list, revocation lists and directory read again");
+            gateway.wake.notify_one();
+            loaded(gateway);
+        }
+        Ok(Err(problems)) => refused(gateway, &problems),
+        Err(error) => tracing::error!(%error, "reload could not run"),
+    }
+}
+
+fn refused(gateway: &Gateway, problems: &[Problem]) {
+    for problem in problems {
+        tracing::error!(%problem, "reload refused, the state before stays in force");
+        let reason = gateway.masker.text(&problem.to_string());
+        gateway.record(Record::new(gateway.now(), Event::ConfigurationRefused { reason }));
+    }
+}
+
+fn started(gateway: &Gateway) {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let event = Event::ServiceStarted { version, unclean: false, recovered: Vec::new() };
+    gateway.record(Record::new(gateway.now(), event));
+    loaded(gateway);
+}
+
+fn loaded(gateway: &Gateway) {
+    let snapshot = gateway.snapshot();
+    let list = &snapshot.trust_list;
+    let domains = u64::try_from(list.domains().count()).unwrap_or(u64::MAX);
+    let event = Event::TrustListLoaded { digest: list.digest(), generated: list.generated(), domains };
+    gateway.record(Record::new(gateway.now(), event));
+    if gateway.now().since(list.generated()) > snapshot.config.trust.alarm_after.0 {
+        tracing::warn!(generated = %list.generated(), "the trust list is older than it should be: look at its publication");
+    }
+    if let Some(generation) = &snapshot.generation {
+        let event = Event::DirectoryLoaded {
+            generation: generation.id().to_owned(),
+            data_as_of: Some(generation.data_as_of()),
+        };
+        gateway.record(Record::new(gateway.now(), event));
+    }
+}

@@ -1,0 +1,315 @@
+//! Everything that decisions rest on, loaded together and never changed: a reload makes a new
+//! one and swaps it in, or keeps the old one and says why.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use annuaire::{Generation, Registry};
+use ident::{Address, Domain, Fingerprint, PersonId, Timestamp};
+use pki::{
+    book::{Book, BookEntry, BookOwner, BookUse},
+    certificate::Certificate,
+    keys::{DecryptionKey, FileKey, SigningKey},
+    path::{Purpose, RevocationMode, Validator, ValidatorBuilder},
+    trust_list::{TrustList, TrustListProfile},
+};
+
+use crate::{
+    config::{self, AnchorPurpose, Environment, InnerProtocol, KeyFiles, Loaded, Partner, Problem, read_bytes},
+    net::tls::TlsIdentity,
+    rest::Vault,
+};
+
+/// Largest certificate or key file.
+const MAX_PEM: u64 = 1024 * 1024;
+/// Largest CRL or trust list.
+const MAX_LIST: u64 = 256 * 1024 * 1024;
+
+/// One consistent view of the world.
+pub struct Snapshot {
+    /// Who runs this gateway, names, limits: as configured.
+    pub config: config::Config,
+    /// Our own domains.
+    pub domains: BTreeMap<Domain, OwnDomain>,
+    /// Path validation with anchors, intermediates and CRLs.
+    pub validator: Validator,
+    /// The trusted domains.
+    pub trust_list: TrustList,
+    /// Partners' certificates, and our own domains' ones.
+    pub book: Book,
+    /// Rules per partner domain.
+    pub partners: BTreeMap<Domain, Partner>,
+    /// Inner mail servers: certificate → domains that it vouches for.
+    pub vouching: BTreeMap<Fingerprint, Vec<Domain>>,
+    /// The directory, if one is configured.
+    pub generation: Option<Arc<Generation>>,
+    /// Our TLS identity.
+    pub tls: TlsIdentity,
+}
+
+/// One of our own domains.
+pub struct OwnDomain {
+    /// The domain.
+    pub name: Domain,
+    /// Its mailboxes.
+    pub registry: Registry,
+    /// What signs for it.
+    pub signing: Arc<FileKey>,
+    /// What opens mail sealed for it; the current key first, and at least one.
+    pub decryption: Vec<Arc<FileKey>>,
+    /// Certificate of the current decryption key.
+    reading: Certificate,
+    /// The inner mail server.
+    pub inner: config::Inner,
+}
+
+impl OwnDomain {
+    /// What others seal for.
+    pub fn reading_certificate(&self) -> Certificate {
+        self.reading.clone()
+    }
+
+    /// Whether the inner server answers once per recipient.
+    pub fn is_lmtp(&self) -> bool {
+        self.inner.protocol == InnerProtocol::Lmtp
+    }
+}
+
+impl Snapshot {
+    /// Loads everything that the configuration names.
+    ///
+    /// # Errors
+    /// Every problem found, not only the first.
+    pub fn load(loaded: &Loaded, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let config = &loaded.config;
+        let tls = keep(
+            &mut problems,
+            TlsIdentity::load(&loaded.path(&config.server.certificate), &loaded.path(&config.server.key)),
+        );
+        let domains = own_domains(loaded, &mut problems);
+        let validator = keep(&mut problems, validator(loaded));
+        let trust_list =
+            validator.as_ref().and_then(|validator| keep(&mut problems, trust_list(loaded, validator, at)));
+        let book = book(loaded, &domains, &mut problems);
+        let vouching = vouching(loaded, &mut problems);
+        let generation = keep(&mut problems, generation(loaded)).flatten();
+        keep(&mut problems, vault(loaded));
+        match (tls, validator, trust_list) {
+            (Some(tls), Some(validator), Some(trust_list)) if problems.is_empty() => Ok(Self {
+                partners: config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect(),
+                config: config.clone(),
+                domains,
+                validator,
+                trust_list,
+                book,
+                vouching,
+                generation,
+                tls,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// One of our own domains.
+    pub fn own(&self, domain: &Domain) -> Option<&OwnDomain> {
+        self.domains.get(domain)
+    }
+
+    /// Own mailboxes of a person, over all our domains.
+    pub fn mailboxes_of(&self, person: &PersonId) -> Vec<Address> {
+        self.domains
+            .values()
+            .flat_map(|own| own.registry.owned_by(person))
+            .map(|mailbox| mailbox.address.clone())
+            .collect()
+    }
+
+    /// Whether a certificate is the one that we show ourselves.
+    pub fn is_ourselves(&self, certificate: &Certificate) -> bool {
+        self.tls.certificate().fingerprint() == certificate.fingerprint()
+    }
+
+    /// Certificates that a signature may name without carrying them: our partners' and our own.
+    pub fn known_certificates(&self) -> Vec<Certificate> {
+        self.book
+            .entries()
+            .iter()
+            .filter(|entry| entry.usage == BookUse::Signs)
+            .map(|entry| entry.certificate.clone())
+            .collect()
+    }
+
+    /// What the directory says of a recipient: worth knowing, never a refusal (promise 5).
+    pub fn directory_note(&self, address: &Address) -> Option<String> {
+        let generation = self.generation.as_ref()?;
+        let known = if generation.mailbox(address).is_some() { "listed" } else { "not listed" };
+        Some(format!("{known} in generation {}", generation.id()))
+    }
+
+    /// Every decryption key that we hold, current ones first.
+    pub fn decryption_keys(&self) -> Vec<&dyn DecryptionKey> {
+        let mut keys: Vec<(usize, &dyn DecryptionKey)> = Vec::new();
+        for own in self.domains.values() {
+            keys.extend(own.decryption.iter().enumerate().map(|(age, key)| (age, key.as_ref() as &dyn DecryptionKey)));
+        }
+        keys.sort_by_key(|(age, _)| *age);
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+/// The storage key named by the configuration.
+///
+/// # Errors
+/// A [`Problem`] that says what the file must hold.
+pub fn vault(loaded: &Loaded) -> Result<Vault, Problem> {
+    let path = loaded.path(&loaded.config.server.storage_key);
+    let text = config::read_text(&path)?;
+    Vault::from_hex(&text).map_err(|what| Problem::of(path, what))
+}
+
+fn keep<T>(problems: &mut Vec<Problem>, outcome: Result<T, Problem>) -> Option<T> {
+    outcome.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn file_key(loaded: &Loaded, files: &KeyFiles) -> Result<Arc<FileKey>, Problem> {
+    let (certificate, key) = (loaded.path(&files.certificate), loaded.path(&files.key));
+    FileKey::from_pem(&read_bytes(&key, MAX_PEM)?, &read_bytes(&certificate, MAX_PEM)?, None)
+        .map(Arc::new)
+        .map_err(|error| Problem::of(key, format!("with {}: {error}", certificate.display())))
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, Problem> {
+    let found = Certificate::list_from_pem(&read_bytes(path, MAX_PEM)?)
+        .map_err(|error| Problem::of(path, error.to_string()))?;
+    if found.is_empty() { Err(Problem::of(path, "holds no PEM certificate")) } else { Ok(found) }
+}
+
+fn one_certificate(path: &Path) -> Result<Certificate, Problem> {
+    certificates(path)?.into_iter().next().ok_or_else(|| Problem::of(path, "holds no PEM certificate"))
+}
+
+fn own_domains(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Domain, OwnDomain> {
+    let mut domains = BTreeMap::new();
+    for own in &loaded.config.domains {
+        let path = loaded.path(&own.registry);
+        let registry = keep(problems, Registry::read(&path).map_err(|error| Problem::of(path, error.to_string())));
+        let signing = keep(problems, file_key(loaded, &own.signing));
+        let decryption: Vec<_> =
+            own.decryption.iter().filter_map(|files| keep(problems, file_key(loaded, files))).collect();
+        let Some(current) = decryption.first() else {
+            problems
+                .push(Problem::of(&loaded.folder, format!("domain {}: `decryption` needs at least one key", own.name)));
+            continue;
+        };
+        let reading = DecryptionKey::certificate(current.as_ref()).clone();
+        if let (Some(registry), Some(signing)) = (registry, signing) {
+            let inner = own.inner.clone();
+            domains.insert(
+                own.name.clone(),
+                OwnDomain { name: own.name.clone(), registry, signing, decryption, reading, inner },
+            );
+        }
+    }
+    domains
+}
+
+fn validator(loaded: &Loaded) -> Result<Validator, Problem> {
+    let trust = &loaded.config.trust;
+    let mut builder = ValidatorBuilder::new()
+        .test_category(loaded.config.operator.environment == Environment::Test)
+        .revocation(RevocationMode::Required { grace: trust.grace.0 });
+    for anchor in &trust.anchors {
+        let path = loaded.path(&anchor.file);
+        let certificate = one_certificate(&path)?;
+        if certificate.fingerprint() != anchor.sha256 {
+            return Err(Problem::of(
+                path,
+                format!("has SHA-256 {}, but the configuration pins {}", certificate.fingerprint(), anchor.sha256),
+            ));
+        }
+        builder = match anchor.purpose {
+            AnchorPurpose::Persons => builder.anchor(Purpose::Person, certificate),
+            AnchorPurpose::Organisations => builder.anchor(Purpose::Organisation, certificate),
+            AnchorPurpose::Servers => builder.anchor(Purpose::Server, certificate),
+        };
+    }
+    for file in &trust.intermediates {
+        for certificate in certificates(&loaded.path(file))? {
+            builder = builder.intermediate(certificate);
+        }
+    }
+    for file in &trust.crls {
+        let path = loaded.path(file);
+        builder = builder.crl(&read_bytes(&path, MAX_LIST)?).map_err(|error| Problem::of(path, error.to_string()))?;
+    }
+    builder.build().map_err(|error| Problem::of(&loaded.folder, error.to_string()))
+}
+
+fn trust_list(loaded: &Loaded, validator: &Validator, at: Timestamp) -> Result<TrustList, Problem> {
+    let trust = &loaded.config.trust;
+    let path = loaded.path(&trust.list);
+    let profile = TrustListProfile {
+        root: trust.profile.root.clone(),
+        namespace: trust.profile.namespace.clone(),
+        signer_cn: trust.profile.signer_cn.clone(),
+        signer_ou: trust.profile.signer_ou.clone(),
+    };
+    TrustList::verify(&read_bytes(&path, MAX_LIST)?, &profile, validator, at)
+        .map_err(|error| Problem::of(path, error.to_string()))
+}
+
+fn book(loaded: &Loaded, domains: &BTreeMap<Domain, OwnDomain>, problems: &mut Vec<Problem>) -> Book {
+    let mut entries = Vec::new();
+    for known in &loaded.config.book {
+        let path = loaded.path(&known.certificate);
+        let owner = match (&known.domain, &known.address) {
+            (Some(domain), None) => BookOwner::Domain(domain.clone()),
+            (None, Some(address)) => BookOwner::Address(address.clone()),
+            _ => {
+                problems.push(Problem::of(path, "a [[book]] entry names either `domain` or `address`"));
+                continue;
+            }
+        };
+        let usage = match known.r#use {
+            config::BookUse::Signs => BookUse::Signs,
+            config::BookUse::Reads => BookUse::Reads,
+        };
+        for certificate in keep(problems, certificates(&path)).into_iter().flatten() {
+            entries.push(BookEntry {
+                owner: owner.clone(),
+                usage,
+                certificate,
+                provenance: format!("configuration: {}", path.display()),
+            });
+        }
+    }
+    for own in domains.values() {
+        let entry = |usage, certificate: &Certificate| BookEntry {
+            owner: BookOwner::Domain(own.name.clone()),
+            usage,
+            certificate: certificate.clone(),
+            provenance: "our own domain".to_owned(),
+        };
+        entries.push(entry(BookUse::Signs, SigningKey::certificate(own.signing.as_ref())));
+        entries.push(entry(BookUse::Reads, &own.reading));
+    }
+    Book::new(entries)
+}
+
+fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprint, Vec<Domain>> {
+    let mut vouching = BTreeMap::new();
+    for client in &loaded.config.clients {
+        if let Some(certificate) = keep(problems, one_certificate(&loaded.path(&client.certificate))) {
+            vouching.insert(certificate.fingerprint(), client.vouches_for.clone());
+        }
+    }
+    vouching
+}
+
+fn generation(loaded: &Loaded) -> Result<Option<Arc<Generation>>, Problem> {
+    let Some(data) = &loaded.config.annuaire.data else {
+        return Ok(None);
+    };
+    let path = loaded.path(data);
+    Err(Problem::of(path, "directory data cannot be read by this build yet"))
+}

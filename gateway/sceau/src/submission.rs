@@ -1,0 +1,156 @@
+//! The submission door (RFC 6409): practice software and our own inner mail servers.
+
+use std::sync::Arc;
+
+use ident::Address;
+use smtp::{MailFrom, RcptTo};
+use trail::{Event, QueueId, Record, SafeText, Speaker};
+
+use crate::{
+    admission::{
+        caller::{Caller, identify},
+        recipient::{AdmittedRecipient, admit_recipient},
+        rights::{Granted, right_to_send},
+    },
+    events,
+    gateway::Gateway,
+    intake::outgoing::{self, Outgoing},
+    knocks::Knocks,
+    net::session::{Door, Peer},
+    refusal::{Refusal, RefusalId},
+    rest::Spool,
+};
+
+/// One session's view of the door.
+pub struct Submission {
+    gateway: Arc<Gateway>,
+    transaction: Option<Transaction>,
+}
+
+/// What MAIL and RCPT have established.
+struct Transaction {
+    caller: Caller,
+    granted: Granted,
+    mail: MailFrom,
+    recipients: Vec<Wanted>,
+}
+
+/// An admitted recipient with what was asked for it.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The decision.
+    pub admitted: AdmittedRecipient,
+    /// The RCPT command.
+    pub rcpt: RcptTo,
+}
+
+impl Submission {
+    /// A door for a fresh session.
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, transaction: None }
+    }
+
+    fn begin(&self, peer: &Peer, mail: &MailFrom) -> Result<Transaction, Refusal> {
+        let snapshot = self.gateway.snapshot();
+        let caller = identify(&snapshot, peer.certificates()?, self.gateway.now())?;
+        let from =
+            mail.sender.as_ref().ok_or_else(|| Refusal::new(RefusalId::NullSender, "MAIL FROM:<> at submission"))?;
+        if mail.size.is_some_and(|size| size > snapshot.config.limits.message.0) {
+            return Err(Refusal::new(RefusalId::TooLarge, "SIZE announced"));
+        }
+        let granted = right_to_send(&snapshot, &caller, from)?;
+        Ok(Transaction { caller, granted, mail: mail.clone(), recipients: Vec::new() })
+    }
+
+    fn speaker(&self, transaction: &Transaction) -> Speaker {
+        events::speaker(&self.gateway.masker, &transaction.caller, Some(transaction.granted.rule))
+    }
+}
+
+impl Door for Submission {
+    fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
+        self.transaction = None;
+        let transaction = self.begin(peer, mail)?;
+        let connection = events::connection(&self.gateway.masker, peer, "submission");
+        let speaker = self.speaker(&transaction);
+        self.gateway.record(Record::new(self.gateway.now(), Event::Authenticated { connection, speaker }));
+        self.transaction = Some(transaction);
+        Ok(())
+    }
+
+    fn recipient(&mut self, _peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal> {
+        let snapshot = self.gateway.snapshot();
+        let now = self.gateway.now();
+        let transaction = self.transaction.as_mut().ok_or_else(no_transaction)?;
+        let admitted = admit_recipient(&snapshot, &recipient.address, now)?;
+        transaction.recipients.push(Wanted { admitted, rcpt: recipient.clone() });
+        Ok(())
+    }
+
+    async fn message(&mut self, peer: &Peer, message: Spool) -> Result<QueueId, Refusal> {
+        let transaction = self.transaction.take().ok_or_else(no_transaction)?;
+        let outgoing = Outgoing {
+            id: self.gateway.queue_id(),
+            caller: transaction.caller.clone(),
+            granted: transaction.granted.clone(),
+            mail: transaction.mail.clone(),
+            recipients: transaction.recipients.clone(),
+            peer: peer.clone(),
+        };
+        let outcome = outgoing::accept(&self.gateway, outgoing, message).await;
+        if let Err(refusal) = &outcome {
+            let speaker = Some(self.speaker(&transaction));
+            self.gateway.record(Record::new(
+                self.gateway.now(),
+                Event::ContentRefused {
+                    from: self.party(transaction.mail.sender.as_ref()),
+                    message_id: None,
+                    speaker,
+                    refusal: events::refusal(&self.gateway, refusal),
+                },
+            ));
+        }
+        outcome
+    }
+
+    fn refused(&mut self, peer: &Peer, refusal: &Refusal) {
+        tracing::info!(peer = %peer.address, reason = refusal.id.row().id, "submission refused");
+        if self.transaction.is_none() && Knocks::concerns_a_stranger(refusal.id) {
+            self.gateway.knocks.count(peer.address.ip(), "submission", refusal, self.gateway.now());
+            return;
+        }
+        let told = events::refusal(&self.gateway, refusal);
+        let event = match &self.transaction {
+            Some(transaction) => Event::RecipientRefused {
+                from: self.party(transaction.mail.sender.as_ref()),
+                speaker: Some(self.speaker(transaction)),
+                refusal: told,
+            },
+            None => Event::AuthenticationRefused {
+                connection: events::connection(&self.gateway.masker, peer, "submission"),
+                certificate: peer
+                    .certificates()
+                    .ok()
+                    .and_then(<[_]>::first)
+                    .map(pki::certificate::Certificate::fingerprint),
+                refusal: told,
+            },
+        };
+        self.gateway.record(Record::new(self.gateway.now(), event));
+    }
+
+    fn reset(&mut self) {
+        self.transaction = None;
+    }
+}
+
+impl Submission {
+    fn party(&self, address: Option<&Address>) -> Option<trail::Party> {
+        address.map(|address| self.gateway.masker.party(address))
+    }
+}
+
+/// The state machine does not let this happen; if it did, nothing is accepted.
+fn no_transaction() -> Refusal {
+    Refusal::new(RefusalId::StorageUnavailable, SafeText::of("no transaction").to_string())
+}
