@@ -167,7 +167,8 @@ fn fields(kind: ReportKind, content: &[u8], limits: &Limits) -> Result<IncomingR
             &closed
         };
         let block = HeaderBlock::parse(text, limits)?;
-        let left = block.body().len().min(rest.len());
+        // At least the empty line is consumed, so this ends.
+        let consumed = text.len().saturating_sub(block.body().len()).max(1);
         if report.envelope_id.is_none() {
             report.envelope_id = block.one("Original-Envelope-Id")?.map(|field| field.value().into_owned());
         }
@@ -180,8 +181,7 @@ fn fields(kind: ReportKind, content: &[u8], limits: &Limits) -> Result<IncomingR
             }
             report.claims.push(claim(&block)?);
         }
-        let start = rest.len().saturating_sub(left);
-        rest = rest.get(start..).unwrap_or_default();
+        rest = rest.get(consumed..).unwrap_or_default();
     }
     Ok(report)
 }
@@ -375,6 +375,19 @@ mod tests {
         assert_eq!(check_null_sender(&auto, 2, owns), Err(NullSenderFault::Recipients));
         assert_eq!(check_null_sender(&plain, 1, owns), Err(NullSenderFault::NotAutomatic));
         assert_eq!(check_null_sender(&auto, 1, |_| false), Err(NullSenderFault::Domain));
+    }
+
+    #[test]
+    fn an_unfinished_line_ends_the_reading() {
+        for rest in ["\r", "\r\n\r", "\r\n\r\n\r", "a: b\r\n\r\n\r"] {
+            let _ = fields(ReportKind::Delivery, rest.as_bytes(), &Limits::default());
+        }
+        let last = fields(
+            ReportKind::Delivery,
+            b"Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822;a@x.test",
+            &Limits::default(),
+        );
+        assert_eq!(last.unwrap().claims.len(), 1);
     }
 
     proptest! {

@@ -1,0 +1,355 @@
+//! One pure function that decides about a received message: structure first (A12), then who the
+//! signer is and whether it may speak for `From` (A13), then whom the message is for (A16).
+
+use std::collections::BTreeSet;
+
+use ident::{Address, Domain, PersonId, StructureId};
+use pki::{
+    certificate::Certificate,
+    cms::CmsError,
+    finding::Finding,
+    identity::Identity,
+    path::{Purpose, Verdict as PathVerdict},
+};
+
+use crate::{
+    BoundBy, Facts, Judgement, Opened, Reason, Signature, SignatureState, Signed, Signer, Verdict, reasons::Why,
+};
+
+/// Whether an authenticated operator handed the message over, and for whom it may speak.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handover {
+    /// The trust list names this operator for the domain.
+    Listed(String),
+    /// An operator that the trust list does not name for the domain.
+    NotListed(String),
+    /// Nobody knows who handed it over (a file on the command line).
+    Unknown,
+}
+
+/// What the judge has to ask others. All answers come from one snapshot.
+pub trait Trust {
+    /// Is this certificate good for this purpose, now? Intermediates come from our own store only;
+    /// certificates and lists inside a message are not believed.
+    fn path(&self, certificate: &Certificate, purpose: Purpose) -> PathVerdict;
+
+    /// Does this person own the mailbox?
+    fn person_owns(&self, person: &PersonId, address: &Address) -> bool;
+
+    /// Does this structure own the mailbox?
+    fn structure_owns(&self, structure: &StructureId, address: &Address) -> bool;
+
+    /// Does the book hold this certificate as a signer for the mailbox or its domain?
+    fn book_signs(&self, certificate: &Certificate, address: &Address) -> bool;
+
+    /// Who handed the message over, as far as this domain is concerned?
+    fn handover(&self, domain: &Domain) -> Handover;
+
+    /// Is the domain in the trust list? `None` when there is no list at hand.
+    fn lists(&self, _domain: &Domain) -> Option<bool> {
+        None
+    }
+}
+
+/// What came with the message.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// `MAIL FROM`; `None` for the null sender, or when there was no envelope.
+    pub sender: Option<&'a Address>,
+    /// `RCPT TO`; empty when there was no envelope.
+    pub recipients: &'a [Address],
+}
+
+/// Judges an opened message.
+pub fn judge(opened: &Opened, envelope: &Envelope<'_>, trust: &dyn Trust) -> Judgement {
+    let mut case = Case { opened, trust, reasons: Vec::new() };
+    let handover = trust.handover(opened.facts.from.domain());
+    let mut judgement = Judgement {
+        verdict: Verdict::Refuse,
+        signature: SignatureState::None,
+        from: opened.facts.from.clone(),
+        bound_by: None,
+        signer: None,
+        operator: None,
+        assurance: None,
+        reasons: Vec::new(),
+    };
+    match &handover {
+        Handover::Listed(operator) => judgement.operator = Some(operator.clone()),
+        Handover::NotListed(operator) => {
+            judgement.operator = Some(operator.clone());
+            case.say(Why::OperatorNotListed);
+        }
+        Handover::Unknown => {}
+    }
+    match &opened.signature {
+        Signature::Good(signed) => case.signed(signed, &mut judgement),
+        Signature::Broken(fault) => {
+            judgement.signature = SignatureState::Invalid;
+            case.say(broken(fault));
+        }
+        Signature::Outside => {
+            judgement.signature = SignatureState::Invalid;
+            case.say(Why::SignatureOutside);
+        }
+        Signature::None => case.unsigned(&handover, &mut judgement),
+    }
+    case.headers();
+    case.envelope(envelope);
+    case.display_name();
+    let mut reasons = case.reasons;
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
+    judgement.verdict = reasons.first().map_or(Verdict::Accept, |worst| worst.weight.verdict());
+    if judgement.verdict != Verdict::Accept {
+        judgement.assurance = None;
+    }
+    judgement.reasons = reasons;
+    judgement
+}
+
+struct Case<'a> {
+    opened: &'a Opened,
+    trust: &'a dyn Trust,
+    reasons: Vec<Reason>,
+}
+
+impl Case<'_> {
+    fn say(&mut self, why: Why) {
+        self.reasons.push(why.reason());
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.opened.facts
+    }
+
+    /// No signature at the root: acceptable from a listed operator only, and only if nothing in the
+    /// message pretends to be one (A12).
+    fn unsigned(&mut self, handover: &Handover, judgement: &mut Judgement) {
+        if self.opened.survey.inner_signature {
+            judgement.signature = SignatureState::Invalid;
+            self.say(Why::SignatureNotRoot);
+        }
+        if self.opened.survey.attached_signature {
+            self.say(Why::SignatureInAttachment);
+        }
+        match handover {
+            Handover::Listed(_) => {
+                judgement.bound_by = Some(BoundBy::Operator);
+                self.say(Why::NotSigned);
+            }
+            Handover::NotListed(_) | Handover::Unknown => self.say(Why::Unsigned),
+        }
+    }
+
+    fn signed(&mut self, signed: &Signed, judgement: &mut Judgement) {
+        let identity = Identity::of(&signed.signer).ok();
+        judgement.signer = Some(describe(signed, identity.as_ref()));
+        let mut paths = Paths { certificate: &signed.signer, trust: self.trust, seen: Vec::new() };
+        let bound = self.binding(&signed.signer, identity.as_ref(), &mut paths);
+        let (state, finding) = paths.state(identity.as_ref());
+        judgement.signature = state;
+        judgement.bound_by = bound;
+        match (state, finding) {
+            (SignatureState::Invalid, Some(finding)) => self.reasons.push(Why::path_invalid(finding)),
+            (SignatureState::Undetermined, Some(finding)) => self.reasons.push(Why::path_undetermined(finding)),
+            _ if bound.is_none() => self.say(Why::FromNotBound),
+            _ => {}
+        }
+        if signed.said.malformed {
+            self.say(Why::AttributesMalformed);
+        } else if bound.is_some() && state == SignatureState::Valid {
+            judgement.assurance.clone_from(&signed.said.assurance);
+        }
+    }
+
+    /// Design §3: certificate address · person · organisation · book. A step counts only with a
+    /// path that is valid for its purpose; an earlier step that fails does not end the search.
+    fn binding(&self, signer: &Certificate, identity: Option<&Identity>, paths: &mut Paths<'_>) -> Option<BoundBy> {
+        let from = &self.facts().from;
+        let own = identity.map_or(Purpose::Email, Identity::purpose);
+        // A certificate names mailboxes only where its kind of authority checks them.
+        if signer.names_address(from) && (paths.valid(Purpose::Email) || paths.valid(own)) {
+            return Some(BoundBy::CertificateAddress);
+        }
+        match identity {
+            Some(Identity::Person(person))
+                if self.trust.person_owns(&person.id, from) && paths.valid(Purpose::Person) =>
+            {
+                return Some(BoundBy::Person);
+            }
+            Some(Identity::Organisation(organisation))
+                if self.trust.structure_owns(&organisation.structure, from) && paths.valid(Purpose::Organisation) =>
+            {
+                return Some(BoundBy::Organisation);
+            }
+            _ => {}
+        }
+        let handed_over = !matches!(self.trust.handover(from.domain()), Handover::NotListed(_));
+        let known = self.trust.book_signs(signer, from);
+        (known
+            && handed_over
+            && (paths.valid(own) || paths.valid(Purpose::Email) || paths.valid(Purpose::Organisation)))
+        .then_some(BoundBy::Book)
+    }
+
+    /// Where the header was protected, the outer one may not say otherwise (H8).
+    fn headers(&mut self) {
+        if !self.opened.header_protected {
+            return;
+        }
+        let (outer, inner) = (&self.opened.outer, &self.opened.facts);
+        let mut differs = Vec::new();
+        if !outer.from.same_mailbox(&inner.from) {
+            differs.push(Why::OuterFrom);
+        }
+        if let (Some(outside), Some(inside)) = (&outer.message_id, &inner.message_id)
+            && outside != inside
+        {
+            differs.push(Why::OuterMessageId);
+        }
+        // An outer header may leave recipients out altogether; it may not name others.
+        if !(outer.to.is_empty() && outer.cc.is_empty()) {
+            if keys(&outer.to) != keys(&inner.to) {
+                differs.push(Why::OuterTo);
+            }
+            if keys(&outer.cc) != keys(&inner.cc) {
+                differs.push(Why::OuterCc);
+            }
+        }
+        differs.into_iter().for_each(|why| self.say(why));
+    }
+
+    fn envelope(&mut self, envelope: &Envelope<'_>) {
+        self.sender(envelope);
+        let said = match &self.opened.signature {
+            Signature::Good(signed) => &signed.said,
+            _ => return,
+        };
+        let missing = match &said.intended {
+            // A16: the signer wrote down whom this body is for.
+            Some(intended) => {
+                let intended: BTreeSet<&str> = intended.iter().map(String::as_str).collect();
+                let all = envelope.recipients.iter().all(|recipient| intended.contains(recipient.key().as_str()));
+                (!all).then_some(Why::NotIntended)
+            }
+            // NT-H01: protected To and Cc are the next best statement.
+            None if self.opened.header_protected => {
+                let all = envelope.recipients.iter().all(|recipient| self.facts().names(recipient));
+                (!all).then_some(Why::NotNamed)
+            }
+            None => None,
+        };
+        missing.into_iter().for_each(|why| self.say(why));
+    }
+
+    /// NT-H02, NT-H04: the envelope sender is the author or the sender, and a sender that is
+    /// somebody else belongs to the same operator.
+    fn sender(&mut self, envelope: &Envelope<'_>) {
+        let facts = &self.opened.facts;
+        let author = |address: &Address| {
+            facts.from.same_mailbox(address) || facts.sender.as_ref().is_some_and(|sender| sender.same_mailbox(address))
+        };
+        let foreign_envelope = envelope.sender.is_some_and(|sender| !author(sender));
+        let foreign_sender = facts.sender.as_ref().is_some_and(|sender| {
+            sender.domain() != facts.from.domain()
+                && matches!(self.trust.handover(sender.domain()), Handover::NotListed(_))
+        });
+        if foreign_envelope {
+            self.say(Why::EnvelopeSender);
+        }
+        if foreign_sender {
+            self.say(Why::SenderDomain);
+        }
+    }
+
+    /// NT-H05, NT-H07: what could mislead a reader, without being forbidden.
+    fn display_name(&mut self) {
+        let facts = &self.opened.facts;
+        let shows_other = facts.from_name.contains('@') && !facts.from_name.to_lowercase().contains(&facts.from.key());
+        let reply_outside = facts.reply_to.iter().any(|address| self.trust.lists(address.domain()) == Some(false));
+        if shows_other {
+            self.say(Why::DisplayName);
+        }
+        if reply_outside {
+            self.say(Why::ReplyToOutside);
+        }
+    }
+}
+
+fn keys(all: &[Address]) -> BTreeSet<String> {
+    all.iter().map(Address::key).collect()
+}
+
+const fn broken(fault: &CmsError) -> Why {
+    match fault {
+        CmsError::ContentPresent => Why::ContentPresent,
+        CmsError::SignerCount(_) => Why::SignerCount,
+        CmsError::DigestMismatch => Why::Altered,
+        CmsError::SignatureInvalid | CmsError::SigningCertificate => Why::SignatureWrong,
+        CmsError::Digest(_) | CmsError::SignatureAlgorithm(_) => Why::WeakAlgorithm,
+        CmsError::SignerUnknown => Why::SignerUnknown,
+        _ => Why::SignatureMalformed,
+    }
+}
+
+/// Path verdicts by purpose, each asked once.
+struct Paths<'a> {
+    certificate: &'a Certificate,
+    trust: &'a dyn Trust,
+    seen: Vec<(Purpose, PathVerdict)>,
+}
+
+impl Paths<'_> {
+    fn verdict(&mut self, purpose: Purpose) -> PathVerdict {
+        if let Some((_, verdict)) = self.seen.iter().find(|(seen, _)| *seen == purpose) {
+            return verdict.clone();
+        }
+        let verdict = self.trust.path(self.certificate, purpose);
+        self.seen.push((purpose, verdict.clone()));
+        verdict
+    }
+
+    fn valid(&mut self, purpose: Purpose) -> bool {
+        self.verdict(purpose).is_valid()
+    }
+
+    /// Valid if any asked purpose is; else undetermined if any is; else invalid, with the finding
+    /// of the purpose that fits the certificate best.
+    fn state(&mut self, identity: Option<&Identity>) -> (SignatureState, Option<Finding>) {
+        let own = self.verdict(identity.map_or(Purpose::Email, Identity::purpose));
+        self.verdict(Purpose::Email);
+        if self.seen.iter().any(|(_, verdict)| verdict.is_valid()) {
+            return (SignatureState::Valid, None);
+        }
+        let waiting = self.seen.iter().find_map(|(_, verdict)| match verdict {
+            PathVerdict::Undetermined(finding) => Some(finding.clone()),
+            _ => None,
+        });
+        match waiting {
+            Some(finding) => (SignatureState::Undetermined, Some(finding)),
+            None => (SignatureState::Invalid, own.finding().cloned()),
+        }
+    }
+}
+
+fn describe(signed: &Signed, identity: Option<&Identity>) -> Signer {
+    let certificate = &signed.signer;
+    let title = match identity {
+        Some(Identity::Person(person)) => person.profession.clone(),
+        Some(Identity::Staff(staff)) => staff.title.clone(),
+        _ => None,
+    };
+    let identifier = identity.and_then(|identity| {
+        let person = identity.person_id().map(ToString::to_string);
+        person.or_else(|| identity.structure().map(ToString::to_string))
+    });
+    Signer {
+        name: identity.map_or_else(|| certificate.subject().to_string(), Identity::display_name),
+        title,
+        identifier,
+        fingerprint: certificate.fingerprint(),
+        serial: certificate.serial_hex(),
+        issuer: certificate.issuer().to_string(),
+        algorithm: signed.algorithm.clone(),
+    }
+}

@@ -1,0 +1,138 @@
+//! The catalogue of reasons of a judgement: stable codes, the rule each comes from, its weight,
+//! and a sentence in both languages.
+
+use ident::Bilingual;
+use pki::finding::Finding;
+
+use crate::{Reason, Verdict, Weight};
+
+impl Weight {
+    pub(crate) const fn verdict(self) -> Verdict {
+        match self {
+            Self::Note => Verdict::Accept,
+            Self::Undetermined => Verdict::Undetermined,
+            Self::Refuse => Verdict::Refuse,
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident $code:literal $rule:literal $weight:ident $fr:literal $en:literal;)*) => {
+        /// Why a message is judged as it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Why { $($(#[$doc])* $name,)* }
+
+        impl Why {
+            pub(crate) fn reason(self) -> Reason {
+                match self {
+                    $(Self::$name => Reason {
+                        code: $code,
+                        rule: $rule,
+                        weight: Weight::$weight,
+                        text: Bilingual::new($fr, $en),
+                    },)*
+                }
+            }
+        }
+
+        /// Every reason that a judgement can give, but for those of certification paths, whose codes
+        /// are those of [`pki::finding`].
+        pub fn catalogue() -> Vec<Reason> {
+            vec![$(Why::$name.reason(),)*]
+        }
+    };
+}
+
+reasons! {
+    /// Structure.
+    SignatureNotRoot "signature_not_root" "A12" Refuse
+        "La signature ne couvre pas tout le message : seule une signature à la racine compte."
+        "The signature does not cover the whole message: only a signature at the root counts.";
+    SignatureInAttachment "signature_in_attachment" "A12" Note
+        "Un message joint est signé ; cela ne dit rien du message lui-même."
+        "An attached message is signed; that says nothing about the message itself.";
+    SignatureOutside "signature_outside_encryption" "H9" Refuse
+        "La signature est autour du chiffrement et ne dit rien de qui a écrit le contenu."
+        "The signature is around the encryption and says nothing about who wrote the content.";
+    ContentPresent "detached_with_content" "A10" Refuse
+        "La signature détachée contient un autre contenu que celui du message."
+        "The detached signature carries content of its own.";
+    SignerCount "signer_count" "A11" Refuse
+        "La signature doit avoir exactement un signataire."
+        "The signature must have exactly one signer.";
+    Altered "altered" "H6" Refuse
+        "Le contenu a été modifié après la signature."
+        "The content was changed after signing.";
+    SignatureWrong "signature_wrong" "H6" Refuse
+        "La signature ne correspond pas au certificat."
+        "The signature does not fit the certificate.";
+    WeakAlgorithm "weak_signature_algorithm" "H6" Refuse
+        "L'algorithme de signature n'est pas accepté ; utilisez au moins SHA-256."
+        "The signature algorithm is not accepted; use SHA-256 at least.";
+    SignerUnknown "signer_certificate_missing" "H6" Refuse
+        "Le certificat du signataire n'est ni dans le message ni connu."
+        "The signer's certificate is neither in the message nor known.";
+    SignatureMalformed "signature_malformed" "H6" Refuse
+        "La signature est mal formée."
+        "The signature is malformed.";
+    AttributesMalformed "signed_attributes_malformed" "A16" Refuse
+        "Les attributs signés sont mal formés."
+        "The signed attributes are malformed.";
+    /// Who.
+    Unsigned "unsigned" "A24" Refuse
+        "Le message n'est pas signé et aucun opérateur authentifié n'en répond."
+        "The message is not signed and no authenticated operator answers for it.";
+    NotSigned "not_signed" "A24" Note
+        "Opérateur authentifié, message non signé."
+        "Operator authenticated, message not signed.";
+    FromNotBound "from_not_bound" "A13" Refuse
+        "Le signataire n'a pas le droit d'écrire pour l'adresse From."
+        "The signer may not write for the From address.";
+    OperatorNotListed "operator_not_listed" "A13" Refuse
+        "La liste de confiance ne nomme pas cet opérateur pour le domaine de l'adresse From."
+        "The trust list does not name this operator for the domain of the From address.";
+    OuterFrom "outer_from_differs" "A13" Refuse
+        "L'expéditeur visible n'est pas celui qui est signé."
+        "The visible sender is not the signed one.";
+    OuterTo "outer_to_differs" "A16" Refuse
+        "Les destinataires visibles (To) ne sont pas ceux qui sont signés."
+        "The visible recipients (To) are not the signed ones.";
+    OuterCc "outer_cc_differs" "A16" Refuse
+        "Les destinataires visibles (Cc) ne sont pas ceux qui sont signés."
+        "The visible recipients (Cc) are not the signed ones.";
+    OuterMessageId "outer_message_id_differs" "A13" Refuse
+        "L'identifiant visible du message n'est pas celui qui est signé."
+        "The visible Message-ID is not the signed one.";
+    EnvelopeSender "envelope_sender_differs" "NT-H02" Refuse
+        "L'expéditeur de l'enveloppe n'est ni From ni Sender."
+        "The envelope sender is neither From nor Sender.";
+    SenderDomain "sender_domain" "NT-H04" Refuse
+        "L'opérateur ne répond pas du domaine de l'adresse Sender."
+        "The operator does not answer for the domain of the Sender address.";
+    /// For whom.
+    NotIntended "recipient_not_intended" "A16" Refuse
+        "Le message a été signé pour d'autres destinataires."
+        "The message was signed for other recipients.";
+    NotNamed "recipient_not_named" "NT-H01" Refuse
+        "Le destinataire n'est pas nommé dans le message signé."
+        "The recipient is not named in the signed message.";
+    /// What could mislead a reader.
+    DisplayName "display_name_shows_address" "NT-H07" Note
+        "Le nom affiché montre une autre adresse que celle de l'expéditeur."
+        "The display name shows another address than the sender's.";
+    ReplyToOutside "reply_to_outside" "NT-H05" Note
+        "L'adresse de réponse est hors de l'espace de confiance."
+        "The reply address is outside the trusted space.";
+}
+
+impl Why {
+    /// A certification path that is not valid: the code is the finding's.
+    pub(crate) fn path_invalid(finding: Finding) -> Reason {
+        Reason { code: finding.code, rule: "H25", weight: Weight::Refuse, text: finding.text }
+    }
+
+    /// A certification path that cannot be judged now.
+    pub(crate) fn path_undetermined(finding: Finding) -> Reason {
+        Reason { code: finding.code, rule: "H25", weight: Weight::Undetermined, text: finding.text }
+    }
+}
