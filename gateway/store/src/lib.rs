@@ -92,14 +92,15 @@ pub trait Store: Send + Sync + 'static {
     /// How much waits, where, and since when.
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
 
-    /// Trail records that are still here, in the order in which they were committed.
+    /// Trail records that are still in the outbox, in the order in which they were committed.
     fn events(&self, query: EventQuery) -> impl Future<Output = Result<Vec<trail::Record>, StoreError>> + Send;
 
     /// The oldest rows of the outbox, up to `limit`, in the order of commit. Taking twice gives
     /// the same rows until they are released.
     fn take_outbox(&self, limit: usize) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
 
-    /// Removes the rows up to and with this one: they are safe elsewhere.
+    /// Removes the rows up to and with this one: they are safe elsewhere. Their numbers are not
+    /// used again.
     fn release_outbox(&self, up_to: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Forgets ended messages accepted before this moment, up to `limit`; says how many.

@@ -4,7 +4,7 @@ use ident::{Domain, Timestamp};
 use serde::Serialize;
 use trail::{Direction, QueueId, Record};
 
-use crate::Destination;
+use crate::{Destination, StoreError};
 
 /// Where a message stands as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,13 +62,26 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-/// A row of the outbox.
+/// A row of the outbox: records of one message and one retention class that were committed
+/// together. It becomes one entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// Number, growing with the order of commit.
+    /// Number, growing with the order of commit, without gaps.
     pub number: u64,
-    /// The record.
-    pub record: Record,
+    /// The records, one line of JSON each.
+    pub lines: String,
+}
+
+impl OutboxRow {
+    /// The records.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn records(&self) -> Result<Vec<Record>, StoreError> {
+        let read = |line: &str| Record::from_json(line.as_bytes());
+        let records = self.lines.lines().map(read).collect::<Result<_, _>>();
+        records.map_err(|error| StoreError::Damaged(format!("outbox row {}: {error}", self.number)))
+    }
 }
 
 /// How much waits for one destination.
@@ -97,7 +110,7 @@ pub struct Counts {
     pub in_flight: u64,
     /// Recipients held.
     pub held: u64,
-    /// Trail records that wait for the log.
+    /// Rows of trail records that wait for the log.
     pub outbox: u64,
     /// When the oldest message was accepted.
     pub oldest: Option<Timestamp>,

@@ -28,7 +28,7 @@ pub fn accepted_survives_a_kill<H: Harness>() {
     }
     assert_eq!(found.recipients.len(), 3);
     assert_eq!(content(harness.store(), id, 0), b"ciphertext 1");
-    assert_eq!(wait(harness.store().take_outbox(10)).unwrap()[0].record, record(id, 0));
+    assert_eq!(wait(harness.store().take_outbox(10)).unwrap()[0].records().unwrap(), [record(id, 0)]);
 }
 
 /// On both sides of the border between row and file.

@@ -143,7 +143,7 @@ pub(crate) fn counts(db: &mut Connection) -> SqlResult<Counts> {
     let tx = db.transaction()?;
     let mut counts = Counts {
         messages: tx.query_row("SELECT count(*) FROM message WHERE open > 0", [], |row| rows::count(row, 0))?,
-        outbox: tx.query_row("SELECT coalesce(sum(count), 0) FROM outbox", [], |row| rows::count(row, 0))?,
+        outbox: tx.query_row("SELECT count(*) FROM outbox", [], |row| rows::count(row, 0))?,
         ..Counts::default()
     };
     let mut query = tx.prepare_cached(
@@ -181,10 +181,10 @@ pub(crate) fn events(db: &mut Connection, query: &EventQuery) -> SqlResult<Vec<R
         let rows = outbox(db, after, STRIDE, query.message)?;
         let Some(last) = rows.last() else { return Ok(found) };
         after = last.number;
-        for row in rows {
-            let at = row.record.at;
+        for record in rows.iter().map(OutboxRow::records).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            let at = record.at;
             if query.since.is_none_or(|since| at >= since) && query.until.is_none_or(|until| at < until) {
-                found.push(row.record);
+                found.push(record);
                 if found.len() >= limit {
                     return Ok(found);
                 }
@@ -193,30 +193,15 @@ pub(crate) fn events(db: &mut Connection, query: &EventQuery) -> SqlResult<Vec<R
     }
 }
 
-/// Records after number `after`, whole rows, until there are `limit`.
+/// The rows after number `after`.
 pub(crate) fn outbox(db: &Connection, after: u64, limit: usize, message: Option<QueueId>) -> SqlResult<Vec<OutboxRow>> {
-    let mut query = match message {
-        None => {
-            db.prepare_cached("SELECT number, records FROM outbox WHERE number > ?1 AND ?2 IS NULL ORDER BY number")?
-        }
-        Some(_) => {
-            db.prepare_cached("SELECT number, records FROM outbox WHERE number > ?1 AND message = ?2 ORDER BY number")?
-        }
-    };
-    let after = i64::try_from(after).unwrap_or(i64::MAX);
-    let mut rows = query.query((after, message.map(|id| id.to_string())))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let first = rows::count(row, 0)?;
-        let lines = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        for (number, line) in (first..).zip(lines.lines()) {
-            let record = Record::from_json(line.as_bytes())
-                .map_err(|error| StoreError::Damaged(format!("outbox record {number}: {error}")))?;
-            found.push(OutboxRow { number, record });
-        }
-        if found.len() >= limit {
-            break;
-        }
-    }
-    Ok(found)
+    let of_message = if message.is_some() { "message = ?2" } else { "?2 IS NULL" };
+    let mut query = db.prepare_cached(&format!(
+        "SELECT number, records FROM outbox WHERE number > ?1 AND {of_message} ORDER BY number LIMIT ?3"
+    ))?;
+    let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+    let rows = query.query_map((after, message.map(|id| id.to_string()), limit), |row| {
+        Ok(OutboxRow { number: rows::count(row, 0)?, lines: row.get(1)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -53,7 +53,6 @@ CREATE INDEX recipient_due ON recipient (destination, wake) WHERE wake IS NOT NU
 CREATE INDEX recipient_lease ON recipient (lease) WHERE lease IS NOT NULL;
 CREATE TABLE outbox (
   number INTEGER PRIMARY KEY,
-  count INTEGER NOT NULL,
   message TEXT,
   records TEXT NOT NULL
 ) STRICT;

@@ -14,6 +14,8 @@ use crate::{
     Update,
 };
 
+/// Most records in one row of the outbox.
+const MAX_RUN: usize = 64;
 /// Longest notes of a caller.
 const MAX_NOTES: usize = 256 * 1024;
 
@@ -227,9 +229,11 @@ fn find(db: &Connection, id: QueueId, recipient: u32) -> SqlResult<(MessageRow, 
     Ok((message, row.ok_or_else(unknown)?))
 }
 
-/// Appends trail records: one row for each run of records about the same message.
+/// Appends trail records: one row for each run of records about the same message and of the same
+/// retention class.
 pub(crate) fn append(db: &Connection, records: &[Record]) -> SqlResult<()> {
-    for run in records.chunk_by(|a, b| a.message == b.message) {
+    let same = |a: &Record, b: &Record| a.message == b.message && a.event.class() == b.event.class();
+    for run in records.chunk_by(same).flat_map(|run| run.chunks(MAX_RUN)) {
         let mut lines = Vec::new();
         for record in run {
             let json = record.to_json().map_err(|_| StoreError::Malformed("a trail record is too long"))?;
@@ -238,36 +242,27 @@ pub(crate) fn append(db: &Connection, records: &[Record]) -> SqlResult<()> {
         }
         let lines = String::from_utf8(lines).map_err(|_| StoreError::Malformed("a trail record is no text"))?;
         let message = run.first().and_then(|record| record.message).map(|id| id.to_string());
-        let number = next_number(db)?;
-        db.prepare_cached("INSERT INTO outbox (number, count, message, records) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((number, i64::try_from(run.len()).unwrap_or(i64::MAX), message, lines))?;
+        db.prepare_cached("INSERT INTO outbox (number, message, records) VALUES (?1, ?2, ?3)")?.execute((
+            last_number(db)?.saturating_add(1),
+            message,
+            lines,
+        ))?;
     }
     Ok(())
 }
 
-/// The number of the next record: after the last row, or after what was released.
-fn next_number(db: &Connection) -> SqlResult<i64> {
-    let last = db
-        .prepare_cached("SELECT number + count FROM outbox ORDER BY number DESC LIMIT 1")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .optional()?;
-    match last {
-        Some(next) => Ok(next),
-        None => Ok(schema::meta(db, "released")?.saturating_add(1)),
-    }
+/// The number of the last row, also when it was released.
+fn last_number(db: &Connection) -> SqlResult<i64> {
+    let last =
+        db.prepare_cached("SELECT max(number) FROM outbox")?.query_row([], |row| row.get::<_, Option<i64>>(0))?;
+    last.map_or_else(|| schema::meta(db, "released"), Ok)
 }
 
-/// Releases the outbox up to and with this record, which must be the last of its row.
+/// Releases the outbox up to and with this row.
 pub(crate) fn release_outbox(db: &Connection, up_to: u64) -> SqlResult<()> {
     let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
-    let torn = db
-        .prepare_cached(
-            "SELECT 1 FROM outbox WHERE number <= ?1 AND number + count - 1 > ?1 ORDER BY number DESC LIMIT 1",
-        )?
-        .exists([up_to])?;
-    let next = next_number(db)?;
-    if torn || up_to >= next {
-        return Err(StoreError::Malformed("the outbox is released by whole takes").into());
+    if up_to > last_number(db)? {
+        return Err(StoreError::Malformed("what was never taken cannot be released").into());
     }
     if up_to > schema::meta(db, "released")? {
         db.prepare_cached("DELETE FROM outbox WHERE number <= ?1")?.execute([up_to])?;
