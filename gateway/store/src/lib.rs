@@ -42,6 +42,10 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a large body piece by piece.
     type Staging: Staging;
 
+    /// The name that this store was given when it was made: tells it from another one in the same
+    /// place (QU13), and its outbox numbers from another one's.
+    fn identity(&self) -> &str;
+
     /// Begins a body that is too large to hold in memory. Blocking: for a thread that may wait.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ macro_rules! contract_suite {
             held_is_not_delivered, rerouted_goes_the_other_way,
             the_outbox_keeps_its_order, released_records_do_not_come_back, events_of_a_message,
             found_by_message_id, lists_are_filtered_and_paged, counts_add_up, the_next_due_is_known,
-            ended_messages_are_forgotten, every_accepted_message_ends,
+            ended_messages_are_forgotten, a_store_has_a_name_of_its_own, every_accepted_message_ends,
         );
     };
     (@ $harness:ty: $($case:ident),+ $(,)?) => {

@@ -161,3 +161,11 @@ pub fn ended_messages_are_forgotten<H: Harness>() {
     assert!(wait(store.find_by_message_id("<1@poste.ch-exemple.test>")).unwrap().is_empty());
     assert_eq!(wait(store.take_outbox(10)).unwrap().len(), 2, "the trail is not the store's to forget");
 }
+
+pub fn a_store_has_a_name_of_its_own<H: Harness>() {
+    let harness = H::empty();
+    let name = harness.store().identity().to_owned();
+    assert!(!name.is_empty());
+    assert_ne!(H::empty().store().identity(), name);
+    assert_eq!(harness.killed().store().identity(), name);
+}

@@ -71,6 +71,7 @@ pub struct SqliteStore {
     bodies: Arc<Bodies>,
     health: Arc<Health>,
     dir: PathBuf,
+    identity: String,
     _lock: Option<File>,
 }
 
@@ -111,6 +112,7 @@ impl SqliteStore {
 
     fn start(parts: Parts<'_>, disk_threads: usize, read_threads: usize) -> Result<Self, StoreError> {
         let path = parts.dir.join("queue.db");
+        let identity = recovery::identity(&parts.db)?;
         let disk = Arc::new(Pool::new("store-disk", vec![(); disk_threads.max(1)])?);
         let readers = (0..read_threads.max(1)).map(|_| schema::open_reader(&path)).collect::<Result<_, _>>()?;
         let engine = Engine {
@@ -129,6 +131,7 @@ impl SqliteStore {
             bodies: parts.bodies,
             health: parts.health,
             dir: parts.dir.to_owned(),
+            identity,
             _lock: parts.lock,
         })
     }
@@ -232,6 +235,10 @@ fn weight(changes: &Changes, bodies: &[Vec<ReadyBody>]) -> usize {
 
 impl Store for SqliteStore {
     type Staging = FileStaging;
+
+    fn identity(&self) -> &str {
+        &self.identity
+    }
 
     fn stage(&self) -> Result<FileStaging, StoreError> {
         self.bodies.stage()

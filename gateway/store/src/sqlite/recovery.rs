@@ -69,6 +69,12 @@ pub(crate) fn begin(db: &mut Connection, serve: bool) -> Result<(i64, bool), Sto
     count(db).map_err(Failure::into_error)
 }
 
+/// The name of this store, drawn by the engine when it was made.
+pub(crate) fn identity(db: &Connection) -> Result<String, StoreError> {
+    let number = schema::meta(db, "identity").map_err(Failure::into_error)?;
+    Ok(format!("{number:016x}"))
+}
+
 /// Takes back leases and sweeps bodies.
 pub(crate) fn recover(db: &mut Connection, bodies: &Bodies, unclean: bool) -> Result<Recovery, StoreError> {
     let mut recovery = void(db, unclean).map_err(Failure::into_error)?;

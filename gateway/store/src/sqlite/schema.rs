@@ -57,7 +57,7 @@ CREATE TABLE outbox (
   records TEXT NOT NULL
 ) STRICT;
 CREATE INDEX outbox_message ON outbox (message) WHERE message IS NOT NULL;
-INSERT INTO meta VALUES ('generation', 0), ('clean', 1), ('released', 0), ('probe', 0);
+INSERT INTO meta VALUES ('identity', random()), ('generation', 0), ('clean', 1), ('released', 0), ('probe', 0);
 ";
 
 /// Opens the file for writing and makes it if `create`.
