@@ -24,6 +24,8 @@ mod reasons;
 mod received;
 pub mod report;
 mod seal;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
 pub use annotate::{annotate, result_fields};

@@ -21,7 +21,7 @@ use crate::{
     media::{MediaType, TransferEncoding, file_name},
     mime::{self, Survey},
     read,
-    seal::HP_CIPHER,
+    seal::{HP_CIPHER, HP_CIPHER_BARE},
 };
 
 /// How the content key is had.
@@ -293,7 +293,7 @@ impl Walk<'_> {
                     recipient: Some(opened.recipient),
                     content_key: opened.content_key,
                 });
-                Ok(opened.content)
+                Ok(canonical(opened.content))
             }
             Access::ContentKey(key) => {
                 let content = cms::reopen(der, key)?;
@@ -304,7 +304,7 @@ impl Walk<'_> {
                     recipient: None,
                     content_key: Zeroizing::new(key.to_vec()),
                 });
-                Ok(content)
+                Ok(canonical(content))
             }
         }
     }
@@ -378,6 +378,27 @@ impl Walk<'_> {
     }
 }
 
+/// Decrypted content whose lines end in LF alone, as `openssl cms` without `-crlfeol` writes the
+/// entity that it encrypts. Nothing is signed at this point, so repair is allowed (H13); content
+/// under a signature is never touched.
+fn canonical(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    let bare = content.split(|octet| *octet == b'\n').rev().skip(1).any(|line| !line.ends_with(b"\r"));
+    if !bare {
+        return content;
+    }
+    let mut out = Zeroizing::new(Vec::with_capacity(content.len().saturating_add(content.len() / 32)));
+    for line in content.split_inclusive(|octet| *octet == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(text) => {
+                out.extend_from_slice(text.strip_suffix(b"\r").unwrap_or(text));
+                out.extend_from_slice(b"\r\n");
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    out
+}
+
 fn signed(verified: Verified<'_>) -> Signed {
     Signed {
         algorithm: format!("{} {}", verified.scheme, verified.digest),
@@ -412,7 +433,8 @@ fn handed_over(root: &Root, limits: &Limits) -> Result<(Zeroizing<Vec<u8>>, bool
     let mut out = Zeroizing::new(Vec::with_capacity(root.entity.len().saturating_add(4096)));
     if protected {
         for field in block.fields().iter().filter(|field| !field.is("HP-Outer")) {
-            match field.raw().strip_suffix(HP_CIPHER.as_bytes()) {
+            let marks = [HP_CIPHER, HP_CIPHER_BARE];
+            match marks.iter().find_map(|mark| field.raw().strip_suffix(mark.as_bytes())) {
                 Some(plain) if field.is("Content-Type") => out.extend_from_slice(&[plain, b"\r\n"].concat()),
                 _ => out.extend_from_slice(field.raw()),
             }

@@ -23,6 +23,9 @@ pub const DEFAULT_SUBJECT: &str = "Message sécurisé";
 
 /// The suffix that marks our protected payloads (RFC 9788 §2.1.1), as we write it.
 pub(crate) const HP_CIPHER: &str = ";\r\n hp=\"cipher\"\r\n";
+/// The same behind a value that ends with a semicolon of its own: another fold, so that opening
+/// gives back exactly what was there.
+pub(crate) const HP_CIPHER_BARE: &str = "\r\n\thp=\"cipher\"\r\n";
 
 /// How a message is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -224,7 +227,7 @@ fn protected(inner: &[u8], outer: &str, limits: &Limits) -> Result<Vec<u8>, Mail
 
 fn content_type(field: Option<&Field<'_>>) -> Vec<u8> {
     let raw = field.map_or(&b"Content-Type: text/plain; charset=us-ascii\r\n"[..], Field::raw);
-    let open = raw.trim_ascii_end();
-    let open = open.strip_suffix(b";").unwrap_or(open);
-    [open, HP_CIPHER.as_bytes()].concat()
+    let open = raw.strip_suffix(b"\r\n").unwrap_or(raw);
+    let mark = if open.trim_ascii_end().ends_with(b";") { HP_CIPHER_BARE } else { HP_CIPHER };
+    [open, mark.as_bytes()].concat()
 }
