@@ -11,6 +11,9 @@ use time::{Month, OffsetDateTime};
 pub struct Date(u32);
 
 impl Date {
+    /// The day that generated extracts pretend to be from, unless the caller says another.
+    pub const GENERATED: Self = Self(20_261_102);
+
     /// Reads `AAAAMMJJ`, `YYYY-MM-DD` or `dd/mm/yyyy` (rule DIR-7 and the restricted extract); a time of day
     /// after a blank or a `T` is passed over.
     pub fn parse(text: &str) -> Option<Self> {
@@ -57,6 +60,13 @@ impl Date {
     /// The first moment of the day, UTC.
     pub fn midnight(self) -> Timestamp {
         Timestamp::parse(&format!("{self}T00:00:00Z")).unwrap_or(Timestamp::EPOCH)
+    }
+
+    /// So many days later (earlier, if negative); the same day where the calendar ends.
+    #[must_use]
+    pub fn plus_days(self, days: i32) -> Self {
+        let moved = self.midnight().seconds().saturating_add(i64::from(days).saturating_mul(86_400));
+        Self::of(Timestamp::from_seconds(moved)).unwrap_or(self)
     }
 
     /// The number `AAAAMMJJ`.
@@ -118,6 +128,9 @@ mod tests {
         let day = Date::parse("20260826").unwrap();
         assert_eq!(day.midnight().rfc3339(), "2026-08-26T00:00:00Z");
         assert_eq!(Date::of(day.midnight()), Some(day));
+        assert_eq!(day.plus_days(6).to_string(), "2026-09-01");
+        assert_eq!(day.plus_days(-365).to_string(), "2025-08-26");
+        assert_eq!(Date::from_number(Date::GENERATED.number()), Some(Date::GENERATED));
     }
 
     proptest! {

@@ -7,18 +7,36 @@
 //! Nothing here opens a socket or reads the clock.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+mod answer;
 mod date;
+mod extract;
 mod fold;
-#[allow(dead_code)] // its readers land next
+mod folder;
+mod generate;
 mod generation;
+mod load;
 mod registry;
-#[allow(dead_code)] // its readers land next
+mod report;
 mod rows;
+mod search;
 
-pub use date::Date;
-pub use fold::{fold, words};
-pub use generation::{
-    Activity, Card, CardState, Directory, Generation, Gone, GoneKind, Mailbox, Person, Source, Structure, TooMuchText,
-    Totals,
+pub use answer::{
+    ActivityAnswer, Answer, CardAnswer, Lookup, MAX_LOOKUP, MAX_STRUCTURE_MAILBOXES, MailboxAnswer, MatchKind,
+    PersonAnswer, Query, StructureAnswer, lookup,
 };
+pub use date::Date;
+pub use extract::FileKind;
+pub use fold::{fold, words};
+pub use folder::{DataFolder, FolderError, GENERATIONS_KEPT};
+pub use generate::{
+    Cast, CastCard, CastMailbox, CastPerson, CastStructure, GenerateOptions, Generated, MAX_LISTED, MadePerson,
+    generate,
+};
+pub use generation::{
+    Activity, Card, CardState, Diff, Directory, FileDiff, Generation, Gone, GoneKind, Mailbox, Person,
+    SHRINK_LIMIT_PERCENT, Source, StoredError, Structure, TooMuchText, Totals, diff,
+};
+pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};
+pub use report::{FileReport, Ignored, LoadReport, MAX_PROBLEMS, Problem};
+pub use search::{MAX_QUESTION, MAX_WORDS, search};

@@ -79,6 +79,11 @@ impl Header {
         self.places.iter().flatten().count()
     }
 
+    /// The label at a place of the file.
+    pub(crate) fn label(&self, place: usize) -> Option<String> {
+        self.labels.get(place).cloned()
+    }
+
     fn width(&self) -> usize {
         self.labels.len()
     }
@@ -87,8 +92,7 @@ impl Header {
     pub(crate) fn row<'a>(&self, line: &'a str) -> Result<Row<'a>, Fault> {
         let fields = split(line);
         if let Some(place) = fields.iter().position(|field| field.chars().any(is_forbidden)) {
-            let column = self.labels.get(place).cloned();
-            return Err(Fault { column, what: "control character".into() });
+            return Err(Fault { column: self.label(place), what: "control character".into() });
         }
         let (found, wanted) = (fields.len(), self.width());
         let extra = fields.get(wanted..).unwrap_or_default();
@@ -177,7 +181,10 @@ mod tests {
         }
         assert!(header("Numéro carte|Identifiant PP|Autre").row("12|34|").is_ok());
         assert_eq!(plain.known(), 2);
-        assert_eq!(plain.missing_needed, ["Identifiant national contenu dans la carte", "Date fin validité", "Date opposition"]);
+        assert_eq!(
+            plain.missing_needed,
+            ["Identifiant national contenu dans la carte", "Date fin validité", "Date opposition"]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use openssl::sha::Sha256;
 
-use super::{Generation, tables::Column};
+use super::Generation;
 
 /// The date of the data and the start of a digest over all columns: equal contents, equal name. What is gone
 /// is left out, since it depends on the generation before.
@@ -19,13 +19,6 @@ pub(super) fn name(generation: &Generation) -> String {
     let date: String = generation.data_as_of.rfc3339().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     let digest = hex(&sha.finish());
     format!("{date}-{}", digest.get(..12).unwrap_or(&digest))
-}
-
-/// SHA-256 of one column.
-pub(super) fn column(column: &Column) -> [u8; 32] {
-    let mut sha = Sha256::new();
-    update(&mut sha, &column.0);
-    sha.finish()
 }
 
 fn update(sha: &mut Sha256, values: &[u32]) {

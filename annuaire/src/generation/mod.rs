@@ -1,8 +1,11 @@
 //! A generation: one immutable state of the directory, in memory, named, with the date of its data.
 
 mod builder;
+mod diff;
 mod digest;
+mod file;
 mod finish;
+mod gone;
 mod strings;
 mod tables;
 mod views;
@@ -14,13 +17,17 @@ use arc_swap::ArcSwapOption;
 use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-#[allow(unused_imports)] // its readers land next
 pub(crate) use builder::Builder;
 pub use builder::TooMuchText;
+pub use diff::{Diff, FileDiff, SHRINK_LIMIT_PERCENT, diff};
+pub(crate) use digest::hex;
+pub use file::StoredError;
+pub(crate) use file::{read as read_file, save as save_file, sync_folder};
+pub(crate) use gone::remember_gone;
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
-pub(crate) use strings::{extend_hash, hash};
 use strings::Strings;
+pub(crate) use strings::{extend_hash, hash};
 use tables::Tables;
 
 /// One file that a generation was made from.

@@ -27,6 +27,15 @@ impl Strings {
             _ => "",
         }
     }
+
+    /// Adds a text behind all others; nothing when it does not fit any more.
+    pub(crate) fn append(&mut self, text: &str) -> Option<Text> {
+        let end = self.bytes.len().checked_add(text.len()).and_then(|end| u32::try_from(end).ok())?;
+        let id = u32::try_from(self.ends.len()).ok()?;
+        self.bytes.push_str(text);
+        self.ends.push(end);
+        Some(id)
+    }
 }
 
 /// Builds [`Strings`]: gives equal texts the same number.
@@ -65,29 +74,11 @@ impl Interner {
         self.append(text, slot)
     }
 
-    /// The number of a text that is already there.
-    pub(crate) fn find(&self, text: &str) -> Option<Text> {
-        if text.is_empty() {
-            return Some(0);
-        }
-        let mut slot = self.slot(text);
-        loop {
-            match self.table.get(slot).copied() {
-                Some(EMPTY) | None => return None,
-                Some(id) if self.strings.get(id) == text => return Some(id),
-                Some(_) => slot = self.next(slot),
-            }
-        }
-    }
-
     fn append(&mut self, text: &str, slot: usize) -> Text {
-        let end = self.strings.bytes.len().checked_add(text.len()).and_then(|end| u32::try_from(end).ok());
-        let (Some(end), Ok(id)) = (end, u32::try_from(self.strings.ends.len())) else {
+        let Some(id) = self.strings.append(text) else {
             self.full = true;
             return 0;
         };
-        self.strings.bytes.push_str(text);
-        self.strings.ends.push(end);
         if let Some(place) = self.table.get_mut(slot) {
             *place = id;
         }
@@ -163,7 +154,7 @@ mod tests {
             let ids: Vec<Text> = texts.iter().map(|text| interner.intern(text)).collect();
             for (text, id) in texts.iter().zip(&ids) {
                 prop_assert_eq!(interner.strings().get(*id), text);
-                prop_assert_eq!(interner.find(text), Some(*id));
+                prop_assert_eq!(interner.intern(text), *id);
             }
             let distinct: std::collections::HashSet<&String> = texts.iter().filter(|t| !t.is_empty()).collect();
             prop_assert_eq!(interner.finish().ends.len(), distinct.len() + 1);

@@ -41,6 +41,8 @@ struct Words<'a> {
 enum Split {
     /// Each word.
     Words,
+    /// Each word of one part of a coded value: codes are no words that anybody looks for.
+    Part(usize),
     /// Each word, and the whole name in one piece with and without its particles.
     Name,
 }
@@ -50,14 +52,13 @@ impl Words<'_> {
         let mut texts = vec![
             (t.person_family.text_at(row), Split::Name),
             (t.person_given.text_at(row), Split::Name),
-            (t.person_profession.text_at(row), Split::Words),
+            (t.person_profession.text_at(row), Split::Part(1)),
         ];
         for activity in t.person_activity_starts.range(row) {
-            for column in [&t.activity_profession, &t.activity_skill] {
-                texts.push((column.text_at(activity), Split::Words));
-            }
+            texts.push((t.activity_profession.text_at(activity), Split::Part(1)));
+            texts.push((t.activity_skill.text_at(activity), Split::Part(3)));
         }
-        texts.extend(t.person_skill_starts.range(row).map(|skill| (t.skill_skill.text_at(skill), Split::Words)));
+        texts.extend(t.person_skill_starts.range(row).map(|skill| (t.skill_skill.text_at(skill), Split::Part(3))));
         let mailboxes = t.person_mailboxes.of(&t.person_mailbox_starts, row);
         texts.extend(mailboxes.iter().map(|mailbox| (t.mailbox_key.text_at(*mailbox), Split::Words)));
         let words = self.words(&mut texts);
@@ -66,8 +67,10 @@ impl Words<'_> {
 
     fn structure(&mut self, t: &Tables, row: u32) {
         let columns = [&t.structure_recipient, &t.structure_place, &t.structure_street, &t.structure_mention];
-        let columns = columns.into_iter().chain([&t.structure_cedex, &t.structure_postcode, &t.structure_town]);
+        let columns = columns.into_iter().chain([&t.structure_cedex, &t.structure_postcode]);
         let mut texts: Vec<_> = columns.map(|column| (column.text_at(row), Split::Words)).collect();
+        texts.push((t.structure_town.text_at(row), Split::Part(1)));
+        // Departments go by their number as often as by their name.
         texts.push((t.structure_department.text_at(row), Split::Words));
         texts.push((t.structure_name.text_at(row), Split::Name));
         texts.push((t.structure_trade_name.text_at(row), Split::Name));
@@ -102,6 +105,10 @@ impl Words<'_> {
 }
 
 fn cut(text: &str, split: Split) -> Vec<String> {
+    let text = match split {
+        Split::Part(n) => text.split('|').nth(n).unwrap_or_default(),
+        Split::Words | Split::Name => text,
+    };
     let folded = fold(text);
     let mut words: Vec<String> = folded.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
     if split == Split::Name && words.len() > 1 {
@@ -142,6 +149,7 @@ mod tests {
             assert!(words.iter().any(|w| w == word), "{word} in {words:?}");
         }
         assert_eq!(cut("Jean-Pierre", Split::Words), ["jean", "pierre"]);
+        assert_eq!(cut("10|Médecin", Split::Part(1)), ["medecin"]);
         assert!(cut("  ", Split::Name).is_empty());
     }
 }

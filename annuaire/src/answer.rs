@@ -1,0 +1,358 @@
+//! Answers in the shapes of the command line (design §5), and exact look-ups.
+
+use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
+use serde::Serialize;
+
+use crate::{
+    Card, Date, Generation, GoneKind, Mailbox, MailboxType, Person, RegisteredMailbox, Registry, Structure,
+    report::rfc3339,
+};
+
+/// How well a hit fits what was asked, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchKind {
+    /// Each word is there as typed (accents and case aside).
+    Exact,
+    /// Each word begins one that is there.
+    Prefix,
+    /// One or two letters off.
+    Fuzzy,
+    /// Sounds alike.
+    Phonetic,
+}
+
+/// People and structures that answer a question.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The generation that answered.
+    pub generation: String,
+    /// The date of its data.
+    #[serde(serialize_with = "rfc3339")]
+    pub data_as_of: Option<Timestamp>,
+    /// People, best first.
+    pub people: Vec<PersonAnswer>,
+    /// Structures, best first.
+    pub structures: Vec<StructureAnswer>,
+}
+
+/// One person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PersonAnswer {
+    /// National identifier with its type digit.
+    pub id: String,
+    /// Family name in practice.
+    pub family: String,
+    /// Given name in practice.
+    pub given: String,
+    /// Profession.
+    pub profession: String,
+    /// How well the person fits the question.
+    pub r#match: MatchKind,
+    /// Whether the directory lists the person as practising.
+    pub active: bool,
+    /// What the person does where.
+    pub activities: Vec<ActivityAnswer>,
+    /// Mailboxes, preferred first.
+    pub mailboxes: Vec<MailboxAnswer>,
+    /// Cards.
+    pub cards: Vec<CardAnswer>,
+}
+
+/// One activity of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActivityAnswer {
+    /// Profession in this activity.
+    pub profession: String,
+    /// Speciality.
+    pub speciality: String,
+    /// Name of the structure.
+    pub structure: String,
+    /// Identifier of the structure.
+    pub structure_id: Option<String>,
+    /// Postcode.
+    pub postcode: String,
+    /// Town.
+    pub town: String,
+    /// Department.
+    pub department: String,
+}
+
+/// One mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MailboxAnswer {
+    /// Address.
+    pub address: String,
+    /// Kind.
+    pub r#type: MailboxType,
+    /// 1 is the preferred one; the extracts carry none, the operator's registry does.
+    pub rank: Option<u32>,
+}
+
+/// One card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CardAnswer {
+    /// Number.
+    pub number: String,
+    /// Last day.
+    pub valid_to: Option<Date>,
+    /// Whether it was opposed.
+    pub opposed: bool,
+}
+
+/// One structure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StructureAnswer {
+    /// National identifier, if it has one.
+    pub id: Option<String>,
+    /// Name.
+    pub name: String,
+    /// FINESS number of the site.
+    pub finess: String,
+    /// SIRET of the site.
+    pub siret: String,
+    /// Number and street.
+    pub street: String,
+    /// Postcode.
+    pub postcode: String,
+    /// Town.
+    pub town: String,
+    /// Department.
+    pub department: String,
+    /// How well the structure fits the question.
+    pub r#match: MatchKind,
+    /// Its mailboxes that are no person's own, at most [`MAX_STRUCTURE_MAILBOXES`].
+    pub mailboxes: Vec<MailboxAnswer>,
+}
+
+/// Most mailboxes that are listed under a structure.
+pub const MAX_STRUCTURE_MAILBOXES: usize = 100;
+/// Most people or structures that one look-up gives (an entity may have thousands of sites).
+pub const MAX_LOOKUP: usize = 100;
+
+/// What is looked up, exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// A mail address.
+    Address(Address),
+    /// An identifier of a person, a structure or a card, in any form people write it.
+    Id(String),
+    /// A card number.
+    Card(CardNumber),
+}
+
+/// The answer to an exact look-up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Lookup {
+    /// Whether anything answers.
+    pub found: bool,
+    /// Since when it has left the data, if it was there once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Date>,
+    /// The mailbox, when an address was asked for and is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<MailboxAnswer>,
+    /// Who and what.
+    #[serde(flatten)]
+    pub answer: Answer,
+}
+
+/// Looks up exactly one address, identifier or card. The registry, if given, adds the operator's own mailboxes
+/// and ranks.
+pub fn lookup(generation: &Generation, registry: Option<&Registry>, query: &Query) -> Lookup {
+    let show = Shown { generation, registry };
+    let mut found = Lookup { answer: show.empty(), ..Lookup::default() };
+    match query {
+        Query::Address(address) => show.address(address, &mut found),
+        Query::Id(text) => show.id(text, &mut found),
+        Query::Card(number) => show.card(number, &mut found),
+    }
+    found.found = found.mailbox.is_some() || !found.answer.people.is_empty() || !found.answer.structures.is_empty();
+    if found.found {
+        found.gone = None;
+    }
+    found
+}
+
+/// The forms in which somebody may mean a person: with or without type digit, blanks, dots or hyphens.
+pub(crate) fn person_forms(text: &str) -> Vec<PersonId> {
+    let text = compact(text);
+    ["", "8", "0", "3", "5"].iter().filter_map(|digit| PersonId::parse(&format!("{digit}{text}")).ok()).collect()
+}
+
+/// The forms in which somebody may mean a structure.
+pub(crate) fn structure_forms(text: &str) -> Vec<StructureId> {
+    let text = compact(text);
+    ["", "1", "3", "4"].iter().filter_map(|digit| StructureId::parse(&format!("{digit}{text}")).ok()).collect()
+}
+
+fn compact(text: &str) -> String {
+    let is_filler = |c: char| c.is_whitespace() || matches!(c, '.' | '\u{2010}'..='\u{2015}');
+    let text: String = text.chars().filter(|c| !is_filler(*c)).collect();
+    // A hyphen is filler in a number, and part of the internal number of staff behind a slash.
+    if text.contains('/') { text.to_uppercase() } else { text.replace('-', "").to_uppercase() }
+}
+
+/// One generation as this operator shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    pub(crate) generation: &'a Generation,
+    pub(crate) registry: Option<&'a Registry>,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn empty(&self) -> Answer {
+        Answer {
+            generation: self.generation.id().to_owned(),
+            data_as_of: Some(self.generation.data_as_of()),
+            ..Answer::default()
+        }
+    }
+
+    fn address(&self, address: &Address, found: &mut Lookup) {
+        let answer = &mut found.answer;
+        if let Some(mailbox) = self.generation.mailbox(address) {
+            found.mailbox = Some(self.mailbox(&mailbox));
+            answer.people = mailbox.people().take(MAX_LOOKUP).map(|p| self.person(&p, MatchKind::Exact)).collect();
+            let structures = mailbox.structures().take(MAX_LOOKUP);
+            answer.structures = structures.map(|s| self.structure(&s, MatchKind::Exact)).collect();
+        } else if let Some(own) = self.registry.and_then(|registry| registry.mailbox(address)) {
+            found.mailbox = Some(registered(own));
+            let owner = own.owner.as_ref().and_then(|id| self.generation.person(id));
+            answer.people = owner.iter().map(|person| self.person(person, MatchKind::Exact)).collect();
+            let structure = own.structure.as_ref().and_then(|id| self.generation.structure(id));
+            answer.structures = structure.iter().map(|s| self.structure(s, MatchKind::Exact)).collect();
+        }
+        found.gone = self.gone(GoneKind::Mailbox, &address.key());
+    }
+
+    fn id(&self, text: &str, found: &mut Lookup) {
+        let people = person_forms(text);
+        let structures = structure_forms(text);
+        let current = |id: &PersonId| self.registry.map_or_else(|| id.clone(), |registry| registry.current(id).clone());
+        let persons = people.iter().filter_map(|id| self.generation.person(&current(id)));
+        found.answer.people = persons.map(|person| self.person(&person, MatchKind::Exact)).collect();
+        let technical = self.generation.structure_by_technical_id(&compact(text));
+        let mut places: Vec<Structure<'_>> = structures.iter().filter_map(|id| self.generation.structure(id)).collect();
+        if places.is_empty() {
+            places.extend(technical);
+        }
+        if places.is_empty() {
+            // The number of a legal entity stands for its sites.
+            let entities = structures.iter().filter(|id| id.kind() == ident::StructureIdKind::Finess);
+            places.extend(entities.flat_map(|id| self.generation.sites_of_entity(id.number())).take(MAX_LOOKUP));
+        }
+        found.answer.structures = places.iter().map(|place| self.structure(place, MatchKind::Exact)).collect();
+        found.gone = people
+            .iter()
+            .find_map(|id| self.gone(GoneKind::Person, id.as_str()))
+            .or_else(|| structures.iter().find_map(|id| self.gone(GoneKind::Structure, id.as_str())));
+        if found.answer.people.is_empty()
+            && found.answer.structures.is_empty()
+            && let Some(number) = CardNumber::parse(&compact(text))
+        {
+            let before = found.gone;
+            self.card(&number, found);
+            found.gone = before.or(found.gone);
+        }
+    }
+
+    fn card(&self, number: &CardNumber, found: &mut Lookup) {
+        let cards: Vec<Card<'_>> = self.generation.cards(number);
+        let people = cards.iter().take(MAX_LOOKUP).map(|card| self.person(&card.person(), MatchKind::Exact));
+        found.answer.people = people.collect();
+        found.gone = self.gone(GoneKind::Card, number.as_str());
+    }
+
+    fn gone(&self, kind: GoneKind, key: &str) -> Option<Date> {
+        self.generation.gone(kind, key).and_then(|gone| gone.since())
+    }
+
+    pub(crate) fn person(&self, person: &Person<'a>, r#match: MatchKind) -> PersonAnswer {
+        let activities = person.activities().map(|activity| {
+            let place = activity.structure();
+            ActivityAnswer {
+                profession: activity.profession().to_owned(),
+                speciality: activity.speciality().to_owned(),
+                structure: place.map_or("", |place| place.display_name()).to_owned(),
+                structure_id: place.and_then(|place| place.id()).map(String::from),
+                postcode: place.map_or("", |place| place.postcode()).to_owned(),
+                town: place.map_or("", |place| place.town()).to_owned(),
+                department: place.map_or("", |place| place.department()).to_owned(),
+            }
+        });
+        let cards = person.cards().map(|card| CardAnswer {
+            number: card.number_text().to_owned(),
+            valid_to: card.valid_to(),
+            opposed: card.opposed(),
+        });
+        PersonAnswer {
+            id: person.id_text().to_owned(),
+            family: person.family().to_owned(),
+            given: person.given().to_owned(),
+            profession: person.profession().to_owned(),
+            r#match,
+            active: person.active(),
+            activities: activities.collect(),
+            mailboxes: self.mailboxes_of(person),
+            cards: cards.collect(),
+        }
+    }
+
+    /// What the extract publishes and what the registry adds, less the red list, preferred first.
+    fn mailboxes_of(&self, person: &Person<'a>) -> Vec<MailboxAnswer> {
+        let mut mailboxes: Vec<MailboxAnswer> =
+            person.mailboxes().filter(|m| !self.is_red(m)).map(|mailbox| self.mailbox(&mailbox)).collect();
+        if let (Some(registry), Some(id)) = (self.registry, person.id()) {
+            let known = |own: &RegisteredMailbox| person.mailboxes().any(|mailbox| mailbox.key() == own.address.key());
+            mailboxes.extend(registry.owned_by(&id).filter(|own| !own.red_list && !known(own)).map(registered));
+        }
+        in_order(&mut mailboxes);
+        mailboxes
+    }
+
+    pub(crate) fn structure(&self, structure: &Structure<'a>, r#match: MatchKind) -> StructureAnswer {
+        let shared = structure.mailboxes().filter(|m| m.kind() != MailboxType::Personal && !self.is_red(m));
+        let mut mailboxes: Vec<MailboxAnswer> =
+            shared.take(MAX_STRUCTURE_MAILBOXES).map(|mailbox| self.mailbox(&mailbox)).collect();
+        in_order(&mut mailboxes);
+        StructureAnswer {
+            id: structure.id().map(String::from),
+            name: structure.display_name().to_owned(),
+            finess: structure.finess().to_owned(),
+            siret: structure.siret().to_owned(),
+            street: structure.street().to_owned(),
+            postcode: structure.postcode().to_owned(),
+            town: structure.town().to_owned(),
+            department: structure.department().to_owned(),
+            r#match,
+            mailboxes,
+        }
+    }
+
+    fn own(&self, mailbox: &Mailbox<'_>) -> Option<&'a RegisteredMailbox> {
+        let registry = self.registry?;
+        registry.mailbox(&mailbox.address()?)
+    }
+
+    pub(crate) fn is_red(&self, mailbox: &Mailbox<'_>) -> bool {
+        self.own(mailbox).is_some_and(|own| own.red_list)
+    }
+
+    fn mailbox(&self, mailbox: &Mailbox<'_>) -> MailboxAnswer {
+        let rank = self.own(mailbox).and_then(|own| own.rank);
+        MailboxAnswer { address: mailbox.address_text().to_owned(), r#type: mailbox.kind(), rank }
+    }
+}
+
+fn registered(own: &RegisteredMailbox) -> MailboxAnswer {
+    MailboxAnswer { address: own.address.to_string(), r#type: own.kind, rank: own.rank }
+}
+
+/// By rank; without one PER before CAB before ORG before APP; then by address.
+fn in_order(mailboxes: &mut [MailboxAnswer]) {
+    mailboxes.sort_by(|a, b| {
+        let key = |m: &MailboxAnswer| (m.rank.unwrap_or(u32::MAX), m.r#type);
+        key(a).cmp(&key(b)).then_with(|| a.address.cmp(&b.address))
+    });
+}

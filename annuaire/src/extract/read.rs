@@ -1,0 +1,238 @@
+//! Reading one extract into a generation under construction.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek},
+};
+
+use openssl::sha::Sha256;
+use zip::ZipArchive;
+
+use super::{
+    Candidate, FileKind,
+    find::without_mark,
+    lines::{Line, Lines, MAX_LINE},
+    parse,
+    row::{Fault, Header, Row},
+};
+use crate::{
+    generation::{Builder, hex},
+    report::{Problem, Problems},
+    rows::Fate,
+};
+
+/// Most octets of one file once unzipped: the largest published one has about 1.2 thousand million.
+const MAX_BYTES: u64 = 6 * 1024 * 1024 * 1024;
+
+/// What reading one file gave. `rows = kept + merged + refused`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) rows: u64,
+    pub(crate) kept: u64,
+    pub(crate) merged: u64,
+    pub(crate) refused: u64,
+    /// The file as a whole cannot be used; nothing of it was taken.
+    pub(crate) unusable: bool,
+    pub(crate) sha256: String,
+}
+
+/// Reads the file of a candidate.
+pub(crate) fn read(candidate: &Candidate, builder: &mut Builder, problems: &mut Problems) -> io::Result<Outcome> {
+    let mut file = File::open(&candidate.path)?;
+    let sha256 = digest(&mut file)?;
+    let input = BufReader::with_capacity(256 * 1024, file);
+    let mut reading = Reading { kind: candidate.kind, name: &candidate.name, builder, problems };
+    let mut outcome = match candidate.entry {
+        None => reading.all(Limited::new(input)),
+        Some(entry) => {
+            let mut archive = ZipArchive::new(input).map_err(io::Error::other)?;
+            let entry = archive.by_index(entry).map_err(io::Error::other)?;
+            reading.all(BufReader::with_capacity(256 * 1024, Limited::new(entry)))
+        }
+    }?;
+    outcome.sha256 = sha256;
+    Ok(outcome)
+}
+
+fn digest(file: &mut (impl Read + Seek)) -> io::Result<String> {
+    let mut sha = Sha256::new();
+    let mut block = vec![0u8; 256 * 1024];
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            break;
+        }
+        sha.update(block.get(..read).unwrap_or_default());
+    }
+    file.rewind()?;
+    Ok(hex(&sha.finish()))
+}
+
+/// One file being read.
+pub(crate) struct Reading<'a> {
+    pub(crate) kind: FileKind,
+    pub(crate) name: &'a str,
+    pub(crate) builder: &'a mut Builder,
+    pub(crate) problems: &'a mut Problems,
+}
+
+impl Reading<'_> {
+    /// Reads header and rows.
+    pub(crate) fn all(&mut self, input: impl BufRead) -> io::Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut lines = Lines::new(input);
+        let Some(header) = self.header(&mut lines)? else {
+            outcome.unusable = true;
+            return Ok(outcome);
+        };
+        while let Some((number, line)) = lines.next()? {
+            let fate = match line {
+                Line::Bytes(line) if line.trim_ascii().is_empty() => continue,
+                Line::Bytes(line) => self.row(&header, number, line),
+                Line::TooLong => Err(Fault::row(format!("the line is longer than {MAX_LINE} octets"))),
+            };
+            outcome.rows = outcome.rows.saturating_add(1);
+            let counter = match fate {
+                Ok(Fate::Kept) => &mut outcome.kept,
+                Ok(Fate::Merged) => &mut outcome.merged,
+                Err(fault) => {
+                    self.report(number, fault);
+                    &mut outcome.refused
+                }
+            };
+            *counter = counter.saturating_add(1);
+        }
+        self.builder.next_file();
+        Ok(outcome)
+    }
+
+    fn header(&mut self, lines: &mut Lines<impl BufRead>) -> io::Result<Option<Header>> {
+        let text = match lines.next()? {
+            None => Err("the file is empty: not even a header"),
+            Some((_, Line::TooLong)) => Err("the header is too long for any extract"),
+            Some((_, Line::Bytes(line))) => std::str::from_utf8(without_mark(line))
+                .map_err(|_| "the header is not UTF-8 (the extracts are published in UTF-8)"),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(what) => {
+                self.report(1, Fault::row(what));
+                return Ok(None);
+            }
+        };
+        let header = self.kind.header(text);
+        let fault = |column: &str, what: &'static str| Fault { column: Some(column.to_owned()), what: what.into() };
+        for column in &header.missing {
+            let what = match header.missing_needed.contains(column) {
+                true => "needed column missing: the file is refused",
+                false => "column missing: its values are left empty",
+            };
+            self.report(1, fault(column, what));
+        }
+        for column in &header.doubled {
+            self.report(1, fault(column, "two columns have this name: the file is refused"));
+        }
+        let usable = header.missing_needed.is_empty() && header.doubled.is_empty();
+        Ok(usable.then_some(header))
+    }
+
+    fn row(&mut self, header: &Header, number: u64, line: &[u8]) -> Result<Fate, Fault> {
+        let text = std::str::from_utf8(line).map_err(|error| {
+            // What stands before the bad octet tells the column.
+            let before = line.get(..error.valid_up_to()).unwrap_or_default();
+            let place = before.iter().filter(|byte| **byte == b'|').count();
+            Fault { column: header.label(place), what: "not UTF-8".into() }
+        })?;
+        let row = header.row(text)?;
+        match self.kind {
+            FileKind::Activities => {
+                let row = self.noted(number, parse::activity(&row))?;
+                Ok(self.builder.activity(&row))
+            }
+            FileKind::Skills => {
+                let row = self.noted(number, parse::skill(&row))?;
+                Ok(self.builder.skill(&row))
+            }
+            FileKind::Diplomas => {
+                let row = self.noted(number, parse::diploma(&row))?;
+                Ok(self.builder.diploma(&row))
+            }
+            FileKind::Mailboxes => {
+                let row = self.noted(number, parse::mailbox(&row))?;
+                Ok(self.builder.mailbox(&row))
+            }
+            FileKind::Cards => self.card(number, &row),
+        }
+    }
+
+    fn card(&mut self, number: u64, row: &Row<'_>) -> Result<Fate, Fault> {
+        match self.noted(number, parse::card(row)) {
+            Ok(card) => Ok(self.builder.card(&card)),
+            Err(fault) => {
+                if let Some(card) = parse::opposed_all_the_same(row) {
+                    self.builder.card(&card);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Reports what was wrong in a row that is kept.
+    fn noted<T>(&mut self, number: u64, parsed: parse::Parsed<T>) -> Result<T, Fault> {
+        let (row, notes) = parsed?;
+        for note in notes {
+            self.report(number, note);
+        }
+        Ok(row)
+    }
+
+    fn report(&mut self, line: u64, fault: Fault) {
+        self.problems.add(Problem {
+            file: self.name.to_owned(),
+            line,
+            column: fault.column,
+            what: fault.what.into_owned(),
+        });
+    }
+}
+
+/// Stops an input that goes on for ever, as a crafted archive can.
+struct Limited<R> {
+    input: R,
+    left: u64,
+}
+
+impl<R> Limited<R> {
+    fn new(input: R) -> Self {
+        Self { input, left: MAX_BYTES }
+    }
+
+    fn used(&mut self, octets: usize) -> io::Result<usize> {
+        self.left = self
+            .left
+            .checked_sub(u64::try_from(octets).unwrap_or(u64::MAX))
+            .ok_or_else(|| io::Error::other(format!("more than {MAX_BYTES} octets: no extract is so large")))?;
+        Ok(octets)
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let octets = self.input.read(buffer)?;
+        self.used(octets)
+    }
+}
+
+impl<R: BufRead> BufRead for Limited<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Err(io::Error::other(format!("more than {MAX_BYTES} octets: no extract is so large")));
+        }
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, octets: usize) {
+        self.left = self.left.saturating_sub(u64::try_from(octets).unwrap_or(u64::MAX));
+        self.input.consume(octets);
+    }
+}

@@ -1,0 +1,177 @@
+//! The data folder: stored generations, which of them is in service, and the ones before.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use crate::{
+    Generation, StoredError,
+    generation::{read_file, save_file, sync_folder},
+};
+
+/// How many generations stay: the one in service and those before it.
+pub const GENERATIONS_KEPT: usize = 3;
+
+/// A folder of generations: `<id>.generation` files, and `CURRENT`, which lists their ids, the one in service
+/// first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// Why a data folder does not answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// The folder cannot be read or written.
+    #[error("the data folder {path}: {error}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Nothing was loaded yet.
+    #[error("the data folder {0} holds no directory yet: load the extracts first")]
+    Empty(PathBuf),
+    /// No generation of that name, or several.
+    #[error("no generation is named {wanted}; there are: {known}")]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: String,
+    },
+    /// A stored generation cannot be used.
+    #[error("generation {id}: {error}")]
+    Stored {
+        /// Which one.
+        id: String,
+        /// Why.
+        error: StoredError,
+    },
+    /// Somebody else is loading into it.
+    #[error("another load into {0} is under way")]
+    Busy(PathBuf),
+}
+
+impl DataFolder {
+    /// The folder at `path`, which need not exist yet.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Names of the stored generations, the one in service first.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] when the list exists and cannot be read.
+    pub fn ids(&self) -> Result<Vec<String>, FolderError> {
+        let list = self.path.join("CURRENT");
+        match fs::read_to_string(&list) {
+            Ok(text) => Ok(text.lines().filter(|id| is_id(id)).map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(FolderError::Io { path: list, error }),
+        }
+    }
+
+    /// Name of the generation in service.
+    ///
+    /// # Errors
+    /// As [`Self::ids`].
+    pub fn current_id(&self) -> Result<Option<String>, FolderError> {
+        Ok(self.ids()?.into_iter().next())
+    }
+
+    /// The generation in service.
+    ///
+    /// # Errors
+    /// [`FolderError::Empty`] before the first load; [`FolderError::Stored`] when it is damaged.
+    pub fn current(&self) -> Result<Generation, FolderError> {
+        match self.current_id()? {
+            Some(id) => self.read(&id),
+            None => Err(FolderError::Empty(self.path.clone())),
+        }
+    }
+
+    /// The generation named so: its whole name, the start of it, `current` or `previous`.
+    ///
+    /// # Errors
+    /// [`FolderError::Unknown`] when none or several are meant; [`FolderError::Stored`] when it is damaged.
+    pub fn named(&self, wanted: &str) -> Result<Generation, FolderError> {
+        let ids = self.ids()?;
+        let of_name: Vec<&String> = match wanted {
+            "current" => ids.iter().take(1).collect(),
+            "previous" => ids.iter().skip(1).take(1).collect(),
+            _ => ids.iter().filter(|id| !wanted.is_empty() && id.starts_with(wanted)).collect(),
+        };
+        match of_name.as_slice() {
+            [id] => self.read(id),
+            _ => Err(FolderError::Unknown { wanted: wanted.to_owned(), known: ids.join(", ") }),
+        }
+    }
+
+    fn read(&self, id: &str) -> Result<Generation, FolderError> {
+        let stored = |error| FolderError::Stored { id: id.to_owned(), error };
+        let generation = read_file(&self.file(id)).map_err(stored)?;
+        if generation.id() != id {
+            return Err(stored(StoredError::Damaged("its name")));
+        }
+        Ok(generation)
+    }
+
+    /// Puts a generation in service and forgets those beyond [`GENERATIONS_KEPT`].
+    pub(crate) fn install(&self, generation: &Generation) -> Result<(), FolderError> {
+        let id = generation.id().to_owned();
+        let stored = |error| FolderError::Stored { id: id.clone(), error };
+        save_file(generation, &self.file(&id)).map_err(stored)?;
+        let mut ids = self.ids()?;
+        ids.retain(|other| *other != id);
+        ids.insert(0, id.clone());
+        let forgotten = ids.split_off(ids.len().min(GENERATIONS_KEPT));
+        self.write_list(&ids)?;
+        for id in forgotten {
+            // Not worth failing a load for: the list no longer names it.
+            let _ = fs::remove_file(self.file(&id));
+        }
+        Ok(())
+    }
+
+    fn write_list(&self, ids: &[String]) -> Result<(), FolderError> {
+        let list = self.path.join("CURRENT");
+        let aside = self.path.join("CURRENT.part");
+        let write = || {
+            let mut text = ids.join("\n");
+            text.push('\n');
+            fs::write(&aside, text)?;
+            File::open(&aside)?.sync_all()?;
+            fs::rename(&aside, &list)?;
+            sync_folder(&list)
+        };
+        write().map_err(|error| FolderError::Io { path: list.clone(), error })
+    }
+
+    /// Makes the folder and keeps other loads out for as long as the value lives.
+    pub(crate) fn lock(&self) -> Result<File, FolderError> {
+        let io = |error| FolderError::Io { path: self.path.clone(), error };
+        fs::create_dir_all(&self.path).map_err(io)?;
+        let file = File::create(self.path.join("LOCK")).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(FolderError::Busy(self.path.clone())),
+            Err(TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.path.join(format!("{id}.generation"))
+    }
+}
+
+/// Names are ours; nothing read from a list may lead out of the folder.
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}

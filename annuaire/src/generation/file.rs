@@ -1,0 +1,240 @@
+//! A generation on disk: magic, version, a described list of sections, each with its SHA-256.
+//!
+//! Written aside, synced, renamed, the folder synced; never changed in place. Read into memory whole: no mapping.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::Path,
+};
+
+use ident::Timestamp;
+use openssl::sha::{Sha256, sha256};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    Generation, Source,
+    digest::hex,
+    strings::Strings,
+    tables::{Column, Tables},
+};
+
+const MAGIC: &[u8; 8] = b"SCEAUANN";
+/// Changes with every change of the columns or of their meaning.
+const VERSION: u32 = 1;
+const MAX_HEADER: u32 = 1024 * 1024;
+
+/// Why a stored generation is not used. Every variant means: load the extracts again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoredError {
+    /// The file cannot be read or written.
+    #[error("the stored directory cannot be read or written: {0}")]
+    Io(#[from] io::Error),
+    /// Not one of our files.
+    #[error("the file is not a stored directory")]
+    NotOurs,
+    /// Written by another version of this program.
+    #[error(
+        "the stored directory has format version {0}, this program reads version {VERSION}; load the extracts again"
+    )]
+    Version(u32),
+    /// The contents are not those that were written.
+    #[error("the stored directory is damaged ({0}); load the extracts again")]
+    Damaged(&'static str),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    id: String,
+    data_as_of: Timestamp,
+    sources: Vec<Source>,
+    sections: Vec<Section>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Section {
+    name: String,
+    octets: u64,
+    sha256: String,
+}
+
+/// Names of the two sections that are not columns.
+const TEXT: &str = "text";
+const TEXT_ENDS: &str = "text_ends";
+
+/// Writes `generation` to `path`, durably, replacing what is there.
+pub(crate) fn save(generation: &Generation, path: &Path) -> Result<(), StoredError> {
+    let aside = path.with_extension("part");
+    let mut out = BufWriter::with_capacity(256 * 1024, File::create(&aside)?);
+    write(generation, &mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    fs::rename(&aside, path)?;
+    sync_folder(path)?;
+    Ok(())
+}
+
+/// Makes a rename in the folder of `path` durable.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+fn write(generation: &Generation, out: &mut impl Write) -> Result<(), StoredError> {
+    let section = |name: &str, octets: usize, sha: [u8; 32]| Section {
+        name: name.to_owned(),
+        octets: u64::try_from(octets).unwrap_or(u64::MAX),
+        sha256: hex(&sha),
+    };
+    let text = generation.text.bytes.as_bytes();
+    let mut columns = vec![(TEXT_ENDS, &generation.text.ends)];
+    columns.extend(generation.tables.columns().into_iter().map(|(name, column)| (name, &column.0)));
+    let mut sections = vec![section(TEXT, text.len(), sha256(text))];
+    for (name, values) in &columns {
+        let mut sha = Sha256::new();
+        blocks(values, |block| {
+            sha.update(block);
+            Ok(())
+        })?;
+        sections.push(section(name, values.len().saturating_mul(4), sha.finish()));
+    }
+    let head = Head {
+        id: generation.id.clone(),
+        data_as_of: generation.data_as_of,
+        sources: generation.sources.clone(),
+        sections,
+    };
+    let head = serde_json::to_vec(&head).map_err(io::Error::other)?;
+    let length = u32::try_from(head.len()).map_err(io::Error::other)?;
+    out.write_all(MAGIC)?;
+    out.write_all(&VERSION.to_le_bytes())?;
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(&head)?;
+    out.write_all(&sha256(&head))?;
+    out.write_all(text)?;
+    for (_, values) in &columns {
+        blocks(values, |block| out.write_all(block))?;
+    }
+    Ok(())
+}
+
+/// Hands out a column's octets, little-endian, in blocks.
+fn blocks(values: &[u32], mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut block = Vec::with_capacity(64 * 1024);
+    for values in values.chunks(16 * 1024) {
+        block.clear();
+        block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        take(&block)?;
+    }
+    Ok(())
+}
+
+/// Reads a generation and checks every octet of it.
+pub(crate) fn read(path: &Path) -> Result<Generation, StoredError> {
+    let file = File::open(path)?;
+    let available = file.metadata()?.len();
+    let mut input = BufReader::with_capacity(256 * 1024, file);
+    let head = read_head(&mut input)?;
+    let total = head.sections.iter().try_fold(0u64, |sum, section| sum.checked_add(section.octets));
+    if total.is_none_or(|total| total > available) {
+        return Err(StoredError::Damaged("shorter than it says"));
+    }
+    let mut text = None;
+    let mut ends = None;
+    let mut tables = Tables::default();
+    let mut read = 0usize;
+    for section in &head.sections {
+        match section.name.as_str() {
+            TEXT => text = Some(octets(&mut input, section)?),
+            TEXT_ENDS => ends = Some(column(&mut input, section)?.0),
+            name => {
+                let values = column(&mut input, section)?;
+                *tables.column_mut(name).ok_or(StoredError::Damaged("unknown column"))? = values;
+                read = read.saturating_add(1);
+            }
+        }
+    }
+    let mut rest = [0u8; 1];
+    if input.read(&mut rest)? != 0 || read != tables.columns().len() {
+        return Err(StoredError::Damaged("other sections than expected"));
+    }
+    let (Some(text), Some(ends)) = (text, ends) else { return Err(StoredError::Damaged("no text")) };
+    let bytes = String::from_utf8(text).map_err(|_| StoredError::Damaged("text is not UTF-8"))?;
+    let Head { id, data_as_of, sources, .. } = head;
+    Ok(Generation { id, data_as_of, sources, text: Strings { bytes, ends }, tables })
+}
+
+fn read_head(input: &mut impl Read) -> Result<Head, StoredError> {
+    let mut magic = [0u8; 8];
+    input.read_exact(&mut magic).map_err(short)?;
+    if &magic != MAGIC {
+        return Err(StoredError::NotOurs);
+    }
+    let version = number(input)?;
+    if version != VERSION {
+        return Err(StoredError::Version(version));
+    }
+    let length = number(input)?;
+    if length > MAX_HEADER {
+        return Err(StoredError::Damaged("description too long"));
+    }
+    let mut head = vec![0u8; usize::try_from(length).map_err(|_| StoredError::NotOurs)?];
+    input.read_exact(&mut head).map_err(short)?;
+    let mut sha = [0u8; 32];
+    input.read_exact(&mut sha).map_err(short)?;
+    if sha256(&head) != sha {
+        return Err(StoredError::Damaged("description"));
+    }
+    serde_json::from_slice(&head).map_err(|_| StoredError::Damaged("description"))
+}
+
+fn number(input: &mut impl Read) -> Result<u32, StoredError> {
+    let mut octets = [0u8; 4];
+    input.read_exact(&mut octets).map_err(short)?;
+    Ok(u32::from_le_bytes(octets))
+}
+
+fn short(error: io::Error) -> StoredError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => StoredError::Damaged("cut off"),
+        _ => StoredError::Io(error),
+    }
+}
+
+/// The octets of one section, checked. The caller has checked the sum of all lengths against the file.
+fn octets(input: &mut impl Read, section: &Section) -> Result<Vec<u8>, StoredError> {
+    let length = usize::try_from(section.octets).map_err(|_| StoredError::Damaged("too long"))?;
+    let mut octets = vec![0u8; length];
+    input.read_exact(&mut octets).map_err(short)?;
+    if hex(&sha256(&octets)) != section.sha256 {
+        return Err(StoredError::Damaged("checksum"));
+    }
+    Ok(octets)
+}
+
+/// One column, read block by block so that it never stands in memory twice.
+fn column(input: &mut impl Read, section: &Section) -> Result<Column, StoredError> {
+    let mut left = usize::try_from(section.octets).map_err(|_| StoredError::Damaged("too long"))?;
+    if left.checked_rem(4) != Some(0) {
+        return Err(StoredError::Damaged("column"));
+    }
+    let mut values = Vec::with_capacity(left / 4);
+    let mut sha = Sha256::new();
+    let mut block = vec![0u8; 64 * 1024];
+    while left > 0 {
+        let want = left.min(block.len());
+        let part = block.get_mut(..want).unwrap_or_default();
+        input.read_exact(part).map_err(short)?;
+        sha.update(part);
+        let (words, _) = part.as_chunks::<4>();
+        values.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
+        left = left.saturating_sub(want);
+    }
+    if hex(&sha.finish()) != section.sha256 {
+        return Err(StoredError::Damaged("checksum"));
+    }
+    Ok(Column(values))
+}

@@ -1,0 +1,169 @@
+//! Loading: from a folder of extracts to the generation in service, or a clear reason why not.
+
+use std::{io, path::Path};
+
+use ident::Timestamp;
+use thiserror::Error;
+
+use crate::{
+    DataFolder, Diff, FileKind, FolderError, Generation, Source, TooMuchText, diff,
+    extract::{self, Candidate, Found},
+    generation::{Builder, remember_gone},
+    report::{FileReport, Ignored, LoadReport, Problems},
+};
+
+/// Of a thousand rows, how many may be unreadable without confirmation…
+pub const REFUSED_LIMIT_PER_THOUSAND: u64 = 1;
+/// …and up to how many rows the share does not matter: a small file may have a few slips.
+pub const REFUSED_LIMIT_FLOOR: u64 = 100;
+
+/// Why a load could not even judge the files.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The folder of the extracts, or a file in it, cannot be read.
+    #[error("{name}: {error}")]
+    Read {
+        /// Which one.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The data folder does not work.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Beyond what a generation holds.
+    #[error(transparent)]
+    TooMuchText(#[from] TooMuchText),
+}
+
+/// Reads the extracts in `from` and puts them in service in the data folder `into`.
+///
+/// The generation in service stays as it is when a file is refused (a needed column is missing) and when the
+/// load is held: more than 5 % of a file's records deleted or changed, or too many unreadable rows. `accept`
+/// confirms a held load; it does not help against a refused one.
+///
+/// # Errors
+/// [`LoadError`] when the files or the folder cannot be read or written at all. A refused or held load is no
+/// error: see [`LoadReport::in_service`].
+pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadError> {
+    let folder = DataFolder::new(into);
+    let _lock = folder.lock()?;
+    let (mut report, generation) = build(from)?;
+    report.previous = folder.current_id()?;
+    let Some(mut generation) = generation else {
+        report.generation.clone_from(&report.previous);
+        return Ok(report);
+    };
+    report.totals = Some(generation.totals());
+    report.data_as_of = Some(generation.data_as_of());
+    let mut reasons = unreadable(&report);
+    if let Some(id) = report.previous.clone() {
+        match folder.current() {
+            Ok(previous) => {
+                let changes = diff(&previous, &generation);
+                reasons.extend(shrinkage(&changes));
+                report.unchanged = previous.id() == generation.id();
+                remember_gone(&mut generation, &previous);
+                report.changes = Some(changes);
+            }
+            Err(error) => reasons.push(format!("the generation in service cannot be compared with ({id}: {error})")),
+        }
+    }
+    if !reasons.is_empty() {
+        report.reason = Some(reasons.join("; "));
+        if !accept {
+            report.held = true;
+            report.generation = report.previous.clone();
+            report.reason =
+                Some(format!("{}. Load again with --accept to put these data in service", reasons.join("; ")));
+            return Ok(report);
+        }
+    }
+    if !report.unchanged {
+        folder.install(&generation)?;
+    }
+    report.generation = Some(generation.id().to_owned());
+    Ok(report)
+}
+
+/// Reads the extracts in a folder into a generation, without any data folder. No generation: see the report's
+/// reason.
+///
+/// # Errors
+/// [`LoadError::Read`] and [`LoadError::TooMuchText`].
+pub fn build(from: &Path) -> Result<(LoadReport, Option<Generation>), LoadError> {
+    let read_error = |name: &str, error| LoadError::Read { name: name.to_owned(), error };
+    let Found { chosen, ignored } = extract::find(from).map_err(|error| read_error(&from.to_string_lossy(), error))?;
+    let mut report = LoadReport {
+        ignored: ignored.into_iter().map(|(name, why)| Ignored { name, why }).collect(),
+        ..LoadReport::default()
+    };
+    if !chosen.iter().any(|candidate| candidate.kind == FileKind::Activities) {
+        let needed = FileKind::Activities.file_name();
+        refuse(&mut report, format!("{} has no person-activity file ({needed})", from.display()));
+        return Ok((report, None));
+    }
+    let mut builder = Builder::new();
+    let mut problems = Problems::default();
+    let mut sources = Vec::new();
+    for candidate in &chosen {
+        let outcome = extract::read(candidate, &mut builder, &mut problems)
+            .map_err(|error| read_error(&candidate.name, error))?;
+        let name = candidate.name.clone();
+        if outcome.unusable {
+            refuse(&mut report, format!("{name} cannot be used: see the problems of its line 1"));
+        }
+        let extract::Outcome { rows, kept, merged, refused, sha256, .. } = outcome;
+        report.files.push(FileReport { name: name.clone(), rows, kept, merged, refused });
+        sources.push(Source { name, sha256, kept });
+    }
+    report.problems = problems.listed;
+    report.problems_omitted = problems.omitted;
+    if report.refused {
+        return Ok((report, None));
+    }
+    let generation = builder.finish(date_of(&chosen), sources)?;
+    report.generation = Some(generation.id().to_owned());
+    report.data_as_of = Some(generation.data_as_of());
+    report.totals = Some(generation.totals());
+    Ok((report, Some(generation)))
+}
+
+/// The newest date in a file name, else the newest of the files' own.
+fn date_of(chosen: &[Candidate]) -> Timestamp {
+    let named = chosen.iter().filter_map(|candidate| candidate.dated).max();
+    named.or_else(|| chosen.iter().map(|candidate| candidate.modified).max()).unwrap_or(Timestamp::EPOCH)
+}
+
+fn refuse(report: &mut LoadReport, why: String) {
+    report.refused = true;
+    report.reason = Some(match report.reason.take() {
+        Some(before) => format!("{before}; {why}"),
+        None => why,
+    });
+}
+
+/// A file in which a whole share of the rows is wrong is a wrong file (annuaire reference §9).
+fn unreadable(report: &LoadReport) -> Vec<String> {
+    let too_many = |file: &&FileReport| {
+        file.refused > REFUSED_LIMIT_FLOOR
+            && file.refused.saturating_mul(1000) > file.rows.saturating_mul(REFUSED_LIMIT_PER_THOUSAND)
+    };
+    let say = |file: &FileReport| format!("{}: {} of {} rows cannot be read", file.name, file.refused, file.rows);
+    report.files.iter().filter(too_many).map(say).collect()
+}
+
+fn shrinkage(changes: &Diff) -> Vec<String> {
+    let say = |file: &crate::FileDiff| {
+        format!(
+            "{}: {} of {} records would be deleted and {} changed, more than {} % in all",
+            file.file,
+            file.deleted,
+            file.before,
+            file.changed,
+            crate::SHRINK_LIMIT_PERCENT
+        )
+    };
+    changes.held_by().map(say).collect()
+}
