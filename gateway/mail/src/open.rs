@@ -419,8 +419,9 @@ fn is_clear_signed(media: &MediaType) -> bool {
         })
 }
 
+/// A whole message as content; with `hp` the entity is itself the message (RFC 9788 §2.1).
 fn is_wrap(media: &MediaType) -> bool {
-    matches!(media.essence.as_str(), "message/rfc822" | "message/global")
+    media.parameter("hp").is_none() && matches!(media.essence.as_str(), "message/rfc822" | "message/global")
 }
 
 /// The message for the reader, and whether its header was protected.
