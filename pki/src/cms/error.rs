@@ -245,3 +245,15 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_error_stack_still_says_something_h23() {
+        let empty = openssl::error::ErrorStack::get();
+        assert!(empty.errors().is_empty());
+        assert_eq!(CmsError::from(empty).to_string(), "the cryptographic library failed: no reason given");
+    }
+}

@@ -1,6 +1,8 @@
 //! Sweeps and noise: no change of a single bit goes unnoticed where it matters, and no octets at
 //! all make the readers panic.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 
 use super::{at, cast};
@@ -68,15 +70,18 @@ fn every_truncation_is_refused() {
     }
 }
 
-fn samples() -> Vec<Vec<u8>> {
-    let cast = cast();
-    let to = [cast.rsa.certificate(), cast.p256.certificate()];
-    vec![
-        encrypt(CONTENT, &to, ContentCipher::Aes256Gcm).unwrap(),
-        encrypt_with(CONTENT, &to, ContentCipher::Aes256Cbc, RsaTransport::Pkcs1).unwrap(),
-        sign(CONTENT, &cast.p256, at(), &[]).unwrap(),
-        sign_detached(CONTENT, &cast.ed25519, at(), &[]).unwrap(),
-    ]
+fn samples() -> &'static [Vec<u8>] {
+    static SAMPLES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    SAMPLES.get_or_init(|| {
+        let cast = cast();
+        let to = [cast.rsa.certificate(), cast.p256.certificate()];
+        vec![
+            encrypt(CONTENT, &to, ContentCipher::Aes256Gcm).unwrap(),
+            encrypt_with(CONTENT, &to, ContentCipher::Aes256Cbc, RsaTransport::Pkcs1).unwrap(),
+            sign(CONTENT, &cast.p256, at(), &[]).unwrap(),
+            sign_detached(CONTENT, &cast.ed25519, at(), &[]).unwrap(),
+        ]
+    })
 }
 
 fn read_all(octets: &[u8]) {
@@ -99,14 +104,14 @@ proptest! {
         which in 0usize..4,
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6),
     ) {
-        let mut octets = samples().swap_remove(which);
+        let mut octets = samples()[which].clone();
         for (index, value, how) in edits {
-            let at = index.index(octets.len());
+            let at = index.index(octets.len() + 1);
             match how {
-                0 => octets[at] = value,
-                1 => octets.insert(at, value),
-                2 => { octets.remove(at); }
-                _ => octets.truncate(at.max(1)),
+                0 => octets.insert(at, value),
+                1 => octets.truncate(at),
+                2 => drop(octets.splice(at.saturating_sub(1)..at, [])),
+                _ => drop(octets.splice(at.saturating_sub(1)..at, [value])),
             }
         }
         read_all(&octets);
