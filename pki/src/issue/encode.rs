@@ -7,32 +7,14 @@ use openssl::{
     rand::rand_bytes,
     sign::Signer,
 };
-use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
 use super::IssueError;
 use crate::der;
 
-/// UTCTime up to 2049, GeneralizedTime after (RFC 5280 §4.1.2.5).
+/// A date as certificates and lists write it, or says which one cannot be written.
 pub(super) fn time(at: Timestamp) -> Result<Vec<u8>, IssueError> {
-    let moment = OffsetDateTime::from_unix_timestamp(at.seconds()).map_err(|_| IssueError::Date(at))?;
-    let year = moment.year();
-    if !(1950..=9999).contains(&year) {
-        return Err(IssueError::Date(at));
-    }
-    let rest = format!(
-        "{:02}{:02}{:02}{:02}{:02}Z",
-        u8::from(moment.month()),
-        moment.day(),
-        moment.hour(),
-        moment.minute(),
-        moment.second()
-    );
-    Ok(if year < 2050 {
-        der::tlv(der::tag::UTC_TIME, format!("{:02}{rest}", year.rem_euclid(100)).as_bytes())
-    } else {
-        der::tlv(der::tag::GENERALIZED_TIME, format!("{year:04}{rest}").as_bytes())
-    })
+    der::time(at).ok_or(IssueError::Date(at))
 }
 
 /// Encodes an object identifier or says which one is malformed.
