@@ -106,3 +106,50 @@ fn owner_key(owner: &BookOwner) -> String {
         BookOwner::Address(address) => address.key(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        issue::{OrganisationUse, ServerMailUse},
+        path::tests::{SERVERS, hospital, issue, organisation},
+    };
+
+    fn entry(owner: BookOwner, usage: BookUse, certificate: &Certificate) -> BookEntry {
+        BookEntry { owner, usage, certificate: certificate.clone(), provenance: "essai.pem".into() }
+    }
+
+    #[test]
+    fn an_address_comes_before_its_domain_and_uses_are_kept_apart() {
+        let domain = Domain::parse("ch-exemple.test").unwrap();
+        let address = Address::parse("Cardio@CH-Exemple.test").unwrap();
+        let other = Address::parse("urgences@ch-exemple.test").unwrap();
+        let reads = issue(&SERVERS.issuing, organisation(OrganisationUse::Confidentiality));
+        let signs = issue(&SERVERS.issuing, organisation(OrganisationUse::Sign));
+        let own = issue(
+            &SERVERS.issuing,
+            crate::issue::Profile::ServerMail {
+                name: "cardio@ch-exemple.test".into(),
+                structure: hospital(),
+                usage: ServerMailUse::Confidentiality,
+                emails: vec![],
+            },
+        );
+        let book = Book::new(vec![
+            entry(BookOwner::Domain(domain.clone()), BookUse::Reads, &reads),
+            entry(BookOwner::Domain(domain.clone()), BookUse::Reads, &reads),
+            entry(BookOwner::Domain(domain.clone()), BookUse::Signs, &signs),
+            entry(BookOwner::Address(address.clone()), BookUse::Reads, &own),
+        ]);
+        let certificates =
+            |entries: Vec<&BookEntry>| entries.iter().map(|it| it.certificate.clone()).collect::<Vec<_>>();
+        assert_eq!(book.entries().len(), 3);
+        let lower = Address::parse("cardio@ch-exemple.test").unwrap();
+        assert_eq!(certificates(book.readers(&lower)), [own], "NT-D01");
+        assert_eq!(certificates(book.readers(&other)), [reads]);
+        assert_eq!(certificates(book.signers_for(&address)), certificates(book.signers(&domain)));
+        assert_eq!(certificates(book.signers(&domain)), [signs]);
+        let elsewhere = Domain::parse("sous.ch-exemple.test").unwrap();
+        assert!(book.signers(&elsewhere).is_empty() && book.domain_readers(&elsewhere).is_empty());
+    }
+}

@@ -528,3 +528,6 @@ pub mod usage {
     /// anyExtendedKeyUsage
     pub const ANY: &str = "2.5.29.37.0";
 }
+
+#[cfg(test)]
+mod tests;

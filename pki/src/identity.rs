@@ -223,3 +223,126 @@ fn at_most_one(subject: &Name, attribute: Attribute) -> Result<Option<String>, I
         _ => Err(IdentityError::Ambiguous),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ident::{Address, CardNumber};
+
+    use super::*;
+    use crate::{
+        issue::{CardUse, Extension, NamePart, OrganisationUse, Profile, ServerMailUse, StaffKind, SubjectName},
+        path::tests::{PERSONS, SERVERS, doctor, hospital, issue, organisation, server},
+    };
+
+    fn of(profile: Profile) -> Result<Identity, IdentityError> {
+        Identity::of(&issue(&PERSONS.issuing, profile))
+    }
+
+    fn custom(subject: SubjectName) -> Result<Identity, IdentityError> {
+        of(Profile::Custom { subject, extensions: vec![] })
+    }
+
+    fn card_name() -> [(NamePart, &'static str); 3] {
+        [(NamePart::CommonName, "899700000017"), (NamePart::Surname, "MARTIN-TEST"), (NamePart::GivenName, "Élodie")]
+    }
+
+    #[test]
+    fn reads_the_national_shapes() {
+        let Ok(Identity::Person(person)) = of(doctor(CardUse::Authentication)) else { panic!("a doctor") };
+        assert_eq!(person.id.as_str(), "899700000017");
+        assert_eq!((person.given.as_str(), person.family.as_str()), ("Élodie", "MARTIN-TEST"));
+        assert_eq!(person.profession.as_deref(), Some("Médecin"));
+        assert_eq!(person.card, CardNumber::parse("2800067201"));
+
+        let staff = |kind| Profile::Staff {
+            id: PersonId::parse("3990000001/000000018").unwrap(),
+            family: "PETIT-TEST".into(),
+            given: "Zoé".into(),
+            structure: hospital(),
+            card: CardNumber::parse("3800000018").unwrap(),
+            kind,
+        };
+        for kind in [StaffKind::Cpe, StaffKind::Cpa] {
+            let identity = of(staff(kind)).unwrap();
+            assert_eq!(identity.purpose(), Purpose::Person);
+            assert_eq!(identity.structure().unwrap().as_str(), "1990000001");
+            assert_eq!(identity.person_id().unwrap().as_str(), "3990000001/000000018");
+            let Identity::Staff(staff) = identity else { panic!("{kind:?}") };
+            assert_eq!(staff.family.is_some(), kind == StaffKind::Cpa, "employee cards carry a pseudonym");
+        }
+
+        let identity = of(organisation(OrganisationUse::AuthClient)).unwrap();
+        assert_eq!((identity.purpose(), identity.display_name().as_str()), (Purpose::Organisation, "CH EXEMPLE-TEST"));
+        let identity = of(server()).unwrap();
+        assert_eq!((identity.purpose(), identity.display_name().as_str()), (Purpose::Server, "smtp.ch-exemple.test"));
+        let mail = Profile::ServerMail {
+            name: "ch-exemple.test".into(),
+            structure: hospital(),
+            usage: ServerMailUse::Sign,
+            emails: vec![Address::parse("a@ch-exemple.test").unwrap()],
+        };
+        assert!(matches!(of(mail), Ok(Identity::Organisation(it)) if it.label == "ch-exemple.test"));
+    }
+
+    #[test]
+    fn one_set_or_several_rdns_name_the_same_person() {
+        let as_set = custom(SubjectName::french().with_set(&card_name()));
+        let apart = card_name().iter().fold(SubjectName::french(), |name, (part, value)| name.with(*part, value));
+        assert_eq!(custom(apart), as_set);
+        assert!(matches!(as_set, Ok(Identity::Person(_))));
+    }
+
+    #[test]
+    fn a_label_is_no_identity() {
+        let organisation = |cn: &str| {
+            SubjectName::french()
+                .with(NamePart::Organisation, "CH EXEMPLE-TEST")
+                .with(NamePart::Unit, "1990000001")
+                .with(NamePart::CommonName, cn)
+        };
+        // A structure that asks for a doctor's number as a label gets nobody's identity.
+        assert_eq!(custom(organisation("899700000017")), Err(IdentityError::Unknown));
+        assert!(matches!(custom(organisation("Dr MARTIN-TEST")), Ok(Identity::Organisation(_))));
+        for (subject, error) in [
+            (SubjectName::french(), IdentityError::Unknown),
+            (SubjectName::french().with(NamePart::CommonName, "Dr MARTIN-TEST"), IdentityError::Unknown),
+            (SubjectName::french().with(NamePart::Email, "dr.martin-test@ch-exemple.test"), IdentityError::Unknown),
+            (
+                SubjectName::french().with_set(&card_name()).with(NamePart::CommonName, "899700000025"),
+                IdentityError::Ambiguous,
+            ),
+            (SubjectName::french().with_set(&card_name()).with(NamePart::Surname, "AUTRE"), IdentityError::Ambiguous),
+            (organisation("x").with(NamePart::Unit, "318751275100020"), IdentityError::Ambiguous),
+            (
+                SubjectName::french().with_set(&[
+                    (NamePart::CommonName, "8 99700000017"),
+                    (NamePart::Surname, "MARTIN-TEST"),
+                    (NamePart::GivenName, "Élodie"),
+                ]),
+                IdentityError::Unknown,
+            ),
+        ] {
+            assert_eq!(custom(subject.clone()), Err(error), "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn servers_are_named_by_their_alternative_name() {
+        let eku = crate::der::sequence(&[crate::der::oid(usage::SERVER_AUTH).unwrap()]);
+        let with = |cn: &str, names: &[&str]| {
+            let names: Vec<Vec<u8>> =
+                names.iter().map(|name| crate::der::context_primitive(2, name.as_bytes())).collect();
+            let mut extensions = vec![Extension { oid: "2.5.29.37".into(), critical: false, value: eku.clone() }];
+            if !names.is_empty() {
+                let value = crate::der::sequence(&names);
+                extensions.push(Extension { oid: "2.5.29.17".into(), critical: false, value });
+            }
+            let subject = SubjectName::french().with(NamePart::CommonName, cn);
+            Identity::of(&issue(&SERVERS.issuing, Profile::Custom { subject, extensions })).map(|it| it.display_name())
+        };
+        assert_eq!(with("a.test", &["B.test", "c.test"]).as_deref(), Ok("b.test"));
+        assert_eq!(with("A.test", &[]).as_deref(), Ok("a.test"));
+        assert_eq!(with("a.test", &["*.b.test"]), Err(IdentityError::Unknown), "NT-T05");
+        assert_eq!(with("Serveur de test", &[]), Err(IdentityError::Unknown));
+    }
+}

@@ -294,3 +294,6 @@ impl DecryptionKey for FileKey {
         deriver.derive_to_vec().map(Zeroizing::new).map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -378,3 +378,6 @@ fn general_name(encoded: &[u8]) -> GeneralName {
     let name = Reader::only(encoded, DIRECTORY_NAME).and_then(|element| Name::read(element.value));
     name.map_or_else(|_| GeneralName::Other(encoded.to_vec()), GeneralName::Directory)
 }
+
+#[cfg(test)]
+mod tests;
