@@ -417,6 +417,27 @@ fn authenticated_attributes_are_part_of_the_tag() {
 }
 
 #[test]
+fn openssl_authenticates_the_same_octets() {
+    // Of the releases in use only 3.0.22 and 4.0 read attributes as RFC 5083 has them.
+    let version = std::process::Command::new("openssl").arg("version").output().unwrap().stdout;
+    if ![&b"OpenSSL 3.0.22 "[..], b"OpenSSL 4."].iter().any(|known| version.starts_with(known)) {
+        return;
+    }
+    let key = [7; 32];
+    let one = |oid: &[u8], value: Vec<u8>| der::sequence(&[der::tlv(der::tag::OID, oid), der::set_of(&[value])]);
+    let attributes = [
+        one(oid::CONTENT_TYPE, der::tlv(der::tag::OID, oid::DATA)),
+        one(oid::SIGNING_TIME, der::time(super::at()).unwrap()),
+    ];
+    let sound = by_hand(&key, &[pkcs1(&key)], Some(&attributes));
+    let arguments = "-decrypt -inform DER -recip rsa.crt -inkey rsa.key";
+    assert_eq!(openssl_cms(arguments, &sound), Ok(message()));
+    let mut parts = members(&sound);
+    parts.remove(3);
+    assert!(openssl_cms(arguments, &rebuilt(oid::AUTH_ENVELOPED_DATA, &parts)).is_err());
+}
+
+#[test]
 fn encrypted_content_other_than_data_is_refused() {
     let mut parts = members(&sealed(ContentCipher::Aes256Gcm));
     parts[2] = replaced(&parts[2], oid::DATA, oid::SIGNED_DATA);
