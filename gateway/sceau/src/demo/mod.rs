@@ -7,6 +7,7 @@
 pub mod authorities;
 pub mod cast;
 pub mod endpoints;
+mod extracts;
 mod hospital;
 pub mod inner_store;
 pub mod letter;

@@ -29,6 +29,7 @@ use thiserror::Error;
 use super::{
     authorities::{Authorities, Branch},
     cast::{self, CardFate, CastError, Person, Place, Role},
+    extracts,
     hospital::{self, PinnedRoot},
     trust_list,
 };
@@ -244,6 +245,8 @@ impl Builder<'_> {
         let [inner_client, application] = clients;
         let roots = self.publish_authorities()?;
         self.publish_trust_list()?;
+        let below = |name: &str| self.settings.folder.join(name);
+        extracts::make(self.settings, &people, &below("annuaire"), &below("annuaire-data"))?;
         for (place, other) in [(Place::A, Place::B), (Place::B, Place::A)] {
             let text = hospital::configuration(place, other, &self.settings.ports, &roots)?;
             self.write(&[place.folder(), "sceau.toml"], text.as_bytes(), Secrecy::Public)?;

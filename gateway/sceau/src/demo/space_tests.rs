@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use annuaire::{Registry, Right};
+use annuaire::{DataFolder, Registry, Right};
 use pki::{
     certificate::Certificate,
     identity::Identity,
@@ -92,6 +92,7 @@ fn what_a_configuration_names_is_there() {
         let mut files =
             vec![&config.server.certificate, &config.server.key, &config.server.storage_key, &config.server.data];
         files.push(&config.trust.list);
+        files.extend(config.annuaire.data.iter());
         files.extend(config.trust.anchors.iter().map(|a| &a.file));
         files.extend(config.trust.intermediates.iter().chain(&config.trust.crls));
         files.extend(config.book.iter().map(|b| &b.certificate));
@@ -255,4 +256,25 @@ fn the_list_names_the_three_operators_and_no_stranger() {
         assert!(!list.speaks_for(&certificate(&space.stranger), &place.domain().unwrap()));
     }
     assert!(!list.speaks_for(&certificate(&space.operator), &Place::A.domain().unwrap()));
+}
+
+#[test]
+fn the_directory_knows_the_cast() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    let generation = DataFolder::new(&space.folder.join("annuaire-data")).current().unwrap();
+    assert!(generation.people().count() >= 40 + 9);
+    for holder in &space.holders {
+        let person = &holder.person;
+        let Some(known) = generation.person(&person.id) else {
+            assert_eq!(person.role, Role::Secretary);
+            continue;
+        };
+        assert!(known.active(), "{}", person.key);
+        let cards = generation.cards(&person.card);
+        assert_eq!(cards.len(), 1);
+        assert_eq!(cards[0].opposed(), person.fate == CardFate::Revoked);
+        let listed = generation.mailbox(person.mailbox.as_ref().unwrap()).is_some();
+        assert_eq!(listed, person.key != "robert", "{}", person.key);
+    }
 }
