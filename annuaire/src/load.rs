@@ -94,14 +94,20 @@ pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadEr
 /// [`LoadError::Read`] and [`LoadError::TooMuchText`].
 pub fn build(from: &Path) -> Result<(LoadReport, Option<Generation>), LoadError> {
     let read_error = |name: &str, error| LoadError::Read { name: name.to_owned(), error };
-    let Found { chosen, ignored } = extract::find(from).map_err(|error| read_error(&from.to_string_lossy(), error))?;
+    let Found { chosen, ignored, broken } =
+        extract::find(from).map_err(|error| read_error(&from.to_string_lossy(), error))?;
     let mut report = LoadReport {
         ignored: ignored.into_iter().map(|(name, why)| Ignored { name, why }).collect(),
         ..LoadReport::default()
     };
+    for (name, why) in broken {
+        refuse(&mut report, format!("{name} {why}"));
+    }
     if !chosen.iter().any(|candidate| candidate.kind == FileKind::Activities) {
         let needed = FileKind::Activities.file_name();
         refuse(&mut report, format!("{} has no person-activity file ({needed})", from.display()));
+    }
+    if report.refused {
         return Ok((report, None));
     }
     let mut builder = Builder::new();

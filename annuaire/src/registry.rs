@@ -463,4 +463,15 @@ current = "899700000001"
         assert!(fault(&text).1.contains("comes back"));
         assert!(Registry::parse(&[mailbox("a", "b"), mailbox("b", "c"), mailbox("c", "d")].concat()).is_ok());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_spoiled_file_never_panics(at in 0..GOOD.len(), text in "\\PC{0,3}") {
+            let mut spoiled = GOOD.to_owned();
+            spoiled.insert_str(at, &text);
+            if let Err(RegistryError::Line { line, .. }) = Registry::parse(&spoiled) {
+                proptest::prop_assert!(line <= spoiled.lines().count() + 1);
+            }
+        }
+    }
 }

@@ -375,3 +375,17 @@ fn a_new_generation_is_swapped_in_while_the_old_one_is_in_use() {
     assert!(held.person(&person("899700000001")).is_some());
     assert_eq!(directory.current().unwrap().id(), second.id());
 }
+
+#[test]
+fn no_question_makes_it_panic() {
+    use proptest::prelude::*;
+    let g = generation();
+    proptest!(ProptestConfig::with_cases(128), |(text in "(\\PC|[0-9]{1,15}|[a-e ]|@|/){0,40}")| {
+        prop_assert!(search(&g, None, &text, 3).people.len() <= 3);
+        let found = lookup(&g, None, &Query::Id(text.clone()));
+        prop_assert_eq!(found.found, !(found.answer.people.is_empty() && found.answer.structures.is_empty()));
+        if let Ok(address) = Address::parse(&text) {
+            lookup(&g, None, &Query::Address(address));
+        }
+    });
+}

@@ -239,6 +239,16 @@ fn without_the_activity_file_nothing_is_loaded() {
 }
 
 #[test]
+fn an_archive_that_cannot_be_opened_is_not_taken_for_absent() {
+    let ground = Ground::new();
+    std::fs::remove_file(ground.file(FileKind::Mailboxes)).unwrap();
+    let archive = ground.extracts().join("Extraction_Correspondance_MSSante_202611021013.zip");
+    fs::write(archive, b"PK\x03\x04 cut off").unwrap();
+    let report = ground.load();
+    assert!(report.refused && report.reason.unwrap().contains("cannot be read"));
+}
+
+#[test]
 fn a_doubled_column_and_an_empty_file_are_refused() {
     let ground = Ground::new();
     ground.edit(FileKind::Cards, |text| text.replacen("Date de mise à jour", "Date de fin de validité", 1));
@@ -418,6 +428,9 @@ mod hostile {
             let rows: u64 = report.files.iter().map(|file| file.refused).sum();
             prop_assert!(report.problems.len() as u64 >= rows);
             let generation = generation.unwrap();
+            let data = folder.path().join("data");
+            annuaire::load(folder.path(), &data, true).unwrap();
+            prop_assert_eq!(&annuaire::DataFolder::new(&data).current().unwrap(), &generation);
             let totals = generation.totals();
             let kept: Vec<u64> = report.files.iter().map(|file| file.kept).collect();
             let counted = [totals.activities, totals.skills, totals.diplomas, totals.mailboxes, totals.cards];

@@ -41,6 +41,8 @@ pub(crate) struct Found {
     pub(crate) chosen: Vec<Candidate>,
     /// Names of the others, with the reason.
     pub(crate) ignored: Vec<(String, String)>,
+    /// Files that by their name are extracts and cannot be opened, with the reason.
+    pub(crate) broken: Vec<(String, String)>,
 }
 
 /// Looks through a folder, not its subfolders.
@@ -60,7 +62,11 @@ pub(crate) fn find(folder: &Path) -> io::Result<Found> {
                 found.ignored.push((name, "not an extract: neither name nor header".into()))
             }
             Ok(of_file) => candidates.extend(of_file),
-            Err(error) => found.ignored.push((name, format!("cannot be read: {error}"))),
+            Err(error) => {
+                // An extract that cannot be opened must not pass for one that is not there.
+                let list = if FileKind::of_name(&name).is_some() { &mut found.broken } else { &mut found.ignored };
+                list.push((name, format!("cannot be read: {error}")));
+            }
         }
     }
     for kind in FileKind::ALL {

@@ -17,7 +17,9 @@ pub(crate) type Parsed<T> = Result<(T, Vec<Fault>), Fault>;
 /// The national identifier of a row, from its full form or from type and number; both must agree.
 fn person_id<C: Column>(row: &Row<'_>, kind: Option<C>, number: C, national: C) -> Result<PersonId, Fault> {
     let (bare, full) = (row.get(number), row.get(national));
+    // Some years write the register in words: only the digit says more than the number's form.
     let kind = kind.map_or("", |kind| row.get(kind));
+    let kind = if kind.len() == 1 { kind } else { "" };
     if let Ok(id) = PersonId::parse(&full.to_ascii_uppercase()) {
         let bare: String = bare.chars().filter(|c| *c != ' ').collect();
         if bare.is_empty() || bare.eq_ignore_ascii_case(id.number()) || bare.eq_ignore_ascii_case(id.as_str()) {
@@ -217,11 +219,9 @@ pub(crate) fn mailbox<'a>(row: &Row<'a>) -> Parsed<MailboxRow<'a>> {
 }
 
 fn mailbox_person<'a>(row: &Row<'a>) -> Result<PersonRow<'a>, Fault> {
-    // The type column says RPPS or ADELI in words in some years: the national form is what counts.
-    let kind = Some(M::IdType).filter(|kind| row.get(*kind).len() == 1);
     let title = row.get(M::Title);
     Ok(PersonRow {
-        id: person_id(row, kind, M::Id, M::NationalId)?,
+        id: person_id(row, Some(M::IdType), M::Id, M::NationalId)?,
         family: row.get(M::Family),
         given: row.get(M::Given),
         civility: String::new(),
@@ -365,6 +365,7 @@ mod tests {
             ("", "99700000001", "", "899700000001"),
             ("0", "2A1234567", "02A1234567", "02A1234567"),
             ("", "012800736", "", "0012800736"),
+            ("RPPS", "99700000001", "", "899700000001"),
             ("", "", "3760021832/000000018", "3760021832/000000018"),
             ("3", "760021832/000000018", "", "3760021832/000000018"),
             ("", "760021832/a1", "", "3760021832/A1"),
