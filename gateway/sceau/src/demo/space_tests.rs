@@ -278,3 +278,20 @@ fn the_directory_knows_the_cast() {
         assert_eq!(listed, person.key != "robert", "{}", person.key);
     }
 }
+
+#[test]
+fn a_gateway_would_start_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(folder.path());
+    for place in [Place::A, Place::B] {
+        let mut loaded = Loaded::read(&space.configuration(place)).unwrap();
+        // The directory is shown by `the_directory_knows_the_cast`.
+        loaded.config.annuaire.data = None;
+        let snapshot = crate::snapshot::Snapshot::load(&loaded, Timestamp::from_seconds(1_790_000_000));
+        let snapshot = snapshot.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert!(snapshot.own(&place.domain().unwrap()).is_some());
+        assert_eq!(snapshot.vouching.len(), usize::from(place == Place::A));
+        // Our own two certificates and the partner's two.
+        assert_eq!(snapshot.book.entries().len(), 4);
+    }
+}
