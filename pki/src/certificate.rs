@@ -131,6 +131,7 @@ struct Inner {
     x509: X509,
     key: PKey<Public>,
     key_kind: KeyKind,
+    key_fingerprint: Fingerprint,
     fingerprint: Fingerprint,
     serial: Vec<u8>,
     signature_algorithm: String,
@@ -275,6 +276,11 @@ impl Certificate {
     /// What kind of key it carries.
     pub fn key(&self) -> KeyKind {
         self.0.key_kind
+    }
+
+    /// SHA-256 of the public key (SubjectPublicKeyInfo): the same for every certificate of a key.
+    pub fn key_fingerprint(&self) -> Fingerprint {
+        self.0.key_fingerprint
     }
 
     /// The public key.
@@ -447,8 +453,7 @@ impl<'a> Parts<'a> {
     }
 
     fn finish(self, der: &[u8], x509: X509, key: PKey<Public>) -> Result<Inner, CertificateError> {
-        let digest = hash(MessageDigest::sha256(), der).map_err(|_| CertificateError::Malformed)?;
-        let fingerprint = <[u8; 32]>::try_from(&*digest).map_err(|_| CertificateError::Malformed)?;
+        let key_der = key.public_key_to_der().map_err(|_| CertificateError::Key)?;
         let (extensions, mut faults) = Extensions::interpret(&self.extensions);
         let version_fits = match self.version {
             2 => true,
@@ -470,7 +475,8 @@ impl<'a> Parts<'a> {
             x509,
             key_kind: key_kind(&key),
             key,
-            fingerprint: Fingerprint::new(fingerprint),
+            key_fingerprint: fingerprint(&key_der).ok_or(CertificateError::Key)?,
+            fingerprint: fingerprint(der).ok_or(CertificateError::Malformed)?,
             serial: self.serial.to_vec(),
             signature_algorithm: self.signature_algorithm,
             signature_parameters: self.signature_parameters.to_vec(),
@@ -482,6 +488,12 @@ impl<'a> Parts<'a> {
             faults,
         })
     }
+}
+
+/// SHA-256 as a value of its own.
+pub(crate) fn fingerprint(octets: &[u8]) -> Option<Fingerprint> {
+    let digest = hash(MessageDigest::sha256(), octets).ok()?;
+    <[u8; 32]>::try_from(&*digest).ok().map(Fingerprint::new)
 }
 
 /// AlgorithmIdentifier: identifier and the encoded parameters (empty if absent).

@@ -9,16 +9,12 @@ use std::{
 };
 
 use ident::{Fingerprint, Timestamp};
-use openssl::{
-    base64::decode_block,
-    hash::{MessageDigest, hash},
-    pkey::{PKey, Public},
-};
+use openssl::base64::decode_block;
 use thiserror::Error;
 
 use crate::{
     algorithm::{SignatureAlgorithm, Signed},
-    certificate,
+    certificate::{self, Certificate},
     der::tag,
     der_reader::{self, Element, Malformed, Read, Reader},
     extension::{self, PointName, oids},
@@ -184,7 +180,6 @@ impl RevocationList {
         let revoked = members.optional(tag::SEQUENCE)?;
         let extensions = members.expect(0xa0).map_err(|Malformed| CrlError::NoNumber)?;
         members.end()?;
-        let fingerprint = hash(MessageDigest::sha256(), der).map_err(|_| CrlError::Malformed)?;
         let mut list = Self {
             issuer,
             this_update,
@@ -196,7 +191,7 @@ impl RevocationList {
             unknown_critical: false,
             issuers: Vec::new(),
             entries: Vec::new(),
-            digest: Fingerprint::new(<[u8; 32]>::try_from(&*fingerprint).map_err(|_| CrlError::Malformed)?),
+            digest: certificate::fingerprint(der).ok_or(CrlError::Malformed)?,
             signed,
             tried: Mutex::default(),
         };
@@ -366,14 +361,14 @@ impl RevocationList {
         self.signed.algorithm.strong()
     }
 
-    /// Whether `key` signed it; remembered.
-    pub(crate) fn signed_by(&self, key: &PKey<Public>) -> bool {
-        let Some(name) = key_name(key) else { return false };
+    /// Whether the key of `authority` signed it; remembered.
+    pub(crate) fn signed_by(&self, authority: &Certificate) -> bool {
+        let name = authority.key_fingerprint();
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = tried.get(&name) {
             return *known;
         }
-        let answer = self.signed.verified_by(key);
+        let answer = self.signed.verified_by(authority.public_key());
         // Look-alike keys must not grow it without end.
         if tried.len() < 256 {
             tried.insert(name, answer);
@@ -395,11 +390,6 @@ impl RevocationList {
         let entry = self.entries.get(at).filter(|entry| entry.issuer == issuer && entry.serial == serial)?;
         Some(Listed { reason: entry.reason, since: Timestamp::from_seconds(i64::from(entry.since)) })
     }
-}
-
-fn key_name(key: &PKey<Public>) -> Option<Fingerprint> {
-    let digest = hash(MessageDigest::sha256(), &key.public_key_to_der().ok()?).ok()?;
-    <[u8; 32]>::try_from(&*digest).ok().map(Fingerprint::new)
 }
 
 fn serial_key(content: &[u8]) -> Read<SerialKey> {

@@ -2,6 +2,7 @@
 
 mod chain;
 mod checks;
+mod memory;
 mod search;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -20,6 +21,7 @@ use crate::{
     name::Name,
     revocation::Lists,
 };
+use memory::Memory;
 use search::Search;
 
 /// What a certificate is to be used for. Anchors, key usage and extended key usage depend on it.
@@ -151,6 +153,7 @@ impl ValidatorBuilder {
                 test_category: false,
                 policies: PolicySettings::default(),
                 mode: RevocationMode::Required { grace: Duration::ZERO },
+                memory: Memory::default(),
             },
         }
     }
@@ -243,6 +246,7 @@ pub struct Validator {
     test_category: bool,
     policies: PolicySettings,
     mode: RevocationMode,
+    memory: Memory,
 }
 
 impl Validator {
@@ -283,6 +287,10 @@ impl Validator {
 
     fn mode(&self) -> RevocationMode {
         self.mode
+    }
+
+    fn remembered(&self) -> &Memory {
+        &self.memory
     }
 }
 

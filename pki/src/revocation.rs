@@ -226,14 +226,14 @@ impl<'a> Judge<'a> {
     /// Whether a list is signed by who it says: the issuer on the path, or another certificate of that
     /// name that leads to the same anchor.
     fn signed_by_authority(&mut self, list: &RevocationList, issuer: &Certificate, anchor: &Certificate) -> bool {
-        if issuer.subject() == list.issuer() && may_sign_lists(issuer) && list.signed_by(issuer.public_key()) {
+        if issuer.subject() == list.issuer() && may_sign_lists(issuer) && list.signed_by(issuer) {
             return true;
         }
         let mut seen = HashSet::new();
         self.surroundings.named(list.issuer()).into_iter().any(|other| {
             seen.insert(other.fingerprint())
                 && may_sign_lists(&other)
-                && list.signed_by(other.public_key())
+                && list.signed_by(&other)
                 && self.trusts(&other, anchor)
         })
     }

@@ -7,12 +7,11 @@ mod xades;
 use std::{collections::BTreeMap, time::Duration};
 
 use ident::{Domain, Fingerprint, Timestamp};
-use openssl::hash::{MessageDigest, hash};
 use roxmltree::{Document, Node, ParsingOptions};
 use thiserror::Error;
 
 use crate::{
-    certificate::Certificate,
+    certificate::{self, Certificate},
     finding::Finding,
     name::{Attribute, comparable},
     path::{Purpose, Validator, Verdict},
@@ -153,8 +152,7 @@ impl TrustList {
         if list.generated > at.plus(SKEW) {
             return Err(TrustListError::Future(list.generated));
         }
-        let digest = hash(MessageDigest::sha256(), xml).map_err(|_| TrustListError::Signature("no digest"))?;
-        list.digest = Fingerprint::new(<[u8; 32]>::try_from(&*digest).map_err(|_| TrustListError::TooLarge)?);
+        list.digest = certificate::fingerprint(xml).ok_or(TrustListError::Signature("no digest"))?;
         Ok(list)
     }
 

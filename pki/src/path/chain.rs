@@ -10,8 +10,6 @@ use openssl::{
     },
 };
 
-use ident::Timestamp;
-
 use super::PolicySettings;
 use crate::{certificate::Certificate, ffi, finding::Reason};
 
@@ -23,17 +21,17 @@ pub(super) const MAX_CHAIN: usize = 10;
 /// The resulting policies, or the reason and the position of the certificate concerned.
 pub(super) type Outcome = Result<Vec<String>, (Reason, usize)>;
 
-/// Verifies `chain` (leaf first, anchor last): signatures, dates, basic constraints, key usage of
+/// Verifies `chain` (leaf first, anchor last): signatures, basic constraints, key usage of
 /// authorities, path lengths, name constraints, policies.
-pub(super) fn verify(chain: &[Certificate], policies: &PolicySettings, explicit: bool, at: Timestamp) -> Outcome {
-    run(chain, policies, explicit, at).unwrap_or(Err((Reason::Internal, 0)))
+pub(super) fn verify(chain: &[Certificate], policies: &PolicySettings, explicit: bool) -> Outcome {
+    run(chain, policies, explicit).unwrap_or(Err((Reason::Internal, 0)))
 }
 
-fn run(chain: &[Certificate], policies: &PolicySettings, explicit: bool, at: Timestamp) -> Result<Outcome, ErrorStack> {
+fn run(chain: &[Certificate], policies: &PolicySettings, explicit: bool) -> Result<Outcome, ErrorStack> {
     let (Some(leaf), Some(anchor)) = (chain.first(), chain.last()) else {
         return Ok(Err((Reason::Internal, 0)));
     };
-    let Some(param) = parameters(policies, explicit, at)? else {
+    let Some(param) = parameters(policies, explicit)? else {
         return Ok(Err((Reason::Internal, 0)));
     };
     let mut store = X509StoreBuilder::new()?;
@@ -54,8 +52,10 @@ fn run(chain: &[Certificate], policies: &PolicySettings, explicit: bool, at: Tim
     })
 }
 
-fn parameters(policies: &PolicySettings, explicit: bool, at: Timestamp) -> Result<Option<X509VerifyParam>, ErrorStack> {
-    let mut flags = X509VerifyFlags::POLICY_CHECK | X509VerifyFlags::PARTIAL_CHAIN;
+fn parameters(policies: &PolicySettings, explicit: bool) -> Result<Option<X509VerifyParam>, ErrorStack> {
+    // Dates are checked by `checks::dates` at every verification; so what OpenSSL says here does not
+    // depend on the time and can be remembered.
+    let mut flags = X509VerifyFlags::POLICY_CHECK | X509VerifyFlags::PARTIAL_CHAIN | X509VerifyFlags::NO_CHECK_TIME;
     for (on, flag) in [
         (explicit, X509VerifyFlags::EXPLICIT_POLICY),
         (policies.inhibit_mapping, X509VerifyFlags::INHIBIT_MAP),
@@ -67,7 +67,6 @@ fn parameters(policies: &PolicySettings, explicit: bool, at: Timestamp) -> Resul
     }
     let mut param = X509VerifyParam::new()?;
     param.set_flags(flags)?;
-    param.set_time(at.seconds());
     param.set_depth(i32::try_from(MAX_CHAIN).unwrap_or(i32::MAX));
     // Keys and digests are our floor's business, also where OpenSSL is configured otherwise.
     param.set_auth_level(0);

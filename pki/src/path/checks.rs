@@ -58,7 +58,9 @@ pub(super) fn leaf(certificate: &Certificate, purpose: Purpose) -> Result<(), Re
     }
     let purposes = certificate.extended_key_usage().unwrap_or_default();
     let listed = purposes.iter().any(|oid| wanted(purpose).contains(&oid.as_str()));
-    let bits = certificate.key_usage().is_some_and(|bits| bits.any(wanted_bits(purpose)));
+    // Without the extension RFC 5280 restricts nothing; a card always has it.
+    let absent = purpose != Purpose::Person;
+    let bits = certificate.key_usage().map_or(absent, |bits| bits.any(wanted_bits(purpose)));
     if listed && bits { Ok(()) } else { Err(Reason::WrongPurpose) }
 }
 

@@ -166,9 +166,15 @@ impl<'a> Search<'a> {
         if let Some(known) = self.checked.borrow().get(&key) {
             return *known;
         }
+        if self.validator.remembered().signed(&key) {
+            return true;
+        }
         let Some(rest) = self.signatures.get().checked_sub(1) else { return false };
         self.signatures.set(rest);
         let answer = certificate.openssl().verify(issuer.public_key()).unwrap_or(false);
+        if answer {
+            self.validator.remembered().keep_signed(key);
+        }
         self.checked.borrow_mut().insert(key, answer);
         answer
     }
@@ -194,11 +200,23 @@ impl<'a> Search<'a> {
                 return invalid(3, reason, position);
             }
         }
-        let policies = match chain::verify(chain, self.validator.policies(), self.explicit(), self.at) {
+        let policies = match self.verified(chain) {
             Ok(policies) => policies,
             Err((reason, position)) => return invalid(4, reason, position),
         };
         self.revocation(chain, policies)
+    }
+
+    /// OpenSSL's word on the chain, remembered if it is good.
+    fn verified(&self, chain: &[Certificate]) -> chain::Outcome {
+        let explicit = self.explicit();
+        let key = (explicit, chain.iter().map(Certificate::fingerprint).collect::<Vec<_>>());
+        if let Some(policies) = self.validator.remembered().chain(&key) {
+            return Ok(policies);
+        }
+        let policies = chain::verify(chain, self.validator.policies(), explicit)?;
+        self.validator.remembered().keep_chain(key, &policies);
+        Ok(policies)
     }
 
     /// Whether a chain without an accepted policy is invalid. Outside `any`, naming a policy means
@@ -267,9 +285,10 @@ impl Surroundings for Search<'_> {
             let last = chain.len().saturating_sub(1);
             let sound = chain.iter().enumerate().all(|(position, certificate)| {
                 checks::form(certificate).is_ok()
+                    && checks::dates(certificate, self.at).is_ok()
                     && (self.purpose == Purpose::Any || checks::floor(certificate, position == last).is_ok())
             });
-            if sound && chain::verify(chain, &policies, false, self.at).is_ok() {
+            if sound && chain::verify(chain, &policies, false).is_ok() {
                 good = Some(chain.to_vec());
             }
             good.is_some()
@@ -279,5 +298,5 @@ impl Surroundings for Search<'_> {
 }
 
 fn same_key(a: &Certificate, b: &Certificate) -> bool {
-    a.public_key().public_eq(b.public_key())
+    a.key_fingerprint() == b.key_fingerprint()
 }

@@ -198,7 +198,7 @@ fn each_fault_has_its_own_reason() {
         ("valid", custom(good())),
         ("valid", with(san(0x81, b"a.b@ch-exemple.test"))),
         ("valid", with(other("1.2.3.4", false, vec![5, 0]))),
-        ("wrong_purpose", custom(vec![eku(usage::EMAIL_PROTECTION)])),
+        ("valid", custom(vec![eku(usage::EMAIL_PROTECTION)])),
         ("wrong_purpose", custom(vec![bit(&[true])])),
         ("wrong_purpose", custom(vec![bit(&[true]), eku(usage::ANY)])),
         ("wrong_purpose", custom(vec![bit(&[true]), eku(usage::SERVER_AUTH)])),
@@ -362,6 +362,30 @@ fn weak_keys_and_digests_are_refused_except_under_any() {
         assert_eq!(code(&validator.verify(&leaf, &[], Purpose::Email, at)), expected, "{bits} {digest}");
         assert!(validator.verify(&leaf, &[], Purpose::Any, at).is_valid(), "{bits} {digest}");
     }
+}
+
+#[test]
+fn what_is_remembered_does_not_outlive_dates_and_revocation() {
+    let leaf = issue(&PERSONS.issuing, doctor(CardUse::Authentication));
+    let validator = builder().build().unwrap();
+    for _ in 0..2 {
+        assert!(validator.verify(&leaf, &[], Purpose::Person, NOW).is_valid());
+        assert_eq!(code(&validator.verify(&leaf, &[], Purpose::Server, NOW)), "unknown_issuer");
+    }
+    assert!(matches!(validator.verify(&leaf, &[], Purpose::Person, NOW.plus(DAY * 3)), Verdict::Undetermined(_)));
+    let over = leaf.not_after();
+    assert_eq!(code(&validator.verify(&leaf, &[], Purpose::Person, over.plus(Duration::from_secs(1)))), "expired");
+    assert_eq!(code(&validator.verify(&leaf, &[], Purpose::Person, over)), "crl_stale", "the last second counts");
+    let early = leaf.not_before();
+    let before = early.minus(Duration::from_millis(1));
+    assert_eq!(code(&validator.verify(&leaf, &[], Purpose::Person, before)), "not_yet_valid");
+    assert_eq!(code(&validator.verify(&leaf, &[], Purpose::Person, early)), "crl_missing", "so does the first");
+    // A card is no card without key usage.
+    let subject = doctor(CardUse::Authentication).subject();
+    let eku = der::sequence(&[der::oid(usage::CLIENT_AUTH).unwrap()]);
+    let extensions = vec![Extension { oid: "2.5.29.37".into(), critical: false, value: eku }];
+    let bare = issue(&PERSONS.issuing, Profile::Custom { subject, extensions });
+    assert_eq!(code(&validator.verify(&bare, &[], Purpose::Person, NOW)), "wrong_purpose");
 }
 
 #[test]

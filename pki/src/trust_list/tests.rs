@@ -125,6 +125,10 @@ fn what_xmlsec_signs_is_accepted() {
         template = format!("{out}<ds:KeyInfo>{tail}");
     }
     let template = template.replace("<ds:Reference", "\n\t<ds:Reference").replace("<Nom>", "<Nom>\t\n ");
+    // Everything in which canonical forms could differ.
+    let odd = "<x:y xmlns:x='urn:x' xmlns:z=\"urn:z\" x:b='&#9;&#xA;&lt;&quot;&apos;>' a='1\n2' z:a='&amp;'\n>é&#13;&gt;<!-- c --><![CDATA[<&]]>\
+               <?p  q ?><n xmlns=''><x:m xml:lang='fr'/></n><z:m xmlns:z='urn:z2' xmlns:unused='urn:u'/></x:y >";
+    let template = template.replace("<ListeDomaines>", &format!("<ListeDomaines>{odd}"));
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("t.xml"), &template).unwrap();
