@@ -36,6 +36,7 @@ type Answers = dyn Fn(&str) -> Option<String> + Send + Sync;
 /// How a [`Sink`] behaves.
 #[derive(Clone)]
 pub struct SinkOptions {
+    at: Option<SocketAddr>,
     lmtp: bool,
     tls: Option<(Credentials, Vec<X509>, Vec<X509>)>,
     answers: Arc<Answers>,
@@ -51,7 +52,7 @@ impl SinkOptions {
     /// SMTP without TLS, accepting everything.
     #[must_use]
     pub fn smtp() -> Self {
-        Self { lmtp: false, tls: None, answers: Arc::new(|_| None) }
+        Self { at: None, lmtp: false, tls: None, answers: Arc::new(|_| None) }
     }
 
     /// LMTP without TLS, accepting everything (one final reply for each recipient, RFC 2033 §4.2).
@@ -65,6 +66,13 @@ impl SinkOptions {
     #[must_use]
     pub fn mutual_tls(mut self, server: &Credentials, chain: &[X509], client_roots: &[X509]) -> Self {
         self.tls = Some((server.clone(), chain.to_vec(), client_roots.to_vec()));
+        self
+    }
+
+    /// Listens here instead of at a free endpoint.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.at = Some(address);
         self
     }
 
@@ -93,10 +101,10 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Starts one on a free endpoint.
+    /// Starts one.
     #[must_use]
     pub fn start(options: SinkOptions) -> Self {
-        let address = free_endpoint();
+        let address = options.at.unwrap_or_else(free_endpoint);
         let listener = TcpListener::bind(address).unwrap();
         let kept = Arc::new(Kept::default());
         let acceptor = options.tls.as_ref().map(|(server, chain, roots)| acceptor(server, chain, roots));

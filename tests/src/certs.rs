@@ -2,7 +2,7 @@
 //! trust space does not know. The trust space of the stories comes from `pki::issue`.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
@@ -34,6 +34,15 @@ pub struct CredentialFiles {
 }
 
 impl Credentials {
+    /// Reads PEM files: the certificate, the certificates that stand behind it in the same file, the key.
+    #[must_use]
+    #[track_caller]
+    pub fn load(certificate: &Path, key: &Path) -> (Self, Vec<X509>) {
+        let mut chain = certificates(certificate);
+        let key = PKey::private_key_from_pem(&std::fs::read(key).unwrap()).unwrap();
+        (Self { key, certificate: chain.remove(0) }, chain)
+    }
+
     /// Writes `<name>.crt` and `<name>.key` into `scratch`.
     #[must_use]
     pub fn write(&self, scratch: &Scratch, name: &str) -> CredentialFiles {
@@ -42,6 +51,14 @@ impl Credentials {
             key: scratch.write(&format!("{name}.key"), self.key.private_key_to_pem_pkcs8().unwrap()),
         }
     }
+}
+
+/// The certificates of a PEM file.
+#[must_use]
+#[track_caller]
+pub fn certificates(file: &Path) -> Vec<X509> {
+    let pem = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    X509::stack_from_pem(&pem).unwrap()
 }
 
 /// What a certificate is for.

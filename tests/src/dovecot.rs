@@ -24,9 +24,16 @@ impl Dovecot {
     #[must_use]
     #[track_caller]
     pub fn start(mailboxes: &[&str]) -> Self {
+        Self::start_at(free_endpoint(), mailboxes)
+    }
+
+    /// As [`Self::start`], taking messages at this endpoint.
+    #[must_use]
+    #[track_caller]
+    pub fn start_at(lmtp: SocketAddr, mailboxes: &[&str]) -> Self {
         let folder = Scratch::new("dovecot");
         folder.folder("home", 0o777);
-        let (lmtp, imap) = (free_endpoint(), free_endpoint());
+        let imap = free_endpoint();
         let users: String = mailboxes.iter().map(|address| format!("{address}:{{PLAIN}}{PASSWORD}\n")).collect();
         folder.write("users", users);
         let configuration = folder.write("dovecot.conf", configuration(&folder, lmtp, imap));

@@ -1,15 +1,10 @@
-//! The program under test, as an operator meets it: the built binary, its exit codes, its log, and
-//! systemd's notification when it is ready.
+//! The program under test, as an operator meets it: the built binary, its exit codes, its log.
 
-use std::io::ErrorKind;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use crate::place::Scratch;
-use crate::process::{Finished, PATIENCE, Running, run, tool};
+use crate::process::{Finished, Running, run, tool};
 
 /// The built binary. `tests/run` says where it is; without it (`cargo test -p tests`) it is built now,
 /// because Cargo builds no other package's programs for a test.
@@ -53,7 +48,6 @@ pub fn sceau_json(arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
 #[derive(Debug)]
 pub struct Gateway {
     process: Running,
-    _folder: Scratch,
 }
 
 impl Gateway {
@@ -61,14 +55,11 @@ impl Gateway {
     #[must_use]
     #[track_caller]
     pub fn serve(configuration: &Path) -> Self {
-        let folder = Scratch::new("gateway");
-        let notifications = folder.join("notify");
-        let socket = UnixDatagram::bind(&notifications).unwrap();
         let process = Running::start("sceau", binary(), |command| {
-            command.arg("serve").arg("--config").arg(configuration).env("NOTIFY_SOCKET", &notifications);
+            command.arg("serve").arg("--config").arg(configuration);
         });
-        wait_until_ready(&socket, &process);
-        Self { process, _folder: folder }
+        process.wait_for_line(&["sceau: ready"]);
+        Self { process }
     }
 
     /// Its process id.
@@ -98,25 +89,4 @@ impl Gateway {
     pub fn kill(mut self) -> ExitStatus {
         self.process.kill()
     }
-}
-
-/// sd_notify(3): datagrams of `NAME=VALUE` lines, of which `READY=1` is the one.
-#[track_caller]
-fn wait_until_ready(socket: &UnixDatagram, process: &Running) {
-    // Short reads so that a program that has ended is noticed, rather than waited for.
-    let look = Duration::from_millis(200);
-    socket.set_read_timeout(Some(look)).unwrap();
-    let mut buffer = [0; 4096];
-    let looks = PATIENCE.as_millis() / look.as_millis();
-    for _ in 0..looks {
-        match socket.recv(&mut buffer) {
-            Ok(length) if buffer[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") => return,
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                assert!(!process.has_ended(), "sceau ended at once; it said:\n{}", process.log());
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("sceau did not say READY=1; it said:\n{}", process.log());
 }

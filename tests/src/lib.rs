@@ -6,7 +6,8 @@
 //! and its failure shows what was said until then.
 //!
 //! These helpers judge Sceau from outside, so they use none of its crates: certificates, SMTP and
-//! IMAP are spelled here once more, as simply as possible.
+//! IMAP are spelled here once more, as simply as possible. Only [`world`] does: it has the
+//! demonstration's maker of trust spaces write the files that the gateways start from.
 
 // A helper that cannot do its work has failed its test: asserting is how it says so.
 #![allow(
@@ -30,3 +31,4 @@ pub mod process;
 pub mod swaks;
 pub mod tier;
 pub mod wire;
+pub mod world;

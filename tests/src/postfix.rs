@@ -18,6 +18,7 @@ use crate::process::{Running, run, tool};
 /// What its listener with TLS asks of a client.
 #[derive(Clone, Debug)]
 struct Listener {
+    at: Option<SocketAddr>,
     server: Credentials,
     chain: Vec<X509>,
     client_roots: Vec<X509>,
@@ -82,8 +83,21 @@ impl PostfixOptions {
     /// `client_roots`.
     #[must_use]
     pub fn listens_with_mutual_tls(mut self, server: &Credentials, chain: &[X509], client_roots: &[X509]) -> Self {
-        self.listener =
-            Some(Listener { server: server.clone(), chain: chain.to_vec(), client_roots: client_roots.to_vec() });
+        self.listener = Some(Listener {
+            at: None,
+            server: server.clone(),
+            chain: chain.to_vec(),
+            client_roots: client_roots.to_vec(),
+        });
+        self
+    }
+
+    /// Opens that listener here instead of at a free endpoint.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        if let Some(listener) = &mut self.listener {
+            listener.at = Some(address);
+        }
         self
     }
 
@@ -140,7 +154,7 @@ impl Postfix {
     pub fn start(options: &PostfixOptions) -> Self {
         let folder = Scratch::new("postfix");
         let inject = free_endpoint();
-        let exchange = options.listener.is_some().then(free_endpoint);
+        let exchange = options.listener.as_ref().map(|listener| listener.at.unwrap_or_else(free_endpoint));
         let configuration = folder.folder("conf", 0o755);
         folder.folder("spool", 0o755);
         folder.folder("mail", 0o777);
