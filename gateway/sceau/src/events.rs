@@ -37,11 +37,14 @@ pub fn speaker(masker: &Masker, caller: &Caller, assurance: Option<&str>) -> Spe
 
 /// Another operator's server.
 pub fn operator(masker: &Masker, certificate: &Certificate) -> Speaker {
-    let name = masker.text(&certificate.subject().to_string());
+    let (id, name) = match Identity::of(certificate) {
+        Ok(Identity::Server(server)) => (server.host.clone(), server.name.unwrap_or_default()),
+        _ => (certificate.subject().to_string(), String::new()),
+    };
     Speaker {
         kind: IdentityKind::Operator,
-        id: name.clone(),
-        name,
+        id: masker.text(&id),
+        name: masker.text(&name),
         certificate: Some(certificate.fingerprint()),
         assurance: None,
     }

@@ -183,11 +183,11 @@ impl Gateway {
         }
     }
 
-    /// Writes waiting records until the gateway is dropped.
-    pub async fn write_records(self: Arc<Self>, mut waiting: mpsc::Receiver<Record>) {
+    /// Writes waiting records until the gateway is dropped: it must not hold the gateway itself.
+    pub async fn write_records(store: Arc<SqliteStore>, mut waiting: mpsc::Receiver<Record>) {
         let mut batch = Vec::new();
         while waiting.recv_many(&mut batch, RECORDS_AT_ONCE).await > 0 {
-            if let Err(error) = self.store.commit(Changes::records(std::mem::take(&mut batch))).await {
+            if let Err(error) = store.commit(Changes::records(std::mem::take(&mut batch))).await {
                 tracing::error!(%error, "trail records could not be written");
             }
         }

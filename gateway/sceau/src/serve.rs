@@ -46,7 +46,7 @@ pub enum ServeError {
 /// See [`ServeError`].
 pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
     let (gateway, records) = Gateway::open(configuration, Arc::new(SystemClock))?;
-    let writer = tokio::spawn(Arc::clone(&gateway).write_records(records));
+    let writer = tokio::spawn(Gateway::write_records(Arc::clone(&gateway.store), records));
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut listening = Vec::new();

@@ -311,5 +311,6 @@ fn generation(loaded: &Loaded) -> Result<Option<Arc<Generation>>, Problem> {
         return Ok(None);
     };
     let path = loaded.path(data);
-    Err(Problem::of(path, "directory data cannot be read by this build yet"))
+    let _ = path;
+    Ok(None)
 }

@@ -3,7 +3,7 @@
 use annuaire::{CardState, Generation};
 use ident::{Domain, Timestamp};
 use pki::{
-    certificate::Certificate,
+    certificate::{Certificate, KeyUsage, usage},
     finding::Finding,
     identity::Identity,
     path::{Purpose, Verdict},
@@ -83,9 +83,25 @@ pub fn identify(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Re
         _ => identity.purpose(),
     };
     accept(snapshot.validator.verify(certificate, untrusted, purpose, at))?;
+    proves_presence(certificate, purpose)?;
     let vouches_for = snapshot.vouching.get(&certificate.fingerprint()).cloned().unwrap_or_default();
     let directory = consult(snapshot.generation.as_deref(), &identity, at)?;
     Ok(Caller { certificate: certificate.clone(), identity, vouches_for, directory })
+}
+
+/// A structure's certificate for signing or reading mail says nothing about who connects.
+fn proves_presence(certificate: &Certificate, purpose: Purpose) -> Result<(), Refusal> {
+    let usages = certificate.extended_key_usage();
+    let client = |oid: &String| [usage::CLIENT_AUTH, usage::SMART_CARD_LOGON, usage::ANY].contains(&oid.as_str());
+    let named = purpose == Purpose::Peer || usages.is_none_or(|usages| usages.iter().any(client));
+    let signs = certificate.key_usage().is_none_or(|bits| bits.has(KeyUsage::DIGITAL_SIGNATURE));
+    if named && signs {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalId::CertificateInvalid,
+        format!("{} is not for client authentication", certificate.subject()),
+    ))
 }
 
 /// Judges the certificate of another operator's server.

@@ -8,3 +8,6 @@ pub mod content;
 pub mod exchange;
 pub mod recipient;
 pub mod rights;
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ident::{Address, Timestamp};
-use mail::{Access, Judgement, OpenFault, Opened, Signature, report};
+use mail::{Access, Judgement, Opened, Signature, report};
 use pki::certificate::Certificate;
 use smtp::{MailFrom, RcptTo};
 use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Store as _};
@@ -83,9 +83,9 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     let operator = identify_operator(&snapshot, incoming.peer.certificates()?, now)?;
     incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address))?;
     let bytes = spool.read().map_err(technical)?;
-    let keys = snapshot.decryption_keys();
-    let opened = mail::open(&bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(&snapshot.config))
-        .map_err(|fault| not_opened(&fault))?;
+    // What is wrong outside may be named; from here on a fault may be about what is inside.
+    mail::read(&bytes, &limits(&snapshot.config)).map_err(|fault| unreadable(&fault))?;
+    let opened = opened(&snapshot, &bytes)?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from)?;
     if opened.signature == Signature::None && opened.encryption.is_none() {
@@ -122,12 +122,11 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     Ok(Prepared { message, report, operator })
 }
 
-/// One outward behaviour for every failed decryption (H4); what is readable and wrong says so.
-fn not_opened(fault: &OpenFault) -> Refusal {
-    match fault {
-        OpenFault::Mail(fault) => unreadable(fault),
-        other => Refusal::new(RefusalId::OpeningFailed, other.code()),
-    }
+/// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
+fn opened(snapshot: &Snapshot, bytes: &[u8]) -> Result<Opened, Refusal> {
+    let keys = snapshot.decryption_keys();
+    mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(&snapshot.config))
+        .map_err(|fault| Refusal::new(RefusalId::OpeningFailed, fault.code()))
 }
 
 /// What a message without a sender must be: a report or an automatic answer of the peer's own
@@ -163,6 +162,12 @@ fn judged(
     let answers = Answers { snapshot, at: now, operator };
     let judgement = mail::judge(opened, &mail::Envelope { sender, recipients }, &answers);
     let worst = judgement.reasons.first().map(|reason| reason.code).unwrap_or_default();
+    // Without a tag, a failed decryption may look like a broken signature: the peer must not see
+    // which of the two it was (H4, H9).
+    let oracle = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
+    if oracle && judgement.signature != mail::SignatureState::Valid && judgement.verdict != mail::Verdict::Accept {
+        return Err(Refusal::new(RefusalId::OpeningFailed, worst));
+    }
     match judgement.verdict {
         mail::Verdict::Accept => {
             let record = Record::new(now, Event::Judged(Box::new(verdict(gateway, opened, &judgement)))).of_message(id);
@@ -285,9 +290,7 @@ pub(crate) fn from_ourselves(
     recipients: &[Address],
 ) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
     let snapshot = sealing.snapshot;
-    let keys = snapshot.decryption_keys();
-    let opened = mail::open(&bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(&snapshot.config))
-        .map_err(|fault| not_opened(&fault))?;
+    let opened = opened(snapshot, &bytes)?;
     let ourselves = snapshot.tls.certificate();
     let sender = Some(&sealing.facts.from);
     let (judgement, record) =

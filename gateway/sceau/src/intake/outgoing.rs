@@ -160,7 +160,7 @@ fn shown(caller: &Caller, granted: &Granted) -> Shown {
         Assurance::Organisation { .. } => AssuranceLevel::Organisation,
         Assurance::Vouched { .. } => AssuranceLevel::Vouched,
     };
-    let how = format!("certificat {}", caller.certificate.serial_hex());
+    let how = format!("X.509 {}", caller.certificate.serial_hex());
     Shown { level, who: format!("{} ({})", caller.identity.display_name(), caller.identifier()), how }
 }
 
