@@ -311,6 +311,8 @@ fn generation(loaded: &Loaded) -> Result<Option<Arc<Generation>>, Problem> {
         return Ok(None);
     };
     let path = loaded.path(data);
-    let _ = path;
-    Ok(None)
+    annuaire::DataFolder::new(&path)
+        .current()
+        .map(|generation| Some(Arc::new(generation)))
+        .map_err(|error| Problem::of(path, error.to_string()))
 }
