@@ -166,7 +166,7 @@ impl Case<'_> {
     /// path that is valid for its purpose; an earlier step that fails does not end the search.
     fn binding(&self, signer: &Certificate, identity: Option<&Identity>, paths: &mut Paths<'_>) -> Option<BoundBy> {
         let from = &self.facts().from;
-        let own = identity.map_or(Purpose::Email, Identity::purpose);
+        let own = mail_purpose(identity);
         // A certificate names mailboxes only where its kind of authority checks them.
         if signer.names_address(from) && (paths.valid(Purpose::Email) || paths.valid(own)) {
             return Some(BoundBy::CertificateAddress);
@@ -313,22 +313,34 @@ impl Paths<'_> {
         self.verdict(purpose).is_valid()
     }
 
-    /// Valid if any asked purpose is; else undetermined if any is; else invalid, with the finding
-    /// of the purpose that fits the certificate best.
+    /// Valid if any asked purpose is. Else the purpose that fits the certificate decides; only when
+    /// it does not know the certificate at all, a doubt of another purpose is a doubt.
     fn state(&mut self, identity: Option<&Identity>) -> (SignatureState, Option<Finding>) {
-        let own = self.verdict(identity.map_or(Purpose::Email, Identity::purpose));
+        let own = self.verdict(mail_purpose(identity));
         self.verdict(Purpose::Email);
         if self.seen.iter().any(|(_, verdict)| verdict.is_valid()) {
             return (SignatureState::Valid, None);
         }
-        let waiting = self.seen.iter().find_map(|(_, verdict)| match verdict {
+        let doubt = self.seen.iter().find_map(|(_, verdict)| match verdict {
             PathVerdict::Undetermined(finding) => Some(finding.clone()),
             _ => None,
         });
-        match waiting {
-            Some(finding) => (SignatureState::Undetermined, Some(finding)),
-            None => (SignatureState::Invalid, own.finding().cloned()),
+        match (own, doubt) {
+            (PathVerdict::Undetermined(finding), _) => (SignatureState::Undetermined, Some(finding)),
+            (PathVerdict::Invalid(own), Some(doubt)) if matches!(own.code, "unknown_issuer" | "wrong_purpose") => {
+                (SignatureState::Undetermined, Some(doubt))
+            }
+            (own, _) => (SignatureState::Invalid, own.finding().cloned()),
         }
+    }
+}
+
+/// The purpose for which a signer of mail has to be valid: that of its holder, but a TLS server
+/// certificate signs no mail, whatever addresses it names.
+fn mail_purpose(identity: Option<&Identity>) -> Purpose {
+    match identity.map(Identity::purpose) {
+        Some(own @ (Purpose::Person | Purpose::Organisation)) => own,
+        _ => Purpose::Email,
     }
 }
 

@@ -34,7 +34,10 @@ pub fn decode(body: &[u8], encoding: TransferEncoding) -> Result<Cow<'_, [u8]>, 
     match encoding {
         TransferEncoding::Identity => Ok(Cow::Borrowed(body)),
         TransferEncoding::Base64 => {
-            let packed: Vec<u8> = body.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n' | b' ' | b'\t')).collect();
+            let mut packed = Vec::with_capacity(body.len());
+            for line in body.split(|octet| *octet == b'\n') {
+                packed.extend_from_slice(line.trim_ascii());
+            }
             STANDARD.decode(packed).map(Cow::Owned).map_err(|_| MailFault::Mime("base64"))
         }
         TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
@@ -108,16 +111,27 @@ pub fn survey(entity: &[u8], limits: &Limits) -> Result<Survey, MailFault> {
     Ok(walk.seen)
 }
 
+/// Goes past the header of a part that breaks the grammar, as much software writes them (8-bit file
+/// names without encoding), unless something in it could be taken for structure or a signature.
+fn unreadable_part<'a>(entity: &'a [u8], limits: &Limits) -> Result<&'a [u8], MailFault> {
+    let window = entity.get(..limits.header).unwrap_or(entity);
+    let end =
+        window.windows(4).position(|octets| octets == b"\r\n\r\n").map_or(window.len(), |at| at.saturating_add(4));
+    let (header, body) = entity.split_at_checked(end).unwrap_or((entity, &[]));
+    if is_structural(&String::from_utf8_lossy(header)) { Err(MailFault::Mime("part header")) } else { Ok(body) }
+}
+
+fn is_structural(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["multipart", "message/", "pkcs7", "p7m", "p7s", "\r\n--"].iter().any(|word| text.contains(word))
+}
+
 /// A part's type. Much software writes file names that break the grammar: such a part counts as a
 /// plain file, unless anything about it could be taken for structure or for a signature.
 fn lenient(block: &HeaderBlock<'_>) -> Result<MediaType, MailFault> {
     let Some(field) = block.one("Content-Type")? else { return Ok(MediaType::plain()) };
     let value = field.value();
-    MediaType::parse(&value).or_else(|fault| {
-        let text = value.to_ascii_lowercase();
-        let structural = ["multipart", "message", "pkcs7", "p7m", "p7s"].iter().any(|word| text.contains(word));
-        if structural { Err(fault) } else { Ok(MediaType::plain()) }
-    })
+    MediaType::parse(&value).or_else(|fault| if is_structural(&value) { Err(fault) } else { Ok(MediaType::plain()) })
 }
 
 struct Walk<'l> {
@@ -135,8 +149,9 @@ impl Walk<'_> {
             if self.seen.parts > self.limits.parts || self.stack.len() > self.limits.depth {
                 return Err(MailFault::TooManyParts);
             }
-            // A part without header begins with its empty line, one without body may end early.
-            let Ok(block) = HeaderBlock::parse(entity, self.limits) else { return Err(MailFault::Mime("part header")) };
+            let Ok(block) = HeaderBlock::parse(entity, self.limits) else {
+                return unreadable_part(entity, self.limits);
+            };
             let media = lenient(&block)?;
             self.note(&media, &block, root)?;
             if media.is_multipart() {
@@ -229,6 +244,20 @@ mod tests {
             "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: message/rfc822\n\nSubject: x\n\nx\n--m\n{signed}--m--\n"
         );
         assert!(look(&after).unwrap().inner_signature);
+    }
+
+    #[test]
+    fn sloppy_parts_are_passed_over_unless_they_could_be_structure() {
+        let part = |header: &[u8]| {
+            let before = b"Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n";
+            survey(&[&before[..], header, b"\r\n\r\nx\r\n--m--\r\n"].concat(), &Limits::default())
+        };
+        assert!(part(b"Content-Type: application/pdf; name=compte rendu.pdf").is_ok());
+        assert!(part(b"Content-Disposition: attachment; filename=\"r\xe9sultat.pdf\"").is_ok());
+        assert!(part(b"no header at all").is_ok());
+        assert!(part(b"Content-Type: multipart/signed; x y").is_err());
+        assert!(part(b"X: \xe9\r\nContent-Type: application/pkcs7-mime").is_err());
+        assert!(part(b"X: \xe9\r\n--m").is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The walk follows the root only, from layer to layer: a container or signature that is merely a
 //! part of the message never counts (A12). Nothing here decides; [`crate::judge()`] does.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use ident::{Bilingual, Fingerprint, Timestamp};
 use openssl::sha::sha256;
@@ -34,7 +34,7 @@ pub enum Access<'a> {
 }
 
 /// How a message was encrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Encryption {
     /// Cipher, as people write it.
     pub cipher: &'static str,
@@ -75,7 +75,7 @@ pub struct Signed {
 }
 
 /// A received message under its layers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Opened {
     /// Header facts of what came over the wire.
     pub outer: Facts,
@@ -93,6 +93,31 @@ pub struct Opened {
     pub header_protected: bool,
     /// What hides below the root of `inner`; only looked for when no signature covers it.
     pub survey: Survey,
+}
+
+impl fmt::Debug for Encryption {
+    /// Never the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encryption")
+            .field("cipher", &self.cipher)
+            .field("key_transport", &self.key_transport)
+            .field("authenticated", &self.authenticated)
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Opened {
+    /// How it was protected; never what it says (promise 3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("octets", &self.inner.len())
+            .field("encryption", &self.encryption)
+            .field("signature", &self.signature)
+            .field("header_protected", &self.header_protected)
+            .field("survey", &self.survey)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a message cannot be opened.

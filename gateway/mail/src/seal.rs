@@ -130,6 +130,25 @@ pub fn seal(request: &SealRequest<'_>) -> Result<SealedMessage, SealFault> {
     })
 }
 
+/// Upper bound of what sealing makes of a message of this many octets, for the size limits of the
+/// next hop: base64 in 76 columns, once for the signature and once more for the encryption.
+/// `named` counts the addresses in `To` and `Cc`, `readers` the certificates.
+pub fn size_bound(profile: Profile, octets: u64, named: u64, readers: u64) -> u64 {
+    // Certificates, attributes and headers; addresses stand in the header, the signed list and HP-Outer.
+    const FRAME: u64 = 24 * 1024;
+    const ADDRESS: u64 = 300;
+    const READER: u64 = 2048;
+    let coded = |octets: u64| octets.div_ceil(57).saturating_mul(78);
+    let addresses = named.saturating_add(1).saturating_mul(ADDRESS);
+    let signed = coded(octets.saturating_add(FRAME).saturating_add(addresses.saturating_mul(2)));
+    match profile {
+        Profile::SignedOnly => signed.saturating_add(addresses).saturating_add(FRAME),
+        Profile::Gateway | Profile::Client => {
+            coded(signed.saturating_add(readers.saturating_mul(READER))).saturating_add(addresses).saturating_add(FRAME)
+        }
+    }
+}
+
 fn encrypted(
     outer: &str,
     smime_type: &str,

@@ -379,6 +379,10 @@ fn what_cannot_be_told_is_not_refused_for_good() {
     let judgement = outcome(&world, &message, &waiting, None, &[]).unwrap();
     assert_eq!((judgement.verdict, judgement.signature), (Verdict::Undetermined, SignatureState::Undetermined));
     assert_eq!(judgement.reasons[0].code, "crl_missing");
+    // A certificate that its own authority has withdrawn is no doubt.
+    let revoked = Fake { revoked: true, ..waiting.clone() };
+    let judgement = outcome(&world, &message, &revoked, None, &[]).unwrap();
+    assert_eq!((judgement.verdict, judgement.reasons[0].code), (Verdict::Refuse, "revoked"));
     // A reason to refuse outweighs the doubt.
     let judgement = outcome(&world, &message, &waiting, Some("x@tiers.test"), &[]).unwrap();
     assert_eq!((judgement.verdict, judgement.reasons[0].code), (Verdict::Refuse, "envelope_sender_differs"));

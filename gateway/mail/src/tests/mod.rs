@@ -85,6 +85,7 @@ impl World {
                 valid(&self.doctor, &[Purpose::Person]),
             ]),
             waiting: false,
+            revoked: false,
             persons: vec![(PersonId::parse("899700000001").unwrap(), address("zoe@ch-exemple.test"))],
             structures: vec![(StructureId::parse("1990000001").unwrap(), address("labo@ch-exemple.test"))],
             book: vec![(self.gateway.certificate().fingerprint(), Domain::parse("ch-exemple.test").unwrap())],
@@ -134,7 +135,10 @@ pub(super) fn assurance() -> Assurance {
 #[derive(Clone)]
 pub(super) struct Fake {
     pub(super) valid: HashMap<Fingerprint, Vec<Purpose>>,
+    /// Nothing can be told now.
     pub(super) waiting: bool,
+    /// The holder's own authority has revoked every certificate.
+    pub(super) revoked: bool,
     pub(super) persons: Vec<(PersonId, Address)>,
     pub(super) structures: Vec<(StructureId, Address)>,
     pub(super) book: Vec<(Fingerprint, Domain)>,
@@ -149,6 +153,9 @@ impl Trust for Fake {
             text: Bilingual::new("non", "no"),
             certificate: Some(certificate.subject().to_string()),
         };
+        if self.revoked && purpose != Purpose::Email {
+            return PathVerdict::Invalid(finding("revoked"));
+        }
         if self.waiting {
             return PathVerdict::Undetermined(finding("crl_missing"));
         }

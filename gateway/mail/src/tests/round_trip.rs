@@ -134,6 +134,35 @@ fn blind_copies_leak_nowhere() {
 }
 
 #[test]
+fn the_size_bound_holds_for_large_messages_and_many_recipients() {
+    let world = World::new();
+    for (octets, named) in [(0, 1), (57 * 1000, 1), (1_000_000, 1), (1000, 900)] {
+        let to: Vec<String> = (0..named).map(|n| format!("{}{n}@{}.test", "a".repeat(60), "b".repeat(60))).collect();
+        let body = format!("{}\n", "x".repeat(76)).repeat(octets / 78);
+        let message = wire(&format!("From: a@ch-exemple.test\nTo: {}\n\n{body}", to.join(",\n ")));
+        for profile in [Profile::Gateway, Profile::Client, Profile::SignedOnly] {
+            let sealed = world.seal(&message, &[&to[0]], profile).unwrap();
+            let bound = crate::size_bound(profile, message.len() as u64, named, 1);
+            let size = sealed.bytes.len() as u64;
+            assert!(size <= bound && bound <= size * 2 + 2_000_000, "{profile:?} {octets} {named}: {size} {bound}");
+        }
+    }
+}
+
+/// Promise 3: neither content nor key shows in what a log could print.
+#[test]
+fn nothing_of_the_content_is_printed() {
+    let world = World::new();
+    let sealed = world.seal(&wire(MESSAGE), &["b@ch-autre.test"], Profile::Gateway).unwrap();
+    let opened = opened(&world, &sealed.bytes);
+    let printed = format!("{opened:?}");
+    let key = format!("{:?}", &**opened.encryption.as_ref().unwrap().content_key);
+    assert!(!printed.contains("compte rendu") && !printed.contains("Subject") && !printed.contains(&key));
+    let octets = format!("{:?}", b"compte rendu");
+    assert!(!printed.contains(octets.trim_matches(['[', ']'])));
+}
+
+#[test]
 fn profile_and_certificates_must_fit() {
     let world = World::new();
     let recipients = [address("b@ch-autre.test")];
@@ -188,7 +217,8 @@ proptest! {
             lines.join("\n"),
         ));
         let sealed = world().seal(&message, &["b@ch-autre.test"], profile).unwrap();
-        // A message that is itself a container type is left to its reader.
+        let bound = crate::size_bound(profile, message.len() as u64, 1, 1);
+        prop_assert!(sealed.bytes.len() as u64 <= bound, "{} > {}", sealed.bytes.len(), bound);
         let opened = open(&sealed.bytes, Access::Keys(&[&world().reader as &dyn DecryptionKey]), &[], &Limits::default()).unwrap();
         prop_assert_eq!(String::from_utf8_lossy(&opened.inner), String::from_utf8_lossy(&message));
         prop_assert_eq!(opened.inner_digest, sealed.inner_digest);
