@@ -45,6 +45,17 @@ impl Exchange {
 }
 
 impl Door for Exchange {
+    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal> {
+        let operator = identify_operator(&self.gateway.snapshot(), peer.certificates()?, self.gateway.now())?;
+        match identity {
+            None | Some("") => Ok(()),
+            // An operator is its certificate and nobody else.
+            Some(_) => {
+                Err(Refusal::new(RefusalId::NotYourAddress, format!("{} asked to be somebody", operator.subject())))
+            }
+        }
+    }
+
     fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
         self.transaction = None;
         let snapshot = self.gateway.snapshot();

@@ -151,7 +151,7 @@ impl Gateway {
     /// The problems found.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
-        let snapshot = Snapshot::load(&loaded, self.now())?;
+        let mut snapshot = Snapshot::load(&loaded, self.now())?;
         let current = self.snapshot();
         if snapshot.trust_list.generated() < current.trust_list.generated() {
             let path = loaded.path(&loaded.config.trust.list);
@@ -162,6 +162,8 @@ impl Gateway {
             );
             return Err(vec![Problem::of(path, what)]);
         }
+        // One memory for all snapshots: what is remembered meanwhile must not be missing in the new one.
+        snapshot.sealed_before = Arc::clone(&current.sealed_before);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.snapshot.store(Arc::new(snapshot));
         Ok(())

@@ -16,6 +16,7 @@ pub mod net;
 pub mod queued;
 pub mod refusal;
 pub mod rest;
+pub mod sealed_before;
 pub mod serve;
 pub mod snapshot;
 pub mod submission;

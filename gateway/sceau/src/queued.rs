@@ -9,7 +9,7 @@ use smtp::{MailFrom, OriginalRecipient, RcptTo, Ret};
 use store::{NewBody, Protection, Recipient, Store, Work};
 use zeroize::Zeroizing;
 
-use crate::{delivery::End, gateway::Gateway, rest::SegmentError};
+use crate::{delivery::End, gateway::Gateway, intake::incoming, rest::SegmentError, snapshot::Snapshot};
 
 /// Largest body read back: the largest message that any configuration may allow, sealed.
 const MAX_BODY: usize = 512 * 1024 * 1024;
@@ -102,9 +102,8 @@ pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Zeroizing<V
     }
     let head = Notes::of(work).body(work).map(|body| body.head.clone()).unwrap_or_default();
     let snapshot = gateway.snapshot();
-    let clean =
-        mail::clean::for_sending(&opened.inner, snapshot.config.server.hostname.as_str(), &limits(&snapshot.config))
-            .map_err(|fault| damaged(&fault.to_string()))?;
+    let clean = mail::clean::for_sending(&opened.inner, snapshot.config.server.hostname.as_str(), &limits(&snapshot))
+        .map_err(|fault| damaged(&fault.to_string()))?;
     Ok(Zeroizing::new([head.as_bytes(), clean.as_ref()].concat()))
 }
 
@@ -136,9 +135,9 @@ fn rcpt(recipient: &Recipient, address: Address) -> RcptTo {
     RcptTo { address, notify: Some(notify), orcpt }
 }
 
-/// Limits of the readers of mail, from the configuration.
-pub fn limits(config: &crate::config::Config) -> Limits {
-    Limits { message: usize::try_from(config.limits.message.0).unwrap_or(usize::MAX), ..Limits::default() }
+/// Limits of the readers of mail, from the configuration: room for the largest message, sealed.
+pub fn limits(snapshot: &Snapshot) -> Limits {
+    Limits { message: usize::try_from(incoming::limit(snapshot)).unwrap_or(usize::MAX), ..Limits::default() }
 }
 
 async fn read(gateway: &Gateway, work: &Work) -> Result<Vec<u8>, End> {
@@ -162,7 +161,7 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Zeroizing<Vec<u8>>
             let key =
                 wrapped.map(|wrapped| worker.vault.unwrap(&wrapped)).transpose().map_err(|error| error.to_string())?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
-            mail::open(&message, access, &snapshot.known_certificates(), &limits(&snapshot.config))
+            mail::open(&message, access, &snapshot.known_certificates(), &limits(&snapshot))
                 .map_err(|fault| fault.to_string())
         })
         .await;

@@ -17,6 +17,7 @@ use crate::{
     config::{self, AnchorPurpose, Environment, InnerProtocol, KeyFiles, Loaded, Partner, Problem, read_bytes},
     net::tls::TlsIdentity,
     rest::Vault,
+    sealed_before::SealedBefore,
 };
 
 /// Largest certificate or key file.
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub generation: Option<Arc<Generation>>,
     /// Our TLS identity.
     pub tls: TlsIdentity,
+    /// Domains that are never sent to unsealed again.
+    pub sealed_before: Arc<SealedBefore>,
 }
 
 /// One of our own domains.
@@ -94,8 +97,11 @@ impl Snapshot {
         let vouching = vouching(loaded, &mut problems);
         let generation = keep(&mut problems, generation(loaded)).flatten();
         keep(&mut problems, vault(loaded));
-        match (tls, validator, trust_list) {
-            (Some(tls), Some(validator), Some(trust_list)) if problems.is_empty() => Ok(Self {
+        let data = loaded.data();
+        let sealed_before =
+            keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
+        match (tls, validator, trust_list, sealed_before) {
+            (Some(tls), Some(validator), Some(trust_list), Some(sealed_before)) if problems.is_empty() => Ok(Self {
                 partners: config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect(),
                 config: config.clone(),
                 domains,
@@ -105,6 +111,7 @@ impl Snapshot {
                 vouching,
                 generation,
                 tls,
+                sealed_before: Arc::new(sealed_before),
             }),
             _ => Err(problems),
         }

@@ -68,6 +68,22 @@ impl Submission {
 }
 
 impl Door for Submission {
+    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal> {
+        let snapshot = self.gateway.snapshot();
+        let caller = identify(&snapshot, peer.certificates()?, self.gateway.now())?;
+        match identity.filter(|identity| !identity.is_empty()) {
+            None => Ok(()),
+            Some(identity) if identity == caller.identifier() => Ok(()),
+            Some(identity) => match Address::parse(identity) {
+                Ok(address) => right_to_send(&snapshot, &caller, &address).map(|_| ()),
+                Err(_) => Err(Refusal::new(
+                    RefusalId::NotYourAddress,
+                    format!("{} asked to be somebody else", caller.describe()),
+                )),
+            },
+        }
+    }
+
     fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
         self.transaction = None;
         let transaction = self.begin(peer, mail)?;

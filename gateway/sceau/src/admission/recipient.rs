@@ -108,7 +108,9 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Prote
         SmimeRule::Never => Ok((Protection::Transport, "partner-never-sealed")),
         // "When possible" asks whether a certificate is held, not whether it is good today: a domain
         // whose certificate expired or was revoked is not silently downgraded (promise 2).
-        SmimeRule::WhenPossible if readers.is_empty() => Ok((Protection::Transport, "partner-without-certificate")),
+        SmimeRule::WhenPossible if readers.is_empty() && !snapshot.sealed_before.contains(to.domain()) => {
+            Ok((Protection::Transport, "partner-without-certificate"))
+        }
         SmimeRule::WhenPossible | SmimeRule::Required => {
             let certificates = valid_readers(snapshot, &readers, at)?;
             let profile = partner.map(|partner| partner.profile).unwrap_or_default();

@@ -288,6 +288,15 @@ fn when_possible_never_downgrades_a_domain_whose_certificate_is_bad() {
     assert_eq!(id(recipient(&revoked, MOREAU)), RefusalId::RecipientCertificateInvalid);
 }
 
+#[test]
+fn a_domain_once_sealed_is_never_silently_downgraded() {
+    let snapshot = hospital(&[NO_READER, ("smime = \"required\"", "smime = \"when_possible\"")], "");
+    snapshot.sealed_before.remember(address(MOREAU).domain()).unwrap();
+    let refused = id(recipient(&snapshot, MOREAU));
+    fs::remove_file(space().configuration(Place::A).with_file_name("data").join("sealed-domains")).unwrap();
+    assert_eq!(refused, RefusalId::NoCertificateForRecipient);
+}
+
 /// Any revoked certificate will do: what counts is that it is not valid.
 fn revoked_reader() -> (&'static str, &'static str) {
     ("../book/ch-b-reads.pem", "../cards/leroy/card.pem")

@@ -14,7 +14,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hickory_resolver::TokioResolver;
 use ident::Timestamp;
-use store::{Changes, ClaimRequest, Destination, Store, Work};
+use store::{Changes, ClaimRequest, Destination, Store, StoreError, Work};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -125,11 +125,23 @@ async fn perform(gateway: &Arc<Gateway>, resolver: Option<&TokioResolver>, work:
         }
     };
     let changes = conclude(gateway, &work, attempt, gateway.now()).await;
-    if let Err(error) = gateway.store.commit(changes).await {
+    if let Err(error) = write_down(gateway, changes).await {
         // The lease ends by itself and the work is tried again: a repetition, never a loss.
         tracing::error!(%error, message = %work.info.id, "the outcome of a delivery could not be written");
     } else {
         gateway.wake.notify_one();
+    }
+}
+
+/// A full disk takes no new message, not even our notice; what came of the attempt still counts.
+async fn write_down(gateway: &Gateway, changes: Changes) -> Result<(), StoreError> {
+    let without_notice = (!changes.messages.is_empty()).then(|| (changes.updates.clone(), changes.records.clone()));
+    match (gateway.store.commit(changes).await, without_notice) {
+        (Err(StoreError::Full { .. }), Some((updates, records))) => {
+            tracing::warn!("no room for a notice to a sender; the outcome itself is kept");
+            gateway.store.commit(Changes { updates, records, ..Changes::default() }).await.map(|_| ())
+        }
+        (outcome, _) => outcome.map(|_| ()),
     }
 }
 

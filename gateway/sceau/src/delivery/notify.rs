@@ -179,7 +179,7 @@ impl Writer<'_> {
     }
 
     fn queue(&self, own: &OwnDomain, id: QueueId, text: &[u8]) -> Result<NewMessage, String> {
-        let facts = mail::read(text, &limits(&self.snapshot.config)).map_err(|fault| fault.to_string())?;
+        let facts = mail::read(text, &limits(self.snapshot)).map_err(|fault| fault.to_string())?;
         let (body, notes, way) = self.body(own, id, text, &facts)?;
         let recipient = NewRecipient {
             address: self.sender.clone(),

@@ -84,7 +84,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address))?;
     let bytes = spool.read().map_err(technical)?;
     // What is wrong outside may be named; from here on a fault may be about what is inside.
-    mail::read(&bytes, &limits(&snapshot.config)).map_err(|fault| unreadable(&fault))?;
+    mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let opened = opened(&snapshot, &bytes)?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from)?;
@@ -125,7 +125,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
 fn opened(snapshot: &Snapshot, bytes: &[u8]) -> Result<Opened, Refusal> {
     let keys = snapshot.decryption_keys();
-    mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(&snapshot.config))
+    mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(snapshot))
         .map_err(|fault| Refusal::new(RefusalId::OpeningFailed, fault.code()))
 }
 
@@ -144,7 +144,7 @@ fn null_sender(
     report::check_null_sender(&opened.facts, incoming.recipients.len(), owns)
         .map_err(|fault| Refusal::new(RefusalId::ReportMalformed, fault.to_string()))?;
     // Notices are worth reading even when their machine part is not.
-    Ok(report::read_report(&opened.inner, &limits(&snapshot.config)).ok().flatten())
+    Ok(report::read_report(&opened.inner, &limits(snapshot)).ok().flatten())
 }
 
 /// Judges an opened message; only an accepted one comes back.

@@ -68,7 +68,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
     let snapshot = gateway.snapshot();
     let now = gateway.now();
     let bytes = spool.read().map_err(technical)?;
-    let facts = mail::read(&bytes, &limits(&snapshot.config)).map_err(|fault| unreadable(&fault))?;
+    let facts = mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let (caller, granted) = again(&snapshot, outgoing, now)?;
     let admitted: Vec<_> = outgoing.recipients.iter().map(|wanted| wanted.admitted.clone()).collect();
     let decision = admit_content(&snapshot, &granted, &admitted, &facts, spool.len(), now)?;
@@ -76,7 +76,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
         .own(granted.mailbox.domain())
         .ok_or_else(|| Refusal::new(RefusalId::SenderNotOurs, "domain left the configuration"))?;
     let finished = finish(&snapshot, outgoing, &decision, &bytes, own, now)?;
-    let facts = mail::read(&finished, &limits(&snapshot.config)).map_err(|fault| unreadable(&fault))?;
+    let facts = mail::read(&finished, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let shown = shown(&caller, &granted);
     let sealing = Sealing {
         gateway,
@@ -127,7 +127,7 @@ fn finish(
     own: &OwnDomain,
     now: Timestamp,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let limits = limits(&snapshot.config);
+    let limits = limits(snapshot);
     let complete: Cow<'_, [u8]> = mail::clean::complete(bytes, now, outgoing.id.as_str(), &own.name, &limits)
         .map_err(|fault| unreadable(&fault))?;
     let hostname = snapshot.config.server.hostname.as_str();
@@ -291,12 +291,13 @@ impl Sealing<'_> {
                 let clean = mail::clean::for_sending(
                     self.message,
                     self.snapshot.config.server.hostname.as_str(),
-                    &limits(&self.snapshot.config),
+                    &limits(self.snapshot),
                 )
                 .map_err(|fault| unreadable(&fault))?;
                 Ok((under_storage_key(self.gateway, &clean).map_err(technical)?, BodyNotes::default(), None))
             }
-            (Protection::Sealed { profile, certificates }, Destination::Operator(_)) => {
+            (Protection::Sealed { profile, certificates }, Destination::Operator(domain)) => {
+                self.snapshot.sealed_before.remember(domain).map_err(technical)?;
                 let (body, notes) = self.seal(*profile, certificates, recipients)?;
                 Ok((body, notes, None))
             }
@@ -334,7 +335,7 @@ impl Sealing<'_> {
             extra: &[],
             authserv_id: self.snapshot.config.server.hostname.as_str(),
             subject: mail::DEFAULT_SUBJECT,
-            limits: &limits(&self.snapshot.config),
+            limits: &limits(self.snapshot),
         })
         .map_err(|fault| technical(format!("sealing: {fault}")))?;
         let notes =

@@ -18,6 +18,7 @@ use crate::{
     config::{Limits, Listener, ListenerKind},
     exchange::Exchange,
     gateway::Gateway,
+    intake::incoming,
     refusal::{Refusal, RefusalId},
     submission::Submission,
 };
@@ -91,6 +92,10 @@ impl Port {
             help,
             tls_start: self.listener.tls,
             identity: snapshot.tls.clone(),
+            max_size: match self.listener.kind {
+                ListenerKind::Submission => limits.message.0,
+                ListenerKind::Exchange => incoming::limit(&snapshot),
+            },
             limits,
             spool: gateway.data().join("spool"),
             stopping: stopping.clone(),

@@ -59,6 +59,11 @@ impl Peer {
 
 /// What stands behind a port: answers for each step of a transaction.
 pub trait Door: Send {
+    /// AUTH EXTERNAL: never required, but what it asks for must be true (RFC 4422 appendix A).
+    ///
+    /// # Errors
+    /// The refusal to answer.
+    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal>;
     /// MAIL. A certificate is judged anew each time.
     fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal>;
     /// RCPT.
@@ -84,6 +89,8 @@ pub struct Terms {
     pub identity: TlsIdentity,
     /// Bounds.
     pub limits: Limits,
+    /// Largest message on this port.
+    pub max_size: u64,
     /// Folder of the spool.
     pub spool: PathBuf,
     /// Turns true when the gateway stops.
@@ -149,7 +156,12 @@ impl<D: Door> Session<D> {
             wire = encrypted;
             peer.tls = Some(facts);
         }
-        let server = Server::new(options(&terms), peer.tls.is_some());
+        let mut server = Server::new(options(&terms), peer.tls.is_some());
+        // Who speaks before the banner is no mail server (SM6).
+        tokio::task::yield_now().await;
+        if let Some(early) = wire.early() {
+            let _ = server.receive(&early);
+        }
         let deadline = after(terms.limits.session.0);
         Ok(Self { terms, wire: Some(wire), server, peer, door, deadline, body: None })
     }
@@ -225,8 +237,8 @@ impl<D: Door> Session<D> {
                 self.end_transaction();
             }
             Event::StartTls => self.start_tls().await?,
-            Event::Authenticate { .. } => {
-                let outcome = self.peer.certificates().map(|_| ());
+            Event::Authenticate { identity } => {
+                let outcome = self.door.authenticate(&self.peer, identity.as_deref());
                 self.answer(outcome, Reply::new(235, (2, 7, 0), "The certificate is the identity"));
             }
             Event::Mail(mail) => {
@@ -351,7 +363,7 @@ fn after(duration: Duration) -> Instant {
 
 fn options(terms: &Terms) -> ServerOptions {
     ServerOptions {
-        max_size: terms.limits.message.0,
+        max_size: terms.max_size,
         max_recipients: terms.limits.recipients,
         starttls: terms.tls_start == TlsStart::Starttls,
         auth_external: true,

@@ -50,6 +50,14 @@ impl Wire {
         }
     }
 
+    /// What the peer said without waiting for us, if it did so in clear.
+    pub fn early(&self) -> Option<Vec<u8>> {
+        let Self::Plain(stream) = self else { return None };
+        let mut buffer = [0; 512];
+        let read = stream.try_read(&mut buffer).ok()?;
+        buffer.get(..read).filter(|bytes| !bytes.is_empty()).map(<[u8]>::to_vec)
+    }
+
     /// Writes everything.
     ///
     /// # Errors

@@ -1,0 +1,90 @@
+//! Domains that mail was ever sealed for. "When possible" means nothing less for them from then
+//! on: a certificate that disappears from the book is a refusal, never a silent downgrade
+//! (promise 2). An operator who wants that says `smime = "never"`.
+
+use std::{
+    collections::BTreeSet,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
+};
+
+use ident::Domain;
+
+/// The remembered domains: a text file, one domain a line, only ever appended to.
+#[derive(Debug, Default)]
+pub struct SealedBefore {
+    file: Option<PathBuf>,
+    domains: RwLock<BTreeSet<Domain>>,
+}
+
+impl SealedBefore {
+    /// Reads what is remembered below a data folder; nothing yet is an empty memory.
+    ///
+    /// # Errors
+    /// Those of the disk; a line that is no domain is an error too, because forgetting is not safe.
+    pub fn open(data: &Path) -> io::Result<Self> {
+        let file = data.join("sealed-domains");
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        // A line cut off by a power failure was never relied on: the message was not acknowledged.
+        let complete = text.rsplit_once('\n').map(|(lines, _)| lines).unwrap_or_default();
+        let domains: Result<BTreeSet<Domain>, _> = complete.lines().map(Domain::parse).collect();
+        let domains = domains
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display())))?;
+        Ok(Self { file: Some(file), domains: RwLock::new(domains) })
+    }
+
+    /// Whether mail for the domain was ever sealed.
+    pub fn contains(&self, domain: &Domain) -> bool {
+        self.domains.read().unwrap_or_else(PoisonError::into_inner).contains(domain)
+    }
+
+    /// Remembers a domain, on stable storage when it returns.
+    ///
+    /// # Errors
+    /// Those of the disk: the message is then not taken.
+    pub fn remember(&self, domain: &Domain) -> io::Result<()> {
+        if self.contains(domain) {
+            return Ok(());
+        }
+        let mut domains = self.domains.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &self.file {
+            let fresh = !path.exists();
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            file.write_all(format!("{domain}\n").as_bytes())?;
+            file.sync_all()?;
+            if let (true, Some(folder)) = (fresh, path.parent()) {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        domains.insert(domain.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembers_over_restarts_and_forgets_a_torn_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let domain = |text| Domain::parse(text).unwrap();
+        let memory = SealedBefore::open(folder.path()).unwrap();
+        assert!(!memory.contains(&domain("a.test")));
+        memory.remember(&domain("a.test")).unwrap();
+        memory.remember(&domain("a.test")).unwrap();
+        let file = folder.path().join("sealed-domains");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "a.test\n");
+        std::fs::write(&file, "a.test\nb.te").unwrap();
+        let again = SealedBefore::open(folder.path()).unwrap();
+        assert!(again.contains(&domain("a.test")) && !again.contains(&domain("b.te")));
+        std::fs::write(&file, "a.test\nnot a domain\n").unwrap();
+        assert!(SealedBefore::open(folder.path()).is_err());
+    }
+}
