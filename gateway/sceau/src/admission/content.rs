@@ -43,7 +43,7 @@ pub fn admit_content(
     for recipient in recipients {
         // The world may have changed since RCPT: a domain struck off, a certificate revoked.
         admit_recipient(snapshot, &recipient.address, at)?;
-        if recipient.max_size.is_some_and(|max| size_on_the_wire(&recipient.protection, size) > max) {
+        if recipient.max_size.is_some_and(|max| size_on_the_wire(&recipient.protection, size, facts) > max) {
             let cause = format!("{size} octets for {}", recipient.address);
             return Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.address));
         }
@@ -74,13 +74,14 @@ fn sender_header(granted: &Granted, facts: &Facts) -> Result<Option<Address>, Re
     }
 }
 
-/// Size as it will leave: sealing wraps the whole in base64 at 76 columns, plus the envelope.
-pub fn size_on_the_wire(protection: &Protection, size: u64) -> u64 {
+/// Size as it will leave.
+pub fn size_on_the_wire(protection: &Protection, size: u64, facts: &Facts) -> u64 {
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     match protection {
         Protection::Transport => size,
-        // 4 octets for 3, CRLF after 76; then signature, recipients and outer header.
-        Protection::Sealed { .. } => {
-            size.saturating_mul(4).div_ceil(3).saturating_mul(78).div_ceil(76).saturating_add(16 * 1024)
+        Protection::Sealed { profile, certificates } => {
+            let named = count(facts.to.len().saturating_add(facts.cc.len()));
+            mail::size_bound(profile.of_mail(), size, named, count(certificates.len()))
         }
     }
 }

@@ -314,6 +314,16 @@ pub enum SealProfile {
     Client,
 }
 
+impl SealProfile {
+    /// The same in the words of `mail`.
+    pub const fn of_mail(self) -> mail::Profile {
+        match self {
+            Self::Gateway => mail::Profile::Gateway,
+            Self::Client => mail::Profile::Client,
+        }
+    }
+}
+
 /// A fixed next hop.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

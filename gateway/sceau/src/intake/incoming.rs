@@ -56,7 +56,8 @@ struct Prepared {
 
 /// Largest message taken from other operators: sealing makes ours larger, theirs too.
 pub fn limit(snapshot: &Snapshot) -> u64 {
-    snapshot.config.limits.message.0.saturating_mul(3).div_euclid(2).saturating_add(64 * 1024)
+    let recipients = u64::try_from(snapshot.config.limits.recipients).unwrap_or(u64::MAX);
+    mail::size_bound(mail::Profile::Gateway, snapshot.config.limits.message.0, recipients, 4)
 }
 
 /// Opens, judges and stores. `Ok` means: on stable storage.
@@ -88,7 +89,8 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     let opened = opened(&snapshot, &bytes)?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from)?;
-    if opened.signature == Signature::None && opened.encryption.is_none() {
+    if opened.signature == Signature::None {
+        // Encryption alone says nothing about the author (A24): it counts as not sealed.
         admit_unsealed(&snapshot, &opened.facts.from)?;
     }
     let report = null_sender(&snapshot, incoming, &operator, &opened)?;
@@ -125,8 +127,14 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
 fn opened(snapshot: &Snapshot, bytes: &[u8]) -> Result<Opened, Refusal> {
     let keys = snapshot.decryption_keys();
-    mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(snapshot))
-        .map_err(|fault| Refusal::new(RefusalId::OpeningFailed, fault.code()))
+    let opened = mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(snapshot))
+        .map_err(|fault| Refusal::new(RefusalId::OpeningFailed, fault.code()))?;
+    // Without a tag, a failed decryption may look like anything: the peer must not see what (H9).
+    let unproven = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
+    if unproven && !matches!(opened.signature, Signature::Good(_)) {
+        return Err(Refusal::new(RefusalId::OpeningFailed, "unauthenticated_without_signature"));
+    }
+    Ok(opened)
 }
 
 /// What a message without a sender must be: a report or an automatic answer of the peer's own
@@ -162,12 +170,6 @@ fn judged(
     let answers = Answers { snapshot, at: now, operator };
     let judgement = mail::judge(opened, &mail::Envelope { sender, recipients }, &answers);
     let worst = judgement.reasons.first().map(|reason| reason.code).unwrap_or_default();
-    // Without a tag, a failed decryption may look like a broken signature: the peer must not see
-    // which of the two it was (H4, H9).
-    let oracle = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
-    if oracle && judgement.signature != mail::SignatureState::Valid && judgement.verdict != mail::Verdict::Accept {
-        return Err(Refusal::new(RefusalId::OpeningFailed, worst));
-    }
     match judgement.verdict {
         mail::Verdict::Accept => {
             let record = Record::new(now, Event::Judged(Box::new(verdict(gateway, opened, &judgement)))).of_message(id);

@@ -320,10 +320,7 @@ impl Sealing<'_> {
         recipients: &[Address],
     ) -> Result<(NewBody, BodyNotes), Refusal> {
         let to: Vec<&Certificate> = certificates.iter().collect();
-        let profile = match profile {
-            SealProfile::Gateway => mail::Profile::Gateway,
-            SealProfile::Client => mail::Profile::Client,
-        };
+        let profile = profile.of_mail();
         let sealed = mail::seal(&SealRequest {
             message: self.message,
             recipients,
