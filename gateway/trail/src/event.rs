@@ -6,7 +6,8 @@ use ident::{Domain, Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Acceptance, ConnectionFacts, DeliveryFacts, NotificationKind, Party, QueueId, Refusal, SafeText, Speaker, Verdict,
+    Acceptance, Class, ConnectionFacts, DeliveryFacts, NotificationKind, Party, QueueId, Refusal, SafeText, Speaker,
+    Verdict,
 };
 
 /// What happened. The serde names are the stable ids.
@@ -156,7 +157,7 @@ pub enum Event {
     TrailRead { reader: SafeText, query: SafeText, reason: Option<SafeText>, results: u64 },
     /// Records whose time was over were erased; their commitments stay.
     #[serde(rename = "trail.purged")]
-    TrailPurged { rule: String, before: Timestamp, records: u64 },
+    TrailPurged { class: Class, before: Timestamp, records: u64 },
     /// Another gateway's checkpoint, carried in a message that it signed.
     #[serde(rename = "checkpoint.seen")]
     CheckpointSeen { domain: Domain, checkpoint: SafeText, signer: Fingerprint },

@@ -11,6 +11,8 @@ mod catalogue;
 mod event;
 mod facts;
 mod hmac;
+mod index;
+pub mod log;
 mod party;
 mod queue_id;
 mod record;

@@ -128,7 +128,9 @@ pub(crate) fn tell(event: &Event) -> (Mood, Bilingual) {
         Event::TrailRead { reader, query, reason, results } => {
             (Mood::Neutral, say(&format!("{reader}, {query}, {results}{}", aside(reason.as_ref()))))
         }
-        Event::TrailPurged { rule, before, records } => (Mood::Neutral, say(&format!("{rule}, {before}, {records}"))),
+        Event::TrailPurged { class, before, records } => {
+            (Mood::Neutral, say(&format!("{class:?}, {before}, {records}")))
+        }
         Event::CheckpointSeen { domain, .. } => (Mood::Neutral, say(domain.as_str())),
         Event::CheckpointAnchored { size, by, .. } => (Mood::Good, say(&format!("{size}, {by}"))),
     }

@@ -1,0 +1,270 @@
+//! The small table that really deletes: for each entry its wrapped seed, and where its record is.
+
+use std::path::Path;
+
+use ident::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+
+use super::{error::TrailError, seal::WRAPPED};
+use crate::Class;
+
+const APPLICATION_ID: i32 = 0x5343_544b;
+const VERSION: i32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE leaf (
+  number INTEGER PRIMARY KEY,
+  seed BLOB,
+  day INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  length INTEGER NOT NULL,
+  class INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  held INTEGER NOT NULL DEFAULT 0,
+  erased INTEGER
+) STRICT;
+CREATE TABLE source (id TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE batch (one INTEGER PRIMARY KEY CHECK (one = 1), source TEXT NOT NULL, before INTEGER NOT NULL, first INTEGER NOT NULL) STRICT;
+";
+
+/// A line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeafRow {
+    pub(crate) number: u64,
+    /// None when the record was erased.
+    pub(crate) seed: Option<Vec<u8>>,
+    pub(crate) day: i64,
+    /// Where its frame begins in the file of its day.
+    pub(crate) place: u64,
+    /// Length of the ciphertext with its tag.
+    pub(crate) length: u64,
+    pub(crate) class: Class,
+    /// Time of its first record.
+    pub(crate) at: Timestamp,
+    /// The entry that tells about the erasure.
+    pub(crate) erased: Option<u64>,
+}
+
+/// The table.
+pub(crate) struct KeyTable {
+    db: Connection,
+}
+
+pub(crate) fn failed(error: rusqlite::Error) -> TrailError {
+    TrailError::Table { place: "keys.db", error }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+const COLUMNS: &str = "SELECT number, seed, day, place, length, class, at, erased FROM leaf ";
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<LeafRow> {
+    Ok(LeafRow {
+        number: unsigned(row.get(0)?),
+        seed: row.get(1)?,
+        day: row.get(2)?,
+        place: unsigned(row.get(3)?),
+        length: unsigned(row.get(4)?),
+        class: match row.get::<_, i64>(5)? {
+            0 => Class::Mail,
+            1 => Class::Access,
+            _ => Class::Operation,
+        },
+        at: Timestamp::from_millis(row.get(6)?),
+        erased: row.get::<_, Option<i64>>(7)?.map(unsigned),
+    })
+}
+
+impl KeyTable {
+    /// Opens the table for writing, and makes it.
+    pub(crate) fn open(path: &Path) -> Result<Self, TrailError> {
+        let db = Connection::open(path).map_err(failed)?;
+        let set_up = || -> rusqlite::Result<(i32, i32)> {
+            db.busy_timeout(std::time::Duration::from_secs(10))?;
+            let empty = db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0))?;
+            // What is deleted is overwritten, in the table and in its log.
+            db.pragma_update(None, "secure_delete", true)?;
+            db.pragma_update(None, "journal_mode", "WAL")?;
+            db.pragma_update(None, "synchronous", "FULL")?;
+            if empty {
+                db.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES}"))?;
+                db.pragma_update(None, "application_id", APPLICATION_ID)?;
+                db.pragma_update(None, "user_version", VERSION)?;
+                db.execute_batch("COMMIT")?;
+            }
+            version(&db)
+        };
+        let found = set_up().map_err(failed)?;
+        check(found)?;
+        Ok(Self { db })
+    }
+
+    /// Opens it for reading.
+    pub(crate) fn read_only(path: &Path) -> Result<Self, TrailError> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        db.pragma_update(None, "query_only", true).map_err(failed)?;
+        check(version(&db).map_err(failed)?)?;
+        Ok(Self { db })
+    }
+
+    pub(crate) fn begin(&mut self) -> Result<Transaction<'_>, TrailError> {
+        self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)
+    }
+
+    /// Number of leaves, numbered from zero without gaps.
+    pub(crate) fn size(&self) -> Result<u64, TrailError> {
+        let last = self.db.query_row("SELECT max(number) FROM leaf", [], |row| row.get::<_, Option<i64>>(0));
+        Ok(last.map_err(failed)?.map_or(0, |last| unsigned(last).saturating_add(1)))
+    }
+
+    pub(crate) fn leaf(&self, number: u64) -> Result<Option<LeafRow>, TrailError> {
+        let mut query = self.db.prepare_cached(&format!("{COLUMNS} WHERE number = ?1")).map_err(failed)?;
+        query.query_row([signed(number)], read).optional().map_err(failed)
+    }
+
+    /// The leaves `[from, to)`.
+    pub(crate) fn leaves(&self, from: u64, to: u64) -> Result<Vec<LeafRow>, TrailError> {
+        let sql = format!("{COLUMNS} WHERE number >= ?1 AND number < ?2 ORDER BY number");
+        let mut query = self.db.prepare_cached(&sql).map_err(failed)?;
+        let rows = query.query_map((signed(from), signed(to)), read).map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The last row of this outbox that has a leaf.
+    pub(crate) fn last_of(&self, source: &str) -> Result<Option<u64>, TrailError> {
+        let mut query = self.db.prepare_cached("SELECT last FROM source WHERE id = ?1").map_err(failed)?;
+        query.query_row([source], |row| row.get::<_, i64>(0)).optional().map(|last| last.map(unsigned)).map_err(failed)
+    }
+
+    /// Where the file of a day ends, by what this table knows; days with records only.
+    pub(crate) fn day_ends(&self, from_day: i64) -> Result<Vec<(i64, u64)>, TrailError> {
+        let sql = "SELECT day, max(place + length) FROM leaf WHERE day >= ?1 GROUP BY day";
+        let mut query = self.db.prepare(sql).map_err(failed)?;
+        let rows =
+            query.query_map([from_day], |row| Ok((row.get(0)?, unsigned(row.get::<_, i64>(1)?)))).map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The last leaf, for where the next one goes.
+    pub(crate) fn last(&self) -> Result<Option<LeafRow>, TrailError> {
+        let sql = format!("{COLUMNS} ORDER BY number DESC LIMIT 1");
+        self.db.query_row(&sql, [], read).optional().map_err(failed)
+    }
+
+    /// Takes back leaves that no checkpoint ever covered. Says how many.
+    pub(crate) fn roll_back(&mut self, size: u64) -> Result<u64, TrailError> {
+        let tx = self.begin()?;
+        let undo = || -> rusqlite::Result<usize> {
+            let gone = tx.execute("DELETE FROM leaf WHERE number >= ?1", [signed(size)])?;
+            if gone > 0 {
+                tx.execute(
+                    "UPDATE source SET last = (SELECT before FROM batch) WHERE id = (SELECT source FROM batch)",
+                    [],
+                )?;
+            }
+            Ok(gone)
+        };
+        let gone = undo().map_err(failed)?;
+        tx.commit().map_err(failed)?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the table itself is whole.
+    pub(crate) fn check_file(&self) -> Result<(), String> {
+        let result = self.db.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
+        match result {
+            Ok(text) if text == "ok" => Ok(()),
+            Ok(text) => Err(text),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Deletes the seeds of leaves of a class that are older than `before` and not held, and names
+    /// the entry that tells about it. Says how many.
+    pub(crate) fn erase(&mut self, class: Class, before: Timestamp, told: u64) -> Result<u64, TrailError> {
+        let tx = self.begin()?;
+        let gone = tx
+            .execute(
+                "UPDATE leaf SET seed = NULL, erased = ?3 WHERE class = ?1 AND at < ?2 AND number < ?3 AND NOT held AND seed IS NOT NULL",
+                (class_number(class), before.millis(), signed(told)),
+            )
+            .map_err(failed)?;
+        tx.commit().map_err(failed)?;
+        // The old page images must not live on in the log.
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
+
+    /// How many leaves of a class are older than `before`, readable and not held.
+    pub(crate) fn due(&self, class: Class, before: Timestamp) -> Result<u64, TrailError> {
+        let sql = "SELECT count(*) FROM leaf WHERE class = ?1 AND at < ?2 AND NOT held AND seed IS NOT NULL";
+        let count = self.db.query_row(sql, (class_number(class), before.millis()), |row| row.get::<_, i64>(0));
+        count.map(unsigned).map_err(failed)
+    }
+}
+
+fn version(db: &Connection) -> rusqlite::Result<(i32, i32)> {
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    Ok((pragma("application_id")?, pragma("user_version")?))
+}
+
+fn check(found: (i32, i32)) -> Result<(), TrailError> {
+    match found {
+        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, version) => Err(TrailError::Foreign(format!("keys.db has version {version}"))),
+        _ => Err(TrailError::Foreign("keys.db is not a key table of Sceau".to_owned())),
+    }
+}
+
+fn class_number(class: Class) -> i64 {
+    match class {
+        Class::Mail => 0,
+        Class::Access => 1,
+        Class::Operation => 2,
+    }
+}
+
+/// Writes the batch that is about to be sequenced: first its frame, then its leaves.
+pub(crate) fn begin_batch(
+    tx: &Transaction<'_>,
+    source: &str,
+    before: u64,
+    first: u64,
+    last: u64,
+) -> Result<(), TrailError> {
+    let write = || -> rusqlite::Result<()> {
+        tx.prepare_cached("INSERT OR REPLACE INTO batch VALUES (1, ?1, ?2, ?3)")?.execute((
+            source,
+            signed(before),
+            signed(first),
+        ))?;
+        tx.prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2)")?.execute((source, signed(last)))?;
+        Ok(())
+    };
+    write().map_err(failed)
+}
+
+/// Writes a leaf.
+pub(crate) fn insert(tx: &Transaction<'_>, row: &LeafRow, seed: &[u8; WRAPPED]) -> Result<(), TrailError> {
+    let mut insert = tx
+        .prepare_cached(
+            "INSERT INTO leaf (number, seed, day, place, length, class, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .map_err(failed)?;
+    let values = (
+        signed(row.number),
+        seed,
+        row.day,
+        signed(row.place),
+        signed(row.length),
+        class_number(row.class),
+        row.at.millis(),
+    );
+    insert.execute(values).map(drop).map_err(failed)
+}

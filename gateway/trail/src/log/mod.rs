@@ -1,0 +1,28 @@
+//! The log that cannot be quietly changed: a Merkle tree of salted commitments in C2SP tiles,
+//! signed checkpoints, and the records, each under its own key.
+
+pub(crate) mod checkpoint;
+mod error;
+mod keys;
+mod layout;
+mod merkle;
+mod note;
+mod reader;
+mod seal;
+mod sequencer;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use checkpoint::Checkpoint;
+pub use error::TrailError;
+pub(crate) use keys::KeyTable;
+pub use merkle::{
+    Hash, ProofError, RangeRoot, check_consistency, check_inclusion, consistency_proof, empty_root, inclusion_proof,
+    leaf_hash, node_hash, root_of,
+};
+pub use note::{NoteError, NoteSigner, NoteVerifier};
+pub use reader::{Hit, Search, Shown, TrailReader};
+pub use seal::commitment;
+pub use sequencer::{Sequenced, Trail, TrailRecovery, TrailSecrets};
+pub use verify::{Finding, KnownCheckpoint, Report, verify};
