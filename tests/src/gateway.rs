@@ -81,12 +81,19 @@ impl Gateway {
     }
 
     /// Asks it to end, as a service manager does.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(&mut self) -> ExitStatus {
         self.process.stop()
     }
 
     /// Ends it as a power switch would.
-    pub fn kill(mut self) -> ExitStatus {
+    pub fn kill(&mut self) -> ExitStatus {
         self.process.kill()
+    }
+}
+
+impl Drop for Gateway {
+    /// At once: what was acknowledged is safe (P1), and a test need not wait for a polite stop.
+    fn drop(&mut self) {
+        self.process.kill();
     }
 }
