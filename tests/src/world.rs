@@ -14,7 +14,7 @@ use crate::certs::{CredentialFiles, Credentials, certificates};
 use crate::gateway::Gateway;
 use crate::place::{Scratch, free_endpoint};
 use crate::swaks::Swaks;
-use crate::wire::{TlsClient, Wire};
+use crate::wire::{Reply, TlsClient, Wire};
 
 /// A trusted space of one test's own.
 #[derive(Debug)]
@@ -51,11 +51,7 @@ impl World {
         };
         let settings = SpaceSettings { folder: folder.path().to_owned(), now, seed: 1, people: 20, key, ports };
         let space = Space::create(&settings).unwrap_or_else(|error| panic!("making the space: {error}"));
-        let world = Self { space, folder };
-        for place in [Place::A, Place::B] {
-            world.edit(place, "sceau.toml", "data = \"../annuaire-data\"", "");
-        }
-        world
+        Self { space, folder }
     }
 
     /// The folder that everything is in.
@@ -187,4 +183,38 @@ fn greeted(to: std::net::SocketAddr, host: &str, tls: &TlsClient) -> Wire {
     wire.exchange("EHLO wire.test", 250);
     wire.start_tls(host, tls);
     wire
+}
+
+/// A small letter with CRLF line ends, ready for DATA but for the final dot.
+#[must_use]
+pub fn letter(from: &str, to: &str, subject: &str) -> Vec<u8> {
+    format!(
+        "From: <{from}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nMessage-ID: <{}@wire.test>\r\n\
+         Date: Sat, 21 Nov 2026 10:00:00 +0100\r\n\r\nBonjour\r\n",
+        subject.replace(' ', ".")
+    )
+    .into_bytes()
+}
+
+/// What a session may be told at the end of a message, or before.
+#[track_caller]
+pub fn assert_refused(reply: &Reply, code: u16, id: &str) {
+    let text = reply.text();
+    assert!(
+        reply.code == code && text.contains(&format!("[{id}]")),
+        "expected {code} [{id}], got {} {text}",
+        reply.code
+    );
+    assert!(text.contains("Aide/help: "), "the refusal does not say where to find help: {text}");
+}
+
+/// Says MAIL and RCPT, then the message, and gives the last reply.
+#[track_caller]
+pub fn hand_over(wire: &mut Wire, from: &str, to: &str, message: &[u8]) -> Reply {
+    wire.exchange(&format!("MAIL FROM:<{from}>"), 250);
+    wire.exchange(&format!("RCPT TO:<{to}>"), 250);
+    wire.exchange("DATA", 354);
+    wire.send(message);
+    wire.say(".");
+    wire.reply()
 }
