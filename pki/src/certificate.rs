@@ -278,7 +278,7 @@ impl Certificate {
         self.0.key_kind
     }
 
-    /// SHA-256 of the public key (SubjectPublicKeyInfo): the same for every certificate of a key.
+    /// SHA-256 of the SubjectPublicKeyInfo as encoded: the same for every certificate of a key.
     pub fn key_fingerprint(&self) -> Fingerprint {
         self.0.key_fingerprint
     }
@@ -403,6 +403,7 @@ struct Parts<'a> {
     subject: Name,
     not_before: Timestamp,
     not_after: Timestamp,
+    key: &'a [u8],
     extensions: Vec<Extension<'a>>,
 }
 
@@ -431,7 +432,7 @@ impl<'a> Parts<'a> {
         let not_after = der_reader::time(&validity.next()?)?;
         validity.end()?;
         let subject = Name::read(tbs.expect(tag::SEQUENCE)?.whole)?;
-        tbs.expect(tag::SEQUENCE)?;
+        let key = tbs.expect(tag::SEQUENCE)?.whole;
         tbs.optional(0x81)?;
         tbs.optional(0x82)?;
         let extensions = match tbs.optional(0xa3)? {
@@ -448,12 +449,12 @@ impl<'a> Parts<'a> {
             subject,
             not_before,
             not_after,
+            key,
             extensions,
         })
     }
 
     fn finish(self, der: &[u8], x509: X509, key: PKey<Public>) -> Result<Inner, CertificateError> {
-        let key_der = key.public_key_to_der().map_err(|_| CertificateError::Key)?;
         let (extensions, mut faults) = Extensions::interpret(&self.extensions);
         let version_fits = match self.version {
             2 => true,
@@ -475,7 +476,7 @@ impl<'a> Parts<'a> {
             x509,
             key_kind: key_kind(&key),
             key,
-            key_fingerprint: fingerprint(&key_der).ok_or(CertificateError::Key)?,
+            key_fingerprint: fingerprint(self.key).ok_or(CertificateError::Key)?,
             fingerprint: fingerprint(der).ok_or(CertificateError::Malformed)?,
             serial: self.serial.to_vec(),
             signature_algorithm: self.signature_algorithm,

@@ -25,6 +25,9 @@ use crate::{
 
 /// Signatures that one search may check to tell look-alikes apart.
 const MAX_SIGNATURES: usize = 512;
+/// Steps upwards that one search may take: a dozen authorities that certify each other have millions
+/// of ways, with each signature checked only once.
+const MAX_STEPS: usize = 4096;
 /// Chains that one search may hand to OpenSSL.
 const MAX_CHAINS: usize = 48;
 
@@ -36,6 +39,9 @@ pub(super) struct Search<'a> {
     at: Timestamp,
     signatures: Cell<usize>,
     chains: Cell<usize>,
+    steps: Cell<usize>,
+    /// Whether a chain went on where we stopped.
+    too_long: Cell<bool>,
     /// Answers to "did this key sign that certificate?", so that no signature is checked twice.
     checked: RefCell<HashMap<(ident::Fingerprint, ident::Fingerprint), bool>>,
 }
@@ -59,6 +65,8 @@ impl<'a> Search<'a> {
             at,
             signatures: Cell::new(MAX_SIGNATURES),
             chains: Cell::new(MAX_CHAINS),
+            steps: Cell::new(MAX_STEPS),
+            too_long: Cell::new(false),
             checked: RefCell::default(),
         }
     }
@@ -87,8 +95,11 @@ impl<'a> Search<'a> {
     }
 
     fn no_chain(&self, leaf: &Certificate) -> Reason {
-        if self.signatures.get() == 0 || self.chains.get() == 0 {
+        if [&self.signatures, &self.chains, &self.steps].iter().any(|budget| budget.get() == 0) {
             return Reason::TooComplex;
+        }
+        if self.too_long.get() {
+            return Reason::PathTooLong;
         }
         // Somebody of the issuer's name is known, but did not sign this.
         let namesake = !self.named(leaf.issuer()).is_empty() && !leaf.is_self_issued();
@@ -111,7 +122,10 @@ impl<'a> Search<'a> {
         found: &mut dyn FnMut(&[Certificate]) -> bool,
     ) -> bool {
         let Some(last) = path.last().cloned() else { return true };
+        let Some(rest) = self.steps.get().checked_sub(1) else { return true };
+        self.steps.set(rest);
         if path.len() >= MAX_CHAIN {
+            self.too_long.set(true);
             return false;
         }
         for anchor in anchors.iter().filter(|anchor| anchor.subject() == last.issuer() && **anchor != last) {

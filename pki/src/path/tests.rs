@@ -13,6 +13,7 @@ use crate::{
         KeyAlgorithm, NamePart, OrganisationUse, Profile, Reason as RevocationReason, Revocation, ServerMailUse,
         StaffKind, Structure, SubjectName, Validity,
     },
+    revocation::tests::Ca,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -422,4 +423,73 @@ fn thousands_of_look_alikes_end_with_a_verdict() {
     let good = issue(&PERSONS.issuing, doctor(CardUse::Authentication));
     brought.reverse();
     assert!(validator.verify(&good, &brought, Purpose::Person, NOW).is_valid());
+}
+
+fn not_judged(anchor: &Certificate) -> ValidatorBuilder {
+    ValidatorBuilder::new().anchor(Purpose::Email, anchor.clone()).revocation(RevocationMode::NotJudged)
+}
+
+#[test]
+fn another_chain_is_tried_when_the_first_fails() {
+    // One authority, certified by a root that we trust and by one that we do not, and once by
+    // somebody who may not certify: the same name and key each time.
+    let (trusted, stranger, middle) = (Ca::new("AC Racine"), Ca::new("AC Etrangere"), Ca::new("AC Milieu"));
+    let anchor = trusted.authority("AC Racine", 1, &trusted.key, true);
+    let foreign = stranger.authority("AC Etrangere", 1, &stranger.key, true);
+    let dead_end = stranger.authority("AC Milieu", 2, &middle.key, true);
+    let powerless = trusted.authority("AC Milieu", 3, &middle.key, false);
+    let good = trusted.authority("AC Milieu", 4, &middle.key, true);
+    let leaf = middle.leaf(9, &[]);
+    let validator = not_judged(&anchor).build().unwrap();
+    let all = [foreign, dead_end, powerless, good];
+    let mut order = vec![0, 1, 2, 3];
+    for _ in 0..4 {
+        order.rotate_left(1);
+        let brought: Vec<Certificate> = order.iter().map(|at| all[*at].clone()).collect();
+        assert!(validator.verify(&leaf, &brought, Purpose::Email, NOW).is_valid(), "{order:?}");
+    }
+    let [foreign, dead_end, powerless, _] = all;
+    let verdict = validator.verify(&leaf, &[foreign, dead_end, powerless], Purpose::Email, NOW);
+    assert_eq!(code(&verdict), "not_an_authority");
+}
+
+#[test]
+fn authorities_that_certify_each_other_end_with_a_verdict() {
+    let ring = |names: &[&'static str]| {
+        let authorities: Vec<Ca> = names.iter().map(|name| Ca::new(name)).collect();
+        let pairs = authorities.iter().flat_map(|issuer| authorities.iter().zip(names).map(move |it| (issuer, it)));
+        let brought: Vec<Certificate> =
+            pairs.map(|(issuer, (subject, name))| issuer.authority(name, 7, &subject.key, true)).collect();
+        (authorities, brought)
+    };
+    let root = Ca::new("AC Racine");
+    let anchor = root.authority("AC Racine", 1, &root.key, true);
+    let validator = not_judged(&anchor).build().unwrap();
+    let (authorities, mut brought) = ring(&["A0", "A1", "A2", "A3", "A4"]);
+    let leaf = authorities[0].leaf(9, &[]);
+    assert_eq!(code(&validator.verify(&leaf, &brought, Purpose::Email, NOW)), "unknown_issuer");
+    // Somewhere in the ring there is a way out.
+    brought.push(root.authority("A3", 8, &authorities[3].key, true));
+    assert!(validator.verify(&leaf, &brought, Purpose::Email, NOW).is_valid());
+    // Eighty million ways, none of which leads anywhere.
+    let (authorities, brought) = ring(&["A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11"]);
+    let leaf = authorities[0].leaf(9, &[]);
+    assert_eq!(code(&validator.verify(&leaf, &brought, Purpose::Email, NOW)), "too_complex");
+}
+
+#[test]
+fn a_chain_longer_than_allowed_is_refused_as_such() {
+    let names: Vec<&'static str> = vec!["A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11"];
+    let authorities: Vec<Ca> = names.iter().map(|name| Ca::new(name)).collect();
+    let anchor = authorities[0].authority("A0", 1, &authorities[0].key, true);
+    let validator = not_judged(&anchor).build().unwrap();
+    let certified: Vec<Certificate> = authorities
+        .windows(2)
+        .zip(&names[1..])
+        .map(|(pair, name)| pair[0].authority(name, 2, &pair[1].key, true))
+        .collect();
+    // Leaf, eight authorities and the anchor are ten.
+    assert!(validator.verify(&authorities[8].leaf(9, &[]), &certified, Purpose::Email, NOW).is_valid());
+    let verdict = validator.verify(&authorities[9].leaf(9, &[]), &certified, Purpose::Email, NOW);
+    assert_eq!(code(&verdict), "path_too_long", "NT-T12");
 }

@@ -50,13 +50,13 @@ fn ecdsa() -> Vec<u8> {
 }
 
 /// An authority whose key the test holds.
-struct Ca {
+pub(crate) struct Ca {
     cn: &'static str,
-    key: PKey<Private>,
+    pub(crate) key: PKey<Private>,
 }
 
 impl Ca {
-    fn new(cn: &'static str) -> Self {
+    pub(crate) fn new(cn: &'static str) -> Self {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
         Self { cn, key: PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap() }
     }
@@ -82,14 +82,14 @@ impl Ca {
     }
 
     /// A certificate of an authority: `usage` bits 5 and 6 are keyCertSign and cRLSign.
-    fn authority(&self, cn: &str, serial: u8, key: &PKey<Private>, may_issue: bool) -> Certificate {
+    pub(crate) fn authority(&self, cn: &str, serial: u8, key: &PKey<Private>, may_issue: bool) -> Certificate {
         let usage = der::named_bits(&[false, false, false, false, false, may_issue, true]);
         let basic = if may_issue { der::sequence(&[der::boolean(true)]) } else { der::sequence::<Vec<u8>>(&[]) };
         let extensions = [extension("2.5.29.19", true, &basic), extension("2.5.29.15", true, &usage)];
         self.certify(cn, &[serial], key, &extensions)
     }
 
-    fn leaf(&self, serial: u8, extensions: &[Vec<u8>]) -> Certificate {
+    pub(crate) fn leaf(&self, serial: u8, extensions: &[Vec<u8>]) -> Certificate {
         let mut all = vec![
             extension("2.5.29.15", true, &der::named_bits(&[true])),
             extension("2.5.29.37", false, &der::sequence(&[der::oid("1.3.6.1.5.5.7.3.4").unwrap()])),
