@@ -214,3 +214,82 @@ pub(crate) fn strong_key(kind: KeyKind) -> bool {
         KeyKind::Other => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openssl::{pkey::Private, rsa::Rsa, sign::Signer};
+
+    use super::*;
+    use crate::der;
+
+    fn identifier(oid: &str) -> Vec<u8> {
+        der::sequence(&[der::oid(oid).unwrap()])
+    }
+
+    fn pss_parameters(digest: &str, mask: &str, salt: u64) -> Vec<u8> {
+        let mask = der::sequence(&[der::oid("1.2.840.113549.1.1.8").unwrap(), identifier(mask)]);
+        let salt = der::context(2, &[der::integer(salt)]);
+        der::sequence(&[der::context(0, &[identifier(digest)]), der::context(1, &[mask]), salt])
+    }
+
+    fn public(key: &PKey<Private>) -> PKey<Public> {
+        PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap()
+    }
+
+    const PSS: &str = "1.2.840.113549.1.1.10";
+    const SHA256: &str = "2.16.840.1.101.3.4.2.1";
+    const SHA1: &str = "1.3.14.3.2.26";
+
+    #[test]
+    fn pss_is_verified_with_its_own_parameters() {
+        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
+        signer.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+        signer.set_rsa_mgf1_md(MessageDigest::sha256()).unwrap();
+        signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(32)).unwrap();
+        let signature = signer.sign_oneshot_to_vec(b"message").unwrap();
+        let verified = |parameters: &[u8], message: &[u8]| {
+            let algorithm = SignatureAlgorithm::of(PSS, parameters).unwrap();
+            Signed::new(algorithm, message, &signature).unwrap().verified_by(&public(&key))
+        };
+        assert!(verified(&pss_parameters(SHA256, SHA256, 32), b"message"));
+        assert!(!verified(&pss_parameters(SHA256, SHA256, 32), b"massage"));
+        assert!(!verified(&pss_parameters(SHA256, SHA256, 20), b"message"));
+        assert!(!verified(&pss_parameters(SHA256, SHA1, 32), b"message"));
+        // Left out, everything is SHA-1 (RFC 4055 §3.1): below the floor.
+        let strong = |parameters: &[u8]| SignatureAlgorithm::of(PSS, parameters).map(SignatureAlgorithm::strong);
+        assert_eq!(strong(&pss_parameters(SHA256, SHA256, 32)), Some(true));
+        assert_eq!(strong(&pss_parameters(SHA256, SHA1, 32)), Some(false));
+        assert_eq!(strong(&der::sequence::<Vec<u8>>(&[])), Some(false));
+        assert_eq!(strong(&[]), None);
+        assert_eq!(strong(&pss_parameters(SHA256, SHA256, 513)), None);
+    }
+
+    #[test]
+    fn a_key_of_another_kind_verifies_nothing() {
+        let (edwards, rsa) = (PKey::generate_ed25519().unwrap(), PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap());
+        let signature = Signer::new_without_digest(&edwards).unwrap().sign_oneshot_to_vec(b"message").unwrap();
+        let algorithm = SignatureAlgorithm::of("1.3.101.112", &[]).unwrap();
+        let signed = Signed::new(algorithm, b"message", &signature).unwrap();
+        assert!(signed.verified_by(&public(&edwards)));
+        assert!(!signed.verified_by(&public(&rsa)));
+        assert!(!Signed::new(algorithm, b"massage", &signature).unwrap().verified_by(&public(&edwards)));
+        let other = Signed::new(SignatureAlgorithm::RsaPkcs1(Digest::Sha256), b"message", &signature).unwrap();
+        assert!(!other.verified_by(&public(&edwards)) && !other.verified_by(&public(&rsa)));
+        assert_eq!(SignatureAlgorithm::of("1.2.840.113549.1.1.4", &[]), None, "MD5 (NT-T13)");
+    }
+
+    #[test]
+    fn the_floor_of_keys() {
+        for (kind, strong) in [
+            (KeyKind::Rsa(1024), false),
+            (KeyKind::Rsa(2047), false),
+            (KeyKind::Rsa(2048), true),
+            (KeyKind::Rsa(32768), false),
+            (KeyKind::P256, true),
+            (KeyKind::Other, false),
+        ] {
+            assert_eq!(strong_key(kind), strong, "{kind:?}");
+        }
+    }
+}
