@@ -56,6 +56,7 @@ mod protocol_error;
 mod reply;
 mod reply_reader;
 mod server;
+mod voice;
 mod wait;
 mod xtext;
 
@@ -74,5 +75,6 @@ pub use protocol_error::ProtocolError;
 pub use reply::{EnhancedCode, MAX_REPLY_LINE, Reply, escape};
 pub use reply_reader::{ReplyFault, ReplyReader};
 pub use server::{CloseReason, Event, Protocol, Server, ServerOptions};
+pub use voice::{Complaint, Voice};
 pub use wait::{Wait, body_allowance};
 pub use xtext::{XtextError, decode as decode_xtext, encode as encode_xtext};

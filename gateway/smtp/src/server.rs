@@ -12,7 +12,7 @@ pub use self::{
     event::{CloseReason, Event},
     options::{Protocol, ServerOptions},
 };
-use crate::{BodyFault, Command, DataReader, Grammar, ProtocolError, Reply, Wait, buffer::Buffer};
+use crate::{BodyFault, Command, Complaint, DataReader, Grammar, ProtocolError, Reply, Wait, buffer::Buffer};
 
 /// Longest command line, CR LF included: RFC 5321's 512 and what MAIL and RCPT parameters may add.
 pub(crate) const MAX_COMMAND_LINE: usize = 2048;
@@ -358,7 +358,8 @@ impl Server {
                     self.events.push_back(Event::BodyRefused(fault));
                 }
                 // Nothing that follows may be read as anything: SM1, SM2.
-                self.final_replies(&fault.reply());
+                let reply = self.options.voice.say(Complaint::Body(fault));
+                self.final_replies(&reply);
                 self.end(CloseReason::Body(fault));
                 return true;
             }
@@ -366,7 +367,7 @@ impl Server {
         self.input.consume(progress.taken);
         if body.refusal.is_none() {
             if body.reader.is_oversize() {
-                body.refusal = Some(BodyFault::TooLarge.reply());
+                body.refusal = Some(self.options.voice.say(Complaint::Body(BodyFault::TooLarge)));
                 self.events.push_back(Event::BodyRefused(BodyFault::TooLarge));
             } else if !piece.is_empty() {
                 self.events.push_back(Event::Body(piece));
@@ -377,7 +378,8 @@ impl Server {
             let refusal = body.refusal.take();
             self.body_ended(refusal);
         } else if beyond > self.options.max_discarded {
-            self.final_replies(&BodyFault::TooLarge.reply());
+            let reply = self.options.voice.say(Complaint::Body(BodyFault::TooLarge));
+            self.final_replies(&reply);
             self.end(CloseReason::Body(BodyFault::TooLarge));
         }
         true
@@ -434,7 +436,7 @@ impl Server {
     /// Refuses one command; the session goes on unless there were too many.
     fn refuse(&mut self, error: ProtocolError) {
         if self.errors < self.options.max_errors {
-            error.reply().write_to(&mut self.output);
+            self.options.voice.say(Complaint::Command(error)).write_to(&mut self.output);
         }
         self.count_error();
     }
@@ -442,7 +444,7 @@ impl Server {
     /// Refuses what an honest pipelining client sends before it knows of an earlier refusal, or
     /// more recipients than fit: counted as a refusal, not as an error.
     fn refuse_consequence(&mut self, error: ProtocolError) {
-        error.reply().write_to(&mut self.output);
+        self.options.voice.say(Complaint::Command(error)).write_to(&mut self.output);
         self.count_refusal();
     }
 
@@ -472,7 +474,8 @@ impl Server {
     }
 
     fn fail(&mut self, error: ProtocolError) {
-        self.close(&error.reply(), CloseReason::Protocol(error));
+        let reply = self.options.voice.say(Complaint::Command(error));
+        self.close(&reply, CloseReason::Protocol(error));
     }
 
     fn close(&mut self, reply: &Reply, reason: CloseReason) {

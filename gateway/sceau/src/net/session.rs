@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Limits, TlsStart},
-    refusal::{Refusal, RefusalId},
+    refusal::{self, Refusal, RefusalId},
     rest::Spool,
 };
 
@@ -368,6 +368,7 @@ fn options(terms: &Terms) -> ServerOptions {
         starttls: terms.tls_start == TlsStart::Starttls,
         auth_external: true,
         dsn: true,
+        voice: refusal::protocol::voice(&terms.help),
         ..ServerOptions::new(terms.hostname.clone(), Protocol::Smtp)
     }
 }

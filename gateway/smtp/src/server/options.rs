@@ -2,6 +2,8 @@
 
 use ident::Address;
 
+use crate::Voice;
+
 /// Which protocol a session speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Protocol {
@@ -13,7 +15,7 @@ pub enum Protocol {
 }
 
 /// What a server offers and bears.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// Our name, in the banner and the EHLO reply.
     pub hostname: String,
@@ -39,6 +41,8 @@ pub struct ServerOptions {
     pub dsn: bool,
     /// Offer REQUIRETLS inside TLS. Only for a caller that honours it.
     pub requiretls: bool,
+    /// In what words protocol errors are said.
+    pub voice: Voice,
     /// Whom `<Postmaster>` without a domain means.
     pub postmaster: Option<Address>,
     /// Syntax and sequence errors and refused AUTH borne in a session.
@@ -66,6 +70,7 @@ impl ServerOptions {
             smtputf8: true,
             dsn: false,
             requiretls: false,
+            voice: Voice::default(),
             postmaster: None,
             max_errors: 20,
             max_junk: 100,

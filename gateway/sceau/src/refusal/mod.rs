@@ -4,6 +4,8 @@
 //! because that is all an SMTP reply may hold. The private cause never leaves: it goes to the
 //! log and the trail. `specs/refusals.md` is generated from this table and checked by a test.
 
+pub mod protocol;
+
 use std::fmt::Write as _;
 
 use smtp::Reply;
@@ -278,21 +280,53 @@ fn ascii(text: &str, limit: usize) -> String {
 /// The table as Markdown: the content of `specs/refusals.md`.
 pub fn table() -> String {
     let mut out = String::from(
-        "# Refusals\n\nGenerated from `gateway/sceau/src/refusal.rs` by `sceau refusals`; a test keeps both equal. Each reply has three lines: \
-         French, English, then the id, what it is about and the operator's help address. \"National\" is the code of the agency's table \
-         SMTPERRORCODE. Names of tests are searched for in the tree by a test.\n\n\
-         | id | code | enhanced | national | French | English | shown by |\n|---|---|---|---|---|---|---|\n",
+        "# Refusals\n\n\
+         Made by `sceau refusals > specs/refusals.md` from `gateway/sceau/src/refusal/`; a test keeps both equal, another looks\n\
+         for the named tests in the tree. Every reply has three lines: French, English, then the id in brackets, what it is\n\
+         about, and the operator's help address. *National* is the code of the agency's table SMTPERRORCODE.\n\n\
+         ## Decided by policy\n\n",
     );
+    out.push_str(HEADING);
     for id in RefusalId::ALL {
-        let row = id.row();
-        let (class, subject, detail) = row.enhanced;
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {class}.{subject}.{detail} | {} | {} | {} | `{}` |",
-            row.id, row.code, row.national, row.fr, row.en, row.test
+        let Row { id, code, enhanced, national, fr, en, test } = id.row();
+        line(&mut out, id, code, enhanced, national, fr, en, test);
+    }
+    out.push_str("\n## Decided by the protocol\n\n");
+    out.push_str(HEADING);
+    for complaint in protocol::complaints() {
+        let (plain, words) = (complaint.reply(), protocol::words(complaint));
+        let enhanced = plain.enhanced().map_or((5, 5, 0), |code| (code.class, code.subject, code.detail));
+        let english = plain.lines().join(" ");
+        line(
+            &mut out,
+            words.id,
+            plain.code(),
+            enhanced,
+            protocol::national(plain.code()),
+            words.fr,
+            &english,
+            words.test,
         );
     }
     out
+}
+
+const HEADING: &str =
+    "| id | code | enhanced | national | French | English | shown by |\n|---|---|---|---|---|---|---|\n";
+
+#[allow(clippy::too_many_arguments)] // the columns of a table
+fn line(
+    out: &mut String,
+    id: &str,
+    code: u16,
+    enhanced: (u8, u16, u16),
+    national: u16,
+    fr: &str,
+    en: &str,
+    test: &str,
+) {
+    let (class, subject, detail) = enhanced;
+    let _ = writeln!(out, "| `{id}` | {code} | {class}.{subject}.{detail} | {national} | {fr} | {en} | `{test}` |");
 }
 
 #[cfg(test)]
@@ -300,6 +334,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn the_published_table_is_this_table() {
+        let published = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../specs/refusals.md");
+        let published = std::fs::read_to_string(published).unwrap_or_default();
+        assert!(published == table(), "run: sceau refusals > specs/refusals.md");
+    }
 
     #[test]
     fn rows_are_sound() {
