@@ -292,3 +292,20 @@ fn links_between_pages_lead_somewhere() {
         }
     }
 }
+
+/// Each row of the table of refusals names a test that exists.
+#[test]
+fn every_refusal_is_shown_by_a_test() {
+    let known = test_functions();
+    let known: BTreeSet<&str> = known.iter().filter_map(|name| name.rsplit("::").next()).collect();
+    let table = text("specs/refusals.md");
+    let named: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.trim_end_matches(" |").rsplit("| ").next())
+        .map(|cell| cell.trim_matches('`'))
+        .collect();
+    assert!(named.len() > 60, "{} rows", named.len());
+    let missing: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(missing.is_empty(), "no such test: {missing:?}");
+}

@@ -142,7 +142,11 @@ fn cause(finding: &Finding) -> String {
     format!("{} ({}): {}", finding.code, certificate, finding.text.en)
 }
 
-fn consult(generation: Option<&Generation>, identity: &Identity, at: Timestamp) -> Result<DirectoryNote, Refusal> {
+pub(super) fn consult(
+    generation: Option<&Generation>,
+    identity: &Identity,
+    at: Timestamp,
+) -> Result<DirectoryNote, Refusal> {
     let (Some(generation), Identity::Person(person)) = (generation, identity) else {
         return Ok(DirectoryNote::NotConsulted);
     };

@@ -127,6 +127,14 @@ fn valid_readers(snapshot: &Snapshot, readers: &[&BookEntry], at: Timestamp) -> 
     let mut certificates = Vec::new();
     let mut refusal = Refusal::new(RefusalId::NoCertificateForRecipient, "the book holds no reading certificate");
     for reader in readers {
+        // A signing certificate of a split pair reads nothing (NT-T09).
+        if !reader.certificate.may_encrypt() {
+            refusal = Refusal::new(
+                RefusalId::RecipientCertificateInvalid,
+                format!("{} is not for encryption", reader.certificate.subject()),
+            );
+            continue;
+        }
         match snapshot.validator.verify(&reader.certificate, &[], Purpose::Organisation, at) {
             Verdict::Valid(_) => certificates.push(reader.certificate.clone()),
             Verdict::Undetermined(finding) => {

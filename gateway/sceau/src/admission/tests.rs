@@ -3,11 +3,15 @@
 
 use std::{fs, net::IpAddr, path::Path, sync::OnceLock};
 
-use ident::{Address, Timestamp};
-use pki::{certificate::Certificate, issue::KeyAlgorithm};
+use ident::{Address, PersonId, Timestamp};
+use pki::{
+    certificate::Certificate,
+    identity::{Identity, Person},
+    issue::KeyAlgorithm,
+};
 
 use super::{
-    caller::{Caller, identify, identify_operator},
+    caller::{Caller, DirectoryNote, consult, identify, identify_operator},
     content::{MAX_RECEIVED, admit_content},
     exchange,
     recipient::{AdmittedRecipient, Destination, Protection, admit_recipient},
@@ -190,6 +194,40 @@ fn an_expired_card_is_refused() {
 #[test]
 fn a_card_from_another_root_is_refused() {
     assert_eq!(id(identify(&plain(), &card("fontaine"), NOW)), RefusalId::CertificateUntrusted);
+}
+
+#[test]
+fn an_opposed_card_is_refused() {
+    let snapshot = plain();
+    let generation = snapshot.generation.as_deref();
+    // Revoked and opposed: here the directory is asked alone.
+    let opposed = Identity::of(&card("leroy")[0]).unwrap();
+    assert_eq!(id(consult(generation, &opposed, NOW)), RefusalId::CardOpposed);
+    let good = Identity::of(&card("martin")[0]).unwrap();
+    assert_eq!(consult(generation, &good, NOW), Ok(DirectoryNote::Active));
+    assert_eq!(consult(None, &opposed, NOW), Ok(DirectoryNote::NotConsulted), "without a directory nothing is known");
+}
+
+#[test]
+fn an_inactive_holder_is_refused() {
+    // Everybody keeps their cards and mailboxes; nobody is in the activity file any more but the first.
+    let folder = tempfile::tempdir().unwrap();
+    annuaire::generate(folder.path(), &annuaire::GenerateOptions::new(1, 20)).unwrap();
+    let activities = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let activities =
+        activities.into_iter().find(|path| path.to_string_lossy().to_lowercase().contains("personne")).unwrap();
+    let text = fs::read_to_string(&activities).unwrap();
+    fs::write(&activities, text.split_inclusive('\n').take(2).collect::<String>()).unwrap();
+    let generation = annuaire::build(folder.path()).unwrap().1.unwrap();
+    let generation = &generation;
+    let gone = generation.people().find(|person| !person.active() && person.id().is_some()).unwrap().id().unwrap();
+    let person = |person: PersonId| match Identity::of(&card("martin")[0]).unwrap() {
+        Identity::Person(holder) => Identity::Person(Person { id: person, card: None, ..holder }),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(id(consult(Some(generation), &person(gone), NOW)), RefusalId::HolderInactive);
+    let unknown = PersonId::parse("899999999999").unwrap();
+    assert_eq!(consult(Some(generation), &person(unknown), NOW), Ok(DirectoryNote::Absent), "absence is no refusal");
 }
 
 #[test]

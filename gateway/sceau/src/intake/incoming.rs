@@ -169,17 +169,23 @@ fn judged(
 ) -> Result<(Judgement, Record), Refusal> {
     let answers = Answers { snapshot, at: now, operator };
     let judgement = mail::judge(opened, &mail::Envelope { sender, recipients }, &answers);
+    if let Some(refusal) = refused(&judgement) {
+        return Err(refusal);
+    }
+    let record = Record::new(now, Event::Judged(Box::new(verdict(gateway, opened, &judgement)))).of_message(id);
+    Ok((judgement, record))
+}
+
+/// What a judgement that does not accept means for the peer.
+fn refused(judgement: &Judgement) -> Option<Refusal> {
     let worst = judgement.reasons.first().map(|reason| reason.code).unwrap_or_default();
     match judgement.verdict {
-        mail::Verdict::Accept => {
-            let record = Record::new(now, Event::Judged(Box::new(verdict(gateway, opened, &judgement)))).of_message(id);
-            Ok((judgement, record))
-        }
-        mail::Verdict::Undetermined => Err(Refusal::new(RefusalId::SignatureUndetermined, worst)),
+        mail::Verdict::Accept => None,
+        mail::Verdict::Undetermined => Some(Refusal::new(RefusalId::SignatureUndetermined, worst)),
         mail::Verdict::Refuse if judgement.signature == mail::SignatureState::Valid => {
-            Err(Refusal::new(RefusalId::SignerNotBound, worst).about(worst))
+            Some(Refusal::new(RefusalId::SignerNotBound, worst).about(worst))
         }
-        mail::Verdict::Refuse => Err(Refusal::new(RefusalId::SignatureInvalid, worst).about(worst)),
+        mail::Verdict::Refuse => Some(Refusal::new(RefusalId::SignatureInvalid, worst).about(worst)),
     }
 }
 
@@ -354,5 +360,38 @@ fn kind(action: mail::dsn::Action) -> NotificationKind {
         mail::dsn::Action::Delayed => NotificationKind::Delayed,
         mail::dsn::Action::Delivered => NotificationKind::Delivered,
         mail::dsn::Action::Relayed | mail::dsn::Action::Expanded => NotificationKind::Relayed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judgement(verdict: mail::Verdict, signature: mail::SignatureState) -> Judgement {
+        Judgement {
+            verdict,
+            signature,
+            from: Address::parse("dr@ch-exemple.test").unwrap(),
+            bound_by: None,
+            signer: None,
+            operator: None,
+            assurance: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_undetermined_signature_is_deferred() {
+        let refusal = refused(&judgement(mail::Verdict::Undetermined, mail::SignatureState::Undetermined)).unwrap();
+        assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::SignatureUndetermined, true));
+    }
+
+    #[test]
+    fn a_refused_judgement_is_final_and_says_whether_the_signature_was_good() {
+        let refusal = |signature| refused(&judgement(mail::Verdict::Refuse, signature)).unwrap();
+        assert_eq!(refusal(mail::SignatureState::Valid).id, RefusalId::SignerNotBound);
+        assert_eq!(refusal(mail::SignatureState::Invalid).id, RefusalId::SignatureInvalid);
+        assert!(!refusal(mail::SignatureState::None).is_temporary());
+        assert_eq!(refused(&judgement(mail::Verdict::Accept, mail::SignatureState::None)), None);
     }
 }

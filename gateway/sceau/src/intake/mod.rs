@@ -34,3 +34,30 @@ pub(crate) fn unreadable(fault: &MailFault) -> Refusal {
 pub(crate) fn technical(cause: impl ToString) -> Refusal {
     Refusal::new(RefusalId::StorageUnavailable, cause.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Neither a full disk nor a failing one is ever the sender's fault (CR3).
+    #[test]
+    fn a_full_store_defers() {
+        let refusal = storage(&StoreError::Full("3 % free".to_owned()));
+        assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::StorageFull, true));
+    }
+
+    #[test]
+    fn a_failing_store_defers() {
+        for error in [StoreError::Unavailable("EIO".to_owned()), StoreError::Malformed("x")] {
+            let refusal = storage(&error);
+            assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::StorageUnavailable, true));
+        }
+    }
+
+    #[test]
+    fn an_unreadable_message_names_what_is_wrong() {
+        let refusal = unreadable(&MailFault::BareLf(7));
+        assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::LineEndings, false));
+        assert!(refusal.about.is_some_and(|about| about.contains('7')));
+    }
+}

@@ -66,7 +66,7 @@ const fn command(error: ProtocolError) -> (&'static str, &'static str, &'static 
         E::LineTooLong => ("line-too-long", "Commande trop longue.", "rx4_line_without_end"),
         E::AuthTooLong => ("auth-too-long", "Echange d'authentification trop long.", "auth_external_in_its_forms"),
         E::Arguments => ("arguments", "Arguments incorrects.", "nt_x08_sequences"),
-        E::HelloName => ("hello-name", "Indiquez un nom de machine apres EHLO.", "hello_needs_a_name_or_a_literal"),
+        E::HelloName => ("hello-name", "Indiquez un nom de machine apres EHLO.", "in4_hostile_hello_names"),
         E::SenderSyntax => ("sender-syntax", "Adresse d'expedition mal formee.", "in1_line_ends_inside_commands"),
         E::RecipientSyntax => {
             ("recipient-syntax", "Adresse de destinataire mal formee.", "in1_line_ends_inside_commands")
@@ -122,16 +122,14 @@ const fn body(fault: BodyFault) -> (&'static str, &'static str, &'static str) {
             "Message refuse : octet nul ; joignez les donnees binaires en piece jointe.",
             "sm1_sm3_smuggled_commands_never_run",
         ),
-        BodyFault::LineTooLong => (
-            "body-line-too-long",
-            "Message refuse : ligne trop longue, corrigez votre logiciel.",
-            "rx4_line_too_long_in_a_body",
-        ),
+        BodyFault::LineTooLong => {
+            ("body-line-too-long", "Message refuse : ligne trop longue, corrigez votre logiciel.", "faults_are_named")
+        }
         BodyFault::TooLarge => {
             ("body-too-large", "Message trop volumineux : reduisez les pieces jointes.", "sm3_nt_x07_over_size")
         }
         BodyFault::Unterminated => {
-            ("body-unterminated", "Message refuse : derniere ligne incomplete.", "sm4_stored_bodies")
+            ("body-unterminated", "Message refuse : derniere ligne incomplete.", "sm4_stray_bytes_never_leave")
         }
     }
 }
