@@ -38,13 +38,13 @@ impl Msmtp {
         self
     }
 
-    /// Presents this certificate; `external` also says AUTH EXTERNAL (RFC 4954).
+    /// Presents this certificate, and with `external` also says AUTH EXTERNAL (RFC 4954) as that user.
     #[must_use]
-    pub fn identity(mut self, files: &CredentialFiles, external: bool) -> Self {
+    pub fn identity(mut self, files: &CredentialFiles, external: Option<&str>) -> Self {
         self.0.arg(format!("--tls-cert-file={}", files.certificate.display()));
         self.0.arg(format!("--tls-key-file={}", files.key.display()));
-        if external {
-            self.0.args(["--auth=external", "--user="]);
+        if let Some(user) = external {
+            self.0.args(["--auth=external", &format!("--user={user}")]);
         }
         self
     }
@@ -82,7 +82,7 @@ mod tests {
 
         let sent = Msmtp::to(sink.address())
             .start_tls("sink.test", &roots)
-            .identity(&client.write(&scratch, "client"), false)
+            .identity(&client.write(&scratch, "client"), None)
             .send("a@a.test", &["b@b.test"], b"Subject: Essai\n\nBonjour\n");
         assert_eq!(sent.code, Some(0), "{}", sent.errors);
         let kept = sink.wait_for(1).remove(0);

@@ -190,7 +190,7 @@ fn greeted(to: std::net::SocketAddr, host: &str, tls: &TlsClient) -> Wire {
 pub fn letter(from: &str, to: &str, subject: &str) -> Vec<u8> {
     format!(
         "From: <{from}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nMessage-ID: <{}@wire.test>\r\n\
-         Date: Sat, 21 Nov 2026 10:00:00 +0100\r\n\r\nBonjour\r\n",
+         Date: Sat, 21 Nov 2026 10:00:00 +0100\r\n\r\nTexte confidentiel\r\n",
         subject.replace(' ', ".")
     )
     .into_bytes()
