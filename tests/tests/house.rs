@@ -273,7 +273,7 @@ fn decisions_have_their_form() {
         assert!(numbers.insert(number.to_owned()), "{number} is the number of two decisions");
         let page = text(&path);
         assert!(page.starts_with(&format!("# {number}. ")), "{name} does not begin with its number");
-        for part in ["\nStatus: ", "\n## Context\n", "\n## Choice\n", "\n## Price\n"] {
+        for part in ["\nStatus: ", "\n## Context\n", "\n## Choice\n", "\n## Price"] {
             assert!(page.contains(part), "{name} lacks {}", part.trim());
         }
         assert!(page.lines().count() <= 80, "{name} is longer than a page");
