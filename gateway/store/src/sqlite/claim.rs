@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::{
     failure::SqlResult,
-    rows::{MessageRow, RECIPIENT, RecipientRow, millis, parts, whole},
+    rows::{MessageRow, RECIPIENT, RecipientRow, millis, parts, wake_column, whole},
 };
 use crate::{ClaimRequest, Lease, LeaseToken, StoreError, Work};
 
@@ -84,8 +84,7 @@ fn destinations(db: &Connection, request: &ClaimRequest, turn: &Turn) -> SqlResu
 
 /// Each destination once: the index is leapt through, not read.
 pub(crate) fn all_destinations(db: &Connection) -> SqlResult<Vec<String>> {
-    let mut query =
-        db.prepare_cached("SELECT min(destination) FROM recipient WHERE wake IS NOT NULL AND destination > ?1")?;
+    let mut query = db.prepare_cached("SELECT min(destination) FROM recipient WHERE wake > 0 AND destination > ?1")?;
     let mut names = Vec::new();
     let mut last = String::new();
     while let Some(name) = query.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
@@ -97,7 +96,7 @@ pub(crate) fn all_destinations(db: &Connection) -> SqlResult<Vec<String>> {
 
 fn longest_due(db: &Connection, destination: &str, now: Timestamp) -> SqlResult<Option<i64>> {
     let mut query = db.prepare_cached(
-        "SELECT seq FROM recipient WHERE destination = ?1 AND wake IS NOT NULL AND wake <= ?2 ORDER BY wake LIMIT 1",
+        "SELECT seq FROM recipient WHERE destination = ?1 AND wake > 0 AND wake <= ?2 ORDER BY wake LIMIT 1",
     )?;
     let mut rows = query.query((destination, millis(now)))?;
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
@@ -112,7 +111,7 @@ fn due_groups(
 ) -> SqlResult<Vec<Vec<RecipientRow>>> {
     let (first, last) = parts(message);
     let sql = format!(
-        "{RECIPIENT} WHERE seq BETWEEN ?1 AND ?2 AND wake <= ?3 AND (?4 IS NULL OR destination = ?4) ORDER BY destination, body, seq"
+        "{RECIPIENT} NOT INDEXED WHERE seq BETWEEN ?1 AND ?2 AND wake <= ?3 AND (?4 IS NULL OR destination = ?4) ORDER BY destination, body, seq"
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query((first, last, millis(request.now), destination))?;
@@ -174,8 +173,8 @@ fn column(token: LeaseToken) -> i64 {
 /// Prolongs a lease.
 pub(crate) fn renew(db: &Connection, lease: &Lease, until: Timestamp) -> SqlResult<Lease> {
     let rows = db
-        .prepare_cached("UPDATE recipient SET wake = ?2 WHERE lease = ?1 AND wake IS NOT NULL")?
-        .execute((column(lease.token), millis(until)))?;
+        .prepare_cached("UPDATE recipient SET wake = ?2 WHERE lease = ?1 AND lease > 0")?
+        .execute((column(lease.token), wake_column(until)))?;
     if rows == 0 {
         return Err(StoreError::LeaseLost(lease.message).into());
     }
@@ -199,7 +198,7 @@ pub(crate) fn release(db: &Connection, lease: &Lease, due: Timestamp) -> SqlResu
 }
 
 fn give_back(db: &Connection, row: &RecipientRow, expires: Timestamp) -> SqlResult<()> {
-    let wake = row.facts.progress.wake(expires).map(millis);
+    let wake = row.facts.progress.wake(expires).map(wake_column);
     db.prepare_cached("UPDATE recipient SET lease = NULL, wake = ?2, facts = ?3 WHERE seq = ?1")?.execute((
         row.seq,
         wake,
@@ -209,7 +208,7 @@ fn give_back(db: &Connection, row: &RecipientRow, expires: Timestamp) -> SqlResu
 }
 
 fn leased(db: &Connection, token: i64) -> SqlResult<Vec<RecipientRow>> {
-    let mut query = db.prepare_cached(&format!("{RECIPIENT} WHERE lease = ?1 ORDER BY seq"))?;
+    let mut query = db.prepare_cached(&format!("{RECIPIENT} WHERE lease = ?1 AND lease > 0 ORDER BY seq"))?;
     let mut rows = query.query([token])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -221,7 +220,7 @@ fn leased(db: &Connection, token: i64) -> SqlResult<Vec<RecipientRow>> {
 /// After a restart nobody holds a lease: what was in delivery is due as planned before. How many.
 pub(crate) fn void_leases(db: &Connection) -> SqlResult<u64> {
     let mut voided: u64 = 0;
-    let next = "SELECT lease FROM recipient WHERE lease IS NOT NULL LIMIT 1";
+    let next = "SELECT lease FROM recipient WHERE lease > 0 LIMIT 1";
     loop {
         let token = {
             let mut query = db.prepare_cached(next)?;

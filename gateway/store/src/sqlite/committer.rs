@@ -94,17 +94,16 @@ impl Committer {
         Ok(Self { orders: Some(sender), thread: Some(thread), waiting, health })
     }
 
-    /// Runs a change in the next transaction and answers when it is durable. `octets` is what new
-    /// messages weigh; zero for what must go through even when much waits.
+    /// Runs a change in the next transaction and answers when it is durable.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        octets: usize,
+        load: Load,
         work: impl FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.health.check()?;
-        let load = Load::take(&self.waiting, octets)?;
+        let room = Room::take(&self.waiting, load.octets)?;
         let (answer, waiting) = oneshot();
-        let job = Change { work: Some(work), done: None, answer, load };
+        let job = Change { work: Some(work), done: None, answer, undo: load.undo, room };
         self.send(Order::Change(Box::new(job)))?;
         waiting.await.unwrap_or_else(|| Err(stopped()))
     }
@@ -134,24 +133,38 @@ impl Drop for Committer {
     }
 }
 
+/// What a change asks of the committer.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    /// What new messages weigh; zero for what must go through even when much waits.
+    pub(crate) octets: usize,
+    /// It may be refused after its first write, so it needs a savepoint.
+    pub(crate) undo: bool,
+}
+
+impl Load {
+    /// Weighs nothing, can be undone.
+    pub(crate) const UNDOABLE: Self = Self { octets: 0, undo: true };
+}
+
 /// Octets that wait; given back when the job is done with.
-struct Load {
+struct Room {
     waiting: Arc<AtomicUsize>,
     octets: usize,
 }
 
-impl Load {
+impl Room {
     fn take(waiting: &Arc<AtomicUsize>, octets: usize) -> Result<Self, StoreError> {
         let before = waiting.fetch_add(octets, Ordering::Relaxed);
-        let load = Self { waiting: Arc::clone(waiting), octets };
+        let room = Self { waiting: Arc::clone(waiting), octets };
         if octets > 0 && before.saturating_add(octets) > WAITING_OCTETS {
             return Err(StoreError::Unavailable("too much waits to be written".to_owned()));
         }
-        Ok(load)
+        Ok(room)
     }
 }
 
-impl Drop for Load {
+impl Drop for Room {
     fn drop(&mut self) {
         self.waiting.fetch_sub(self.octets, Ordering::Relaxed);
     }
@@ -161,25 +174,32 @@ struct Change<T, F> {
     work: Option<F>,
     done: Option<Result<T, StoreError>>,
     answer: Answer<Result<T, StoreError>>,
-    load: Load,
+    undo: bool,
+    room: Room,
 }
 
 impl<T: Send, F: FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send> Job for Change<T, F> {
     fn run(&mut self, desk: &mut Desk<'_>) -> SqlResult<()> {
         let Some(work) = self.work.take() else { return Ok(()) };
         let marks = (desk.effects.keep.len(), desk.effects.remove.len());
-        desk.db.prepare_cached("SAVEPOINT job")?.execute([])?;
+        if self.undo {
+            desk.db.prepare_cached("SAVEPOINT job")?.execute([])?;
+        }
         match work(desk) {
             Ok(value) => self.done = Some(Ok(value)),
             Err(Failure::Refused(error)) => {
-                desk.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                if self.undo {
+                    desk.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                }
                 desk.effects.keep.truncate(marks.0);
                 desk.effects.remove.truncate(marks.1);
                 self.done = Some(Err(error));
             }
             Err(failure) => return Err(failure),
         }
-        desk.db.prepare_cached("RELEASE job")?.execute([])?;
+        if self.undo {
+            desk.db.prepare_cached("RELEASE job")?.execute([])?;
+        }
         Ok(())
     }
 
@@ -190,12 +210,12 @@ impl<T: Send, F: FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send> Job for Change<T,
             (Ok(()), Some(Ok(value))) => Ok(value),
             (Ok(()), None) => Err(stopped()),
         };
-        drop(self.load);
+        drop(self.room);
         self.answer.send(result);
     }
 
     fn weight(&self) -> usize {
-        self.load.octets
+        self.room.octets
     }
 }
 

@@ -8,6 +8,7 @@ mod files;
 mod health;
 mod pool;
 mod read;
+mod ready;
 mod recovery;
 mod rows;
 mod schema;
@@ -32,12 +33,12 @@ use trail::{QueueId, Record};
 
 use self::{
     claim::Turn,
-    committer::{Committer, Engine},
+    committer::{Committer, Engine, Load},
     failure::SqlResult,
     files::Bodies,
     health::Health,
     pool::Pool,
-    write::ReadyBody,
+    ready::{ReadyBody, ReadyChanges},
 };
 use crate::{
     BodyContent, BodyReader, BodyRef, Changes, ClaimRequest, Committed, Counts, EventQuery, Filter, Lease,
@@ -223,16 +224,6 @@ fn take_lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// What new messages weigh in the queue of the committer.
-fn weight(changes: &Changes, bodies: &[Vec<ReadyBody>]) -> usize {
-    let inline = bodies.iter().flatten().map(|body| match &body.content {
-        BodyContent::Bytes(bytes) => bytes.len(),
-        BodyContent::Staged(_) => 0,
-    });
-    let rows = changes.messages.iter().map(|message| message.recipients.len().saturating_mul(512).saturating_add(2048));
-    inline.chain(rows).fold(0, usize::saturating_add)
-}
-
 impl Store for SqliteStore {
     type Staging = FileStaging;
 
@@ -251,22 +242,23 @@ impl Store for SqliteStore {
             self.health.room(&self.dir)?;
         }
         let bodies = self.ready_bodies(&mut changes).await?;
-        let octets = weight(&changes, &bodies);
-        self.committer.run(octets, move |desk| write::commit(desk.db, changes, bodies, desk.effects)).await
+        let changes = ReadyChanges::new(changes, bodies)?;
+        let load = Load { octets: changes.weight(), undo: changes.may_be_undone() };
+        self.committer.run(load, move |desk| write::commit(desk.db, changes, desk.effects)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Work>, StoreError> {
-        self.committer.run(0, move |desk| claim::claim(desk.db, &request, desk.turn)).await
+        self.committer.run(Load::UNDOABLE, move |desk| claim::claim(desk.db, &request, desk.turn)).await
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<Lease, StoreError> {
         let lease = *lease;
-        self.committer.run(0, move |desk| claim::renew(desk.db, &lease, until)).await
+        self.committer.run(Load::UNDOABLE, move |desk| claim::renew(desk.db, &lease, until)).await
     }
 
     async fn release(&self, lease: &Lease, due: Timestamp) -> Result<(), StoreError> {
         let lease = *lease;
-        self.committer.run(0, move |desk| claim::release(desk.db, &lease, due)).await
+        self.committer.run(Load::UNDOABLE, move |desk| claim::release(desk.db, &lease, due)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -308,11 +300,11 @@ impl Store for SqliteStore {
     }
 
     async fn release_outbox(&self, up_to: u64) -> Result<(), StoreError> {
-        self.committer.run(0, move |desk| write::release_outbox(desk.db, up_to)).await
+        self.committer.run(Load::UNDOABLE, move |desk| write::release_outbox(desk.db, up_to)).await
     }
 
     async fn forget(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        self.committer.run(0, move |desk| write::forget(desk.db, before.millis(), limit)).await
+        self.committer.run(Load::UNDOABLE, move |desk| write::forget(desk.db, before.millis(), limit)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

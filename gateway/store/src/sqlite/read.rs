@@ -127,7 +127,7 @@ pub(crate) fn find_by_message_id(db: &mut Connection, message_id: &str) -> SqlRe
 
 pub(crate) fn next_due(db: &mut Connection) -> SqlResult<Option<Timestamp>> {
     let tx = db.transaction()?;
-    let mut query = tx.prepare_cached("SELECT min(wake) FROM recipient WHERE destination = ?1 AND wake IS NOT NULL")?;
+    let mut query = tx.prepare_cached("SELECT min(wake) FROM recipient WHERE destination = ?1 AND wake > 0")?;
     let mut next: Option<i64> = None;
     for destination in all_destinations(&tx)? {
         let wake = query.query_row([destination], |row| row.get::<_, Option<i64>>(0))?;
@@ -148,7 +148,7 @@ pub(crate) fn counts(db: &mut Connection) -> SqlResult<Counts> {
     };
     let mut query = tx.prepare_cached(
         "SELECT sum(lease IS NULL AND NOT held), sum(lease IS NOT NULL), sum(held AND lease IS NULL), min(seq)
-         FROM recipient WHERE destination = ?1 AND wake IS NOT NULL",
+         FROM recipient WHERE destination = ?1 AND wake > 0",
     )?;
     for name in all_destinations(&tx)? {
         let destination =

@@ -279,9 +279,14 @@ pub(crate) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
-/// A checked conversion of a time for a column.
+/// A time as a column.
 pub(crate) fn millis(at: Timestamp) -> i64 {
     at.millis()
+}
+
+/// A time to wake as a column: the index of what is due holds positive values only.
+pub(crate) fn wake_column(at: Timestamp) -> i64 {
+    at.millis().max(1)
 }
 
 /// Octets as hexadecimal text in JSON.

@@ -266,3 +266,41 @@ fn nothing_is_readable_by_others() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
     }
 }
+
+/// A statement that SQLite plans again at each use costs more than what it does.
+#[test]
+fn no_statement_is_planned_twice() {
+    let dir = TempDir::new().unwrap();
+    let db = schema::open_writer(&dir.path().join("queue.db"), true).unwrap();
+    let mut turn = Turn::new(1);
+    for chance in 0..20 {
+        let mut sent = message(chance, &["a@ch-b.test", "b@op-c.test"]);
+        sent.bodies.clear();
+        sent.repeat = Some(crate::Repeat { sender: "card".to_owned(), window: crate::contract::MINUTE });
+        let changes = ready::ReadyChanges::new(Changes::message(sent), vec![vec![]]).unwrap();
+        write::commit(&db, changes, &mut committer::Effects::default()).unwrap();
+        drop(claim::claim(&db, &ClaimRequest::new(1, crate::contract::MINUTE, start()), &mut turn));
+    }
+    let again: Vec<String> = db_statements(&db);
+    assert!(again.is_empty(), "{again:#?}");
+}
+
+/// The statements of the hot paths that were planned again.
+fn db_statements(db: &Connection) -> Vec<String> {
+    let source = [include_str!("write.rs"), include_str!("claim.rs")].concat();
+    let quoted = source
+        .split('"')
+        .filter(|text| ["SELECT ", "INSERT ", "UPDATE ", "DELETE "].iter().any(|verb| text.starts_with(verb)));
+    let mut seen = 0;
+    let mut again = Vec::new();
+    for sql in quoted {
+        let Ok(statement) = db.prepare_cached(sql) else { continue };
+        seen += statement.get_status(rusqlite::StatementStatus::Run);
+        let planned = statement.get_status(rusqlite::StatementStatus::RePrepare);
+        if planned > 0 {
+            again.push(format!("{planned} times: {sql}"));
+        }
+    }
+    assert!(seen > 50, "the statements were found in the cache: {seen}");
+    again
+}

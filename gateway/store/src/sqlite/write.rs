@@ -1,12 +1,13 @@
 //! What a commit does to the tables.
 
 use rusqlite::{Connection, OptionalExtension};
-use trail::{QueueId, Record};
+use trail::QueueId;
 
 use super::{
     committer::Effects,
     failure::{Failure, SqlResult},
-    rows::{self, MessageFacts, MessageRow, RecipientFacts, RecipientRow, lookup, millis, part, whole},
+    ready::{OutboxRun, ReadyChanges, ReadyMessage},
+    rows::{self, MessageRow, RecipientRow, millis, part, wake_column, whole},
     schema::{self, MAX_PARTS},
 };
 use crate::{
@@ -14,17 +15,8 @@ use crate::{
     Update,
 };
 
-/// Most records in one row of the outbox.
-const MAX_RUN: usize = 64;
 /// Longest notes of a caller.
 const MAX_NOTES: usize = 256 * 1024;
-
-/// A body whose octets and hash are settled before the transaction begins.
-pub(crate) struct ReadyBody {
-    pub(crate) content: BodyContent,
-    pub(crate) digest: ident::Fingerprint,
-    pub(crate) size: u64,
-}
 
 /// Refuses what no caller should send, before anything is written.
 pub(crate) fn check(changes: &Changes) -> Result<(), StoreError> {
@@ -50,15 +42,10 @@ pub(crate) fn check(changes: &Changes) -> Result<(), StoreError> {
 }
 
 /// Makes all changes inside the open transaction.
-pub(crate) fn commit(
-    db: &Connection,
-    mut changes: Changes,
-    bodies: Vec<Vec<ReadyBody>>,
-    effects: &mut Effects,
-) -> SqlResult<Committed> {
+pub(crate) fn commit(db: &Connection, changes: ReadyChanges, effects: &mut Effects) -> SqlResult<Committed> {
     let mut done = Committed::default();
-    for (message, bodies) in changes.messages.iter_mut().zip(bodies) {
-        done.accepted.push(accept(db, message, bodies, effects)?);
+    for message in changes.messages {
+        done.accepted.push(accept(db, message, effects)?);
     }
     for (id, recipient, destination) in &changes.reroutes {
         reroute(db, *id, *recipient, destination)?;
@@ -69,25 +56,20 @@ pub(crate) fn commit(
             done.ended.push(id);
         }
     }
-    append(db, &changes.records)?;
+    append(db, &changes.outbox)?;
     Ok(done)
 }
 
-fn accept(
-    db: &Connection,
-    message: &mut NewMessage,
-    bodies: Vec<ReadyBody>,
-    effects: &mut Effects,
-) -> SqlResult<Accepted> {
-    if let Some(first) = repeated(db, message)? {
+/// Nothing can be refused here once the first row is written.
+fn accept(db: &Connection, message: ReadyMessage, effects: &mut Effects) -> SqlResult<Accepted> {
+    if let Some(first) = repeated(db, &message.new, message.lookup.as_ref())? {
         // The staged bodies are dropped here, and their files with them.
         return Ok(Accepted::Repeated(first));
     }
-    let digests: Vec<_> = bodies.iter().map(|body| (body.digest, body.size)).collect();
-    let seq = insert_message(db, message, &digests)?;
-    for (index, body) in (0u32..).zip(bodies) {
+    let seq = insert_message(db, &message)?;
+    for (index, content) in (0u32..).zip(message.bodies) {
         let mut insert = db.prepare_cached("INSERT INTO body (seq, file, content) VALUES (?1, ?2, ?3)")?;
-        match body.content {
+        match content {
             BodyContent::Bytes(bytes) => insert.execute((part(seq, index), None::<String>, Some(bytes)))?,
             BodyContent::Staged(staged) => {
                 let rows = insert.execute((part(seq, index), Some(&staged.name), None::<Vec<u8>>))?;
@@ -97,35 +79,31 @@ fn accept(
         };
     }
     for (index, recipient) in (0u32..).zip(&message.recipients) {
-        let facts = RecipientFacts::of(recipient, message.expires);
-        let wake = facts.progress.wake(message.expires).map(millis);
         db.prepare_cached(
             "INSERT INTO recipient (seq, destination, body, wake, lease, held, facts) VALUES (?1, ?2, ?3, ?4, NULL, 0, ?5)",
         )?
-        .execute((part(seq, index), recipient.destination.to_string(), recipient.body, wake, serde_json::to_string(&facts)?))?;
+        .execute((part(seq, index), &recipient.destination, recipient.body, recipient.wake, &recipient.facts))?;
     }
-    append(db, &message.records)?;
-    Ok(Accepted::New(message.id))
+    append(db, &message.outbox)?;
+    Ok(Accepted::New(message.new.id))
 }
 
-fn insert_message(db: &Connection, message: &NewMessage, bodies: &[(ident::Fingerprint, u64)]) -> SqlResult<i64> {
-    let taken = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1")?.exists([message.id.as_str()])?;
+fn insert_message(db: &Connection, message: &ReadyMessage) -> SqlResult<i64> {
+    let id = message.new.id;
+    let taken = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1")?.exists([id.as_str()])?;
     if taken {
-        return Err(StoreError::Taken(message.id).into());
+        return Err(StoreError::Taken(id).into());
     }
-    let sender = message.repeat.as_ref().map(|repeat| repeat.sender.as_str());
-    let lookup = message.message_id.as_deref().map(|id| lookup(id, sender, &message.digest));
-    let facts = serde_json::to_string(&MessageFacts::of(message, bodies))?;
     db.prepare_cached(
         "INSERT INTO message (id, lookup, accepted, expires, open, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute((
-        message.id.as_str(),
-        lookup,
-        millis(message.accepted),
-        millis(message.expires),
+        id.as_str(),
+        message.lookup,
+        millis(message.new.accepted),
+        millis(message.new.expires),
         i64::try_from(message.recipients.len()).unwrap_or(i64::MAX),
-        facts,
+        &message.facts,
     ))?;
     Ok(db.last_insert_rowid())
 }
@@ -133,9 +111,10 @@ fn insert_message(db: &Connection, message: &NewMessage, bodies: &[(ident::Finge
 /// The first message within the window that the same sender handed over with the same Message-ID
 /// and content, and that serves or served every recipient of this one. Software that sends one
 /// transaction per recipient, or that tries again after a failure, is no repetition.
-fn repeated(db: &Connection, message: &NewMessage) -> SqlResult<Option<QueueId>> {
-    let (Some(repeat), Some(message_id)) = (&message.repeat, &message.message_id) else { return Ok(None) };
-    let key = lookup(message_id, Some(&repeat.sender), &message.digest);
+fn repeated(db: &Connection, message: &NewMessage, lookup: Option<&[u8; 16]>) -> SqlResult<Option<QueueId>> {
+    let (Some(repeat), Some(message_id), Some(key)) = (&message.repeat, &message.message_id, lookup) else {
+        return Ok(None);
+    };
     let since = millis(message.accepted.minus(repeat.window));
     let sql = format!("{} WHERE lookup = ?1 AND accepted >= ?2 ORDER BY seq LIMIT 1000", rows::MESSAGE);
     let mut query = db.prepare_cached(&sql)?;
@@ -177,7 +156,7 @@ fn step(db: &Connection, update: Update, effects: &mut Effects) -> SqlResult<boo
     let progress = row.facts.progress.after(update.step, leased, message.expires).map_err(refused)?;
     let ended = progress.state.is_ended();
     let held = matches!(progress.state, State::Held { .. });
-    let wake = progress.wake(message.expires).map(millis);
+    let wake = progress.wake(message.expires).map(wake_column);
     let mut facts = row.facts;
     facts.progress = progress;
     db.prepare_cached("UPDATE recipient SET wake = ?2, lease = NULL, held = ?3, facts = ?4 WHERE seq = ?1")?
@@ -195,7 +174,7 @@ fn drop_body(db: &Connection, message: i64, body: u32, effects: &mut Effects) ->
     let (first, last) = rows::parts(message);
     let needed = db
         .prepare_cached(
-            "SELECT 1 FROM recipient WHERE seq BETWEEN ?1 AND ?2 AND body = ?3 AND wake IS NOT NULL LIMIT 1",
+            "SELECT 1 FROM recipient NOT INDEXED WHERE seq BETWEEN ?1 AND ?2 AND body = ?3 AND wake > 0 LIMIT 1",
         )?
         .exists((first, last, body))?;
     if !needed {
@@ -229,24 +208,14 @@ fn find(db: &Connection, id: QueueId, recipient: u32) -> SqlResult<(MessageRow, 
     Ok((message, row.ok_or_else(unknown)?))
 }
 
-/// Appends trail records: one row for each run of records about the same message and of the same
-/// retention class.
-pub(crate) fn append(db: &Connection, records: &[Record]) -> SqlResult<()> {
-    let same = |a: &Record, b: &Record| a.message == b.message && a.event.class() == b.event.class();
-    for run in records.chunk_by(same).flat_map(|run| run.chunks(MAX_RUN)) {
-        let mut lines = Vec::new();
-        for record in run {
-            let json = record.to_json().map_err(|_| StoreError::Malformed("a trail record is too long"))?;
-            lines.extend_from_slice(&json);
-            lines.push(b'\n');
-        }
-        let lines = String::from_utf8(lines).map_err(|_| StoreError::Malformed("a trail record is no text"))?;
-        let message = run.first().and_then(|record| record.message).map(|id| id.to_string());
-        db.prepare_cached("INSERT INTO outbox (number, message, records) VALUES (?1, ?2, ?3)")?.execute((
-            last_number(db)?.saturating_add(1),
-            message,
-            lines,
-        ))?;
+/// Appends rows to the outbox.
+fn append(db: &Connection, rows: &[OutboxRun]) -> SqlResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut insert = db.prepare_cached("INSERT INTO outbox (number, message, records) VALUES (?1, ?2, ?3)")?;
+    for (number, row) in (last_number(db)?.saturating_add(1)..).zip(rows) {
+        insert.execute((number, &row.message, &row.lines))?;
     }
     Ok(())
 }
