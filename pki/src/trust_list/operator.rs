@@ -65,6 +65,13 @@ impl OperatorName {
         Self { pairs, comparable }
     }
 
+    /// The value of an attribute that the name has exactly once.
+    pub fn single(&self, attribute: Attribute) -> Option<&str> {
+        let mut values = self.pairs.iter().filter(|(oid, _)| oid == attribute.oid()).map(|(_, value)| value.as_str());
+        let first = values.next()?;
+        values.next().is_none().then_some(first)
+    }
+
     /// Whether a certificate's name has exactly these attributes, in whatever order and grouping.
     pub fn matches(&self, name: &Name) -> bool {
         *self == Self::of(name)

@@ -1,11 +1,279 @@
-//! Not wired yet.
+//! `sceau annuaire`: the professional directory.
 
-use super::Exit;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, MAX_REGISTRY_BYTES, Query, Registry};
+use ident::{Address, CardNumber};
+use pki::{certificate::Certificate, identity::Identity};
+use serde_json::json;
+
+use super::{Exit, material};
+use crate::config::{Loaded, Problem, read_bytes};
+
+/// Most hits asked for at once.
+const MAX_LIMIT: u64 = 10_000;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(subcommand)]
+    order: Order,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
 
-pub(super) fn run(_args: Args) -> Exit {
-    eprintln!("not wired yet");
-    Exit::Undetermined
+#[derive(Debug, clap::Subcommand)]
+enum Order {
+    /// Write fictional extracts in the national formats
+    Generate {
+        /// Folder for the five files, made if needed
+        #[arg(long, value_name = "FOLDER")]
+        into: PathBuf,
+        /// The same seed gives the same files
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many people
+        #[arg(long, default_value_t = 2000)]
+        people: u32,
+    },
+    /// Read extracts and put them in service
+    Load {
+        /// Folder of the extracts
+        folder: PathBuf,
+        /// Data folder, made if needed
+        #[arg(long, value_name = "DATA")]
+        into: PathBuf,
+        /// Put them in service even though many records are deleted or changed
+        #[arg(long)]
+        accept: bool,
+    },
+    /// Tell what differs between two generations of a data folder
+    Diff {
+        /// Data folder
+        data: PathBuf,
+        /// Earlier generation: its name or the start of it, `previous`, `current`
+        from: String,
+        /// Later generation
+        to: String,
+    },
+    /// Search people and structures by words in any order
+    Search {
+        /// Names, profession, speciality, structure, street, town, postcode, department, identifiers, address
+        #[arg(required = true)]
+        text: Vec<String>,
+        #[command(flatten)]
+        place: Place,
+        /// At most so many people, and as many structures
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=MAX_LIMIT))]
+        limit: u64,
+    },
+    /// Look up exactly one address, identifier or certificate
+    Lookup {
+        #[command(flatten)]
+        what: What,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the directory is.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// Data folder
+    #[arg(long = "in", value_name = "DATA")]
+    data: Option<PathBuf>,
+    /// Configuration file: its directory, with the mailboxes of its own domains
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// What is looked up.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// A mail address
+    #[arg(long)]
+    address: Option<Address>,
+    /// An identifier of a person, a structure or a card, as people write it
+    #[arg(long)]
+    id: Option<String>,
+    /// The holder of a certificate (PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+}
+
+/// A directory as one operator shows it.
+struct Opened {
+    generation: Generation,
+    registry: Option<Registry>,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let json = args.json;
+    let outcome = match args.order {
+        Order::Generate { into, seed, people } => generate(&into, seed, people, json),
+        Order::Load { folder, into, accept } => load(&folder, &into, accept, json),
+        Order::Diff { data, from, to } => diff(&data, &from, &to, json),
+        Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
+        Order::Lookup { what, place } => lookup(&what, &place, json),
+    };
+    outcome.unwrap_or_else(|problem| material::report(&problem))
+}
+
+fn generate(into: &Path, seed: u64, people: u32, as_json: bool) -> Result<Exit, Problem> {
+    let made = annuaire::generate(into, &GenerateOptions::new(seed, people))
+        .map_err(|error| Problem::of(into, format!("the extracts cannot be written: {error}")))?;
+    let files: Vec<_> = annuaire::FileKind::ALL.iter().map(|kind| kind.file_name()).zip(made.rows).collect();
+    if as_json {
+        let files: Vec<_> = files.iter().map(|(name, rows)| json!({ "name": name, "rows": rows })).collect();
+        println!("{}", json!({ "folder": into, "seed": seed, "people": people, "files": files }));
+    } else {
+        println!("{people} fictional people from seed {seed} in {}", into.display());
+        files.iter().for_each(|(name, rows)| println!("  {rows:>9} rows  {name}"));
+    }
+    Ok(Exit::Done)
+}
+
+fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit, Problem> {
+    if !folder.is_dir() {
+        return Err(Problem::of(folder, "is no folder: give the folder that holds the extracts"));
+    }
+    let report =
+        annuaire::load(folder, into, accept).map_err(|error| Problem::of(folder, format!("not loaded: {error}")))?;
+    if as_json {
+        println!("{}", json!(report));
+    } else {
+        text::load(&report);
+    }
+    if let (Some(reason), false) = (&report.reason, report.in_service()) {
+        eprintln!("sceau: {}: {reason}", if report.held { "held" } else { "refused" });
+    }
+    Ok(if report.in_service() { Exit::Done } else { Exit::No })
+}
+
+fn diff(data: &Path, from: &str, to: &str, as_json: bool) -> Result<Exit, Problem> {
+    let folder = existing(data)?;
+    let named = |name| folder.named(name).map_err(|error| Problem::of(data, error.to_string()));
+    let changes = annuaire::diff(&named(from)?, &named(to)?);
+    if as_json {
+        println!("{}", json!(changes));
+    } else {
+        text::diff(&changes);
+    }
+    Ok(Exit::Done)
+}
+
+fn search(question: &str, place: &Place, limit: u64, as_json: bool) -> Result<Exit, Problem> {
+    let opened = open(place)?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let answer = annuaire::search(&opened.generation, opened.registry.as_ref(), question, limit);
+    if as_json {
+        println!("{}", json!(answer));
+    } else {
+        text::answer(&answer);
+        if answer.people.is_empty() && answer.structures.is_empty() {
+            eprintln!("nothing answers to `{question}` / rien ne répond à « {question} »");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn lookup(what: &What, place: &Place, as_json: bool) -> Result<Exit, Problem> {
+    // The certificate first: a file that cannot be read is told before a directory is loaded.
+    let certificate = what.certificate.as_deref().map(material::leaf).transpose()?.map(|(leaf, _)| leaf);
+    let query = match (&what.address, &what.id, &certificate) {
+        (Some(address), ..) => Some(Query::Address(address.clone())),
+        (_, Some(id), _) => Some(Query::Id(id.clone())),
+        (.., Some(certificate)) => holder(certificate),
+        _ => None,
+    };
+    let opened = open(place)?;
+    let found = query.map(|query| annuaire::lookup(&opened.generation, opened.registry.as_ref(), &query));
+    let card = certificate.as_ref().and_then(Certificate::card_number);
+    let found = found.unwrap_or_else(|| {
+        eprintln!("sceau: the certificate names nobody whom the directory could know");
+        let empty = annuaire::search(&opened.generation, None, "", 0);
+        annuaire::Lookup { answer: empty, ..annuaire::Lookup::default() }
+    });
+    if as_json {
+        println!("{}", json!(found));
+    } else {
+        text::lookup(&found, card.as_ref().map(CardNumber::as_str));
+    }
+    Ok(if found.found { Exit::Done } else { Exit::No })
+}
+
+/// Whom a certificate speaks for, as a question to the directory. Never by display name.
+fn holder(certificate: &Certificate) -> Option<Query> {
+    match Identity::of(certificate) {
+        Ok(identity) => match (identity.person_id(), identity.structure()) {
+            (Some(person), _) => Some(Query::Id(person.to_string())),
+            (None, Some(structure)) => Some(Query::Id(structure.to_string())),
+            (None, None) => None,
+        },
+        Err(_) => certificate.emails().first().cloned().map(Query::Address),
+    }
+}
+
+fn open(place: &Place) -> Result<Opened, Problem> {
+    if let Some(data) = &place.data {
+        return Ok(Opened { generation: current(data)?, registry: None });
+    }
+    let config = place.config.clone().unwrap_or_default();
+    let loaded = Loaded::read(&config)?;
+    let Some(data) = &loaded.config.annuaire.data else {
+        return Err(Problem::of(config, "names no directory: write `data` under [annuaire]"));
+    };
+    Ok(Opened { generation: current(&loaded.path(data))?, registry: registries(&loaded)? })
+}
+
+fn existing(data: &Path) -> Result<DataFolder, Problem> {
+    if data.is_dir() {
+        Ok(DataFolder::new(data))
+    } else {
+        Err(Problem::of(data, "is no folder: make it with `sceau annuaire load … --into`"))
+    }
+}
+
+fn current(data: &Path) -> Result<Generation, Problem> {
+    existing(data)?.current().map_err(|error| match error {
+        FolderError::Empty(_) => Problem::of(data, "holds no directory: make one with `sceau annuaire load … --into`"),
+        error => Problem::of(data, error.to_string()),
+    })
+}
+
+/// The registries of all own domains as one: red lists hold in every answer.
+fn registries(loaded: &Loaded) -> Result<Option<Registry>, Problem> {
+    let paths: Vec<PathBuf> = loaded.config.domains.iter().map(|own| loaded.path(&own.registry)).collect();
+    let mut last = None;
+    let mut all = toml::Table::new();
+    for path in &paths {
+        // Read as a registry first: faults are told with their line.
+        last = Some(Registry::read(path).map_err(|error| Problem::of(path, error.to_string()))?);
+        if paths.len() > 1 {
+            join(&mut all, registry_table(path)?);
+        }
+    }
+    let (Some(first), true) = (paths.first(), paths.len() > 1) else { return Ok(last) };
+    let wrong = |what: String| Problem::of(first, format!("with the other registries: {what}"));
+    let text = toml::to_string(&all).map_err(|error| wrong(error.to_string()))?;
+    Registry::parse(&text).map(Some).map_err(|error| wrong(error.to_string()))
+}
+
+fn registry_table(path: &Path) -> Result<toml::Table, Problem> {
+    let octets = read_bytes(path, MAX_REGISTRY_BYTES)?;
+    toml::from_str(&String::from_utf8_lossy(&octets)).map_err(|error| Problem::of(path, error.message()))
+}
+
+/// Mailboxes and aliases are lists: those of one file after those of another.
+fn join(all: &mut toml::Table, more: toml::Table) {
+    for (name, value) in more {
+        match (all.get_mut(&name).and_then(toml::Value::as_array_mut), value) {
+            (Some(known), toml::Value::Array(more)) => known.extend(more),
+            (_, value) => drop(all.insert(name, value)),
+        }
+    }
 }

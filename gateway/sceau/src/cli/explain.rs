@@ -6,7 +6,7 @@ use ident::{Address, Clock, SystemClock, Timestamp};
 use pki::certificate::Certificate;
 use serde_json::{Value, json};
 
-use super::{Exit, check::load_or_report};
+use super::{Exit, check::load_or_report, material::moment};
 use crate::{
     admission::{
         caller::{Caller, identify},
@@ -32,15 +32,11 @@ pub(super) struct Args {
     #[arg(long, required = true, num_args = 1..)]
     to: Vec<Address>,
     /// Moment of the decision (RFC 3339 or seconds), now if absent
-    #[arg(long, value_parser = parse_time)]
+    #[arg(long, value_parser = moment)]
     at: Option<Timestamp>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-}
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| "write 2026-11-21T22:57:00Z, or seconds since 1970".to_owned())
 }
 
 /// One step of the decision, in the order in which a session would take it.

@@ -6,12 +6,14 @@ mod attached;
 mod check;
 mod demo;
 mod explain;
+mod material;
 mod open;
 mod pki;
 mod queue;
 mod refusals;
 mod seal;
 mod serve;
+mod trust;
 mod why;
 
 use std::process::ExitCode;

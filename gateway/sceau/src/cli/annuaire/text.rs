@@ -1,0 +1,129 @@
+//! Directory answers for people.
+
+use annuaire::{Answer, Diff, LoadReport, Lookup, MailboxAnswer, MatchKind, PersonAnswer, StructureAnswer};
+
+/// Most problems of a load that are printed; the JSON form holds them all.
+const MOST_PROBLEMS: usize = 20;
+
+pub(super) fn load(report: &LoadReport) {
+    for file in &report.files {
+        println!("{}", file.name);
+        println!("  {} rows: {} kept, {} merged, {} refused", file.rows, file.kept, file.merged, file.refused);
+    }
+    for problem in report.problems.iter().take(MOST_PROBLEMS) {
+        let column = problem.column.as_ref().map(|column| format!(", column {column}")).unwrap_or_default();
+        println!("  {}, line {}{column}: {}", problem.file, problem.line, problem.what);
+    }
+    let listed = u64::try_from(report.problems.len().saturating_sub(MOST_PROBLEMS)).unwrap_or(u64::MAX);
+    let more = listed.saturating_add(report.problems_omitted);
+    if more > 0 {
+        println!("  and {more} problems more (see --json)");
+    }
+    for ignored in &report.ignored {
+        println!("  {} passed over: {}", ignored.name, ignored.why);
+    }
+    if let Some(changes) = &report.changes {
+        diff(changes);
+    }
+    let name = report.generation.as_deref().unwrap_or("none");
+    match (report.in_service(), report.unchanged) {
+        (true, true) => println!("generation {name} was in service already"),
+        (true, false) => println!("generation {name} is in service"),
+        (false, _) => println!("generation {name} stays in service"),
+    }
+}
+
+pub(super) fn diff(changes: &Diff) {
+    println!("from {} to {}", changes.from, changes.to);
+    for file in &changes.files {
+        println!(
+            "  {}: {} → {} records: {} new, {} changed, {} gone",
+            file.file, file.before, file.after, file.created, file.changed, file.deleted
+        );
+    }
+    for (label, domains) in [("domains gone", &changes.domains_gone), ("domains new", &changes.domains_new)] {
+        if !domains.is_empty() {
+            println!("  {label}: {}", domains.join(", "));
+        }
+    }
+}
+
+pub(super) fn answer(answer: &Answer) {
+    answer.people.iter().for_each(person);
+    answer.structures.iter().for_each(structure);
+    dated(answer);
+}
+
+pub(super) fn lookup(found: &Lookup, card: Option<&str>) {
+    if let Some(mailbox) = &found.mailbox {
+        println!("{}", mailbox_line(mailbox));
+    }
+    found.answer.people.iter().for_each(person);
+    found.answer.structures.iter().for_each(structure);
+    if let Some(card) = card {
+        let known = found.answer.people.iter().flat_map(|person| &person.cards).any(|own| own.number == card);
+        if !known {
+            println!("the card {card} of the certificate is not in the directory");
+        }
+    }
+    match (&found.gone, found.found) {
+        (Some(gone), _) => println!("left the data on {gone} / sorti des données le {gone}"),
+        (None, false) => println!("not found / introuvable"),
+        (None, true) => {}
+    }
+    dated(&found.answer);
+}
+
+/// Each answer says how old its data are.
+fn dated(answer: &Answer) {
+    if let Some(at) = answer.data_as_of {
+        println!("(generation {}, data as of {at})", answer.generation);
+    }
+}
+
+fn person(person: &PersonAnswer) {
+    let inactive = if person.active { "" } else { ", not practising" };
+    println!(
+        "{} {}, {} - {}{inactive}{}",
+        person.family,
+        person.given,
+        person.profession,
+        person.id,
+        matched(person.r#match)
+    );
+    for activity in &person.activities {
+        let parts = [&activity.speciality, &activity.structure, &activity.postcode, &activity.town];
+        let said: Vec<&str> = parts.iter().map(|part| part.as_str()).filter(|part| !part.is_empty()).collect();
+        println!("    {}", said.join(", "));
+    }
+    person.mailboxes.iter().for_each(|mailbox| println!("    {}", mailbox_line(mailbox)));
+    for card in &person.cards {
+        let to = card.valid_to.map(|day| format!(" to {day}")).unwrap_or_default();
+        println!("    card {}{to}{}", card.number, if card.opposed { ", OPPOSED" } else { "" });
+    }
+}
+
+fn structure(structure: &StructureAnswer) {
+    println!(
+        "{} - {}{}",
+        structure.name,
+        structure.id.as_deref().unwrap_or("no identifier"),
+        matched(structure.r#match)
+    );
+    println!("    {}, {} {}", structure.street, structure.postcode, structure.town);
+    structure.mailboxes.iter().for_each(|mailbox| println!("    {}", mailbox_line(mailbox)));
+}
+
+fn mailbox_line(mailbox: &MailboxAnswer) -> String {
+    format!("{} ({})", mailbox.address, mailbox.r#type.code())
+}
+
+/// How well, unless exactly.
+const fn matched(kind: MatchKind) -> &'static str {
+    match kind {
+        MatchKind::Exact => "",
+        MatchKind::Prefix => " [begins so]",
+        MatchKind::Fuzzy => " [almost]",
+        MatchKind::Phonetic => " [sounds so]",
+    }
+}
