@@ -3,6 +3,8 @@
 
 mod claim;
 mod committer;
+#[cfg(test)]
+mod crash;
 mod failure;
 mod files;
 mod health;

@@ -304,3 +304,17 @@ fn db_statements(db: &Connection) -> Vec<String> {
     assert!(seen > 50, "the statements were found in the cache: {seen}");
     again
 }
+
+/// Within a destination what has been due longest comes first.
+#[test]
+fn longest_due_comes_first() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = SqliteStore::open(dir.path(), SqliteOptions::default()).unwrap();
+    for (chance, due) in [(1, 3), (2, 1), (3, 2)] {
+        let mut sent = message(chance, &["a@ch-b.test"]);
+        sent.recipients[0].due = crate::contract::minutes(due);
+        wait(store.commit(Changes::message(sent))).unwrap();
+    }
+    let order: Vec<_> = (1..=3).map(|minute| claim_one(&store, crate::contract::minutes(minute)).info.id).collect();
+    assert_eq!(order, [2, 3, 1].map(|chance| QueueId::new(start(), chance)));
+}
