@@ -22,6 +22,7 @@
 pub mod capture;
 pub mod certs;
 pub mod dovecot;
+pub mod faults;
 pub mod gateway;
 pub mod msmtp;
 pub mod openssl_cli;
