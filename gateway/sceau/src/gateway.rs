@@ -3,15 +3,20 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use ident::{Clock, Timestamp};
 use store::{Changes, Schedule, SqliteOptions, SqliteStore, Store};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    task::JoinHandle,
+};
 use trail::{Masker, QueueId, Record};
 
 use crate::{
+    audit::Checkpoints,
     config::{Loaded, Problem},
     knocks::Knocks,
     rest::Vault,
@@ -38,13 +43,15 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Rings when there is something to deliver.
     pub wake: Notify,
+    /// Checkpoints of the trail, ours and our peers'.
+    pub checkpoints: Checkpoints,
     /// Strangers that were turned away.
     pub knocks: Knocks,
     /// When to try again.
     pub schedule: Schedule,
     /// Bounds how many threads do cryptography at once.
     crypto: Semaphore,
-    records: mpsc::Sender<Record>,
+    records: Mutex<Option<mpsc::Sender<Record>>>,
     configuration: PathBuf,
 }
 
@@ -113,10 +120,11 @@ impl Gateway {
             masker,
             clock,
             wake: Notify::new(),
+            checkpoints: Checkpoints::default(),
             knocks: Knocks::default(),
             schedule,
             crypto: Semaphore::new(threads),
-            records,
+            records: Mutex::new(Some(records)),
             configuration,
         };
         Ok((Arc::new(gateway), waiting))
@@ -180,9 +188,16 @@ impl Gateway {
 
     /// Writes a record that belongs to no acceptance: refusals, connections, loads.
     pub fn record(&self, record: Record) {
-        if self.records.try_send(record).is_err() {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.as_ref().is_none_or(|records| records.try_send(record).is_err()) {
             tracing::warn!("trail records arrive faster than they can be written; some refusals are not recorded");
         }
+    }
+
+    /// Takes no more records and waits until those that wait are written.
+    pub async fn flush_records(&self, writer: JoinHandle<()>) {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = tokio::time::timeout(Duration::from_secs(5), writer).await;
     }
 
     /// Writes waiting records until the gateway is dropped: it must not hold the gateway itself.

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 pub mod admission;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod delivery;

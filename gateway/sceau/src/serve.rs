@@ -11,6 +11,7 @@ use tokio::{
 use trail::{Event, Record, SafeText};
 
 use crate::{
+    audit::{self, AuditError, Secrets},
     config::{ListenerKind, Problem},
     delivery,
     gateway::{Gateway, StartError},
@@ -19,6 +20,9 @@ use crate::{
 
 /// How long sessions and deliveries may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(60);
+
+/// How long the last trail records may take.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Where a started gateway listens.
 #[derive(Debug, Clone)]
@@ -35,6 +39,9 @@ pub enum ServeError {
     /// It did not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The trail cannot be kept.
+    #[error("the trail cannot be kept: {0}")]
+    Trail(#[from] AuditError),
     /// A port could not be bound, or a signal handler not installed.
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
@@ -56,6 +63,9 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
         listening.push(Listening { kind, address: port.address()? });
         tasks.spawn(port.serve(Arc::clone(&gateway), stopping.clone()));
     }
+    let (finish, finishing) = watch::channel(false);
+    let secrets = Secrets::open(&gateway.data(), &gateway.vault, gateway.snapshot().config.server.hostname.as_str())?;
+    let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::new(secrets), finishing));
     tasks.spawn(delivery::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping));
@@ -71,9 +81,10 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     }
     gateway.record(Record::new(gateway.now(), Event::ServiceStopped { reason: SafeText::of("signal") }));
     drop(tasks);
-    drop(gateway);
-    // The last records are written before the end, unless a cut session still holds the gateway.
-    let _ = tokio::time::timeout(Duration::from_secs(5), writer).await;
+    // Everything that was decided is in the trail before the end, unless it cannot be written.
+    gateway.flush_records(writer).await;
+    let _ = finish.send(true);
+    let _ = tokio::time::timeout(LAST_WORDS, keeper).await;
     Ok(())
 }
 

@@ -2,16 +2,24 @@
 
 use std::{future::Future, path::Path};
 
-use store::{SqliteOptions, SqliteStore, Store as _};
-use trail::{Masker, QueueId};
+use store::{EventQuery, SqliteOptions, SqliteStore, Store as _};
+use trail::{
+    Masker, QueueId, Record,
+    log::{Search, TrailReader},
+};
 
 use super::Exit;
-use crate::{config::Loaded, snapshot};
+use crate::{audit::Secrets, config::Loaded, snapshot};
+
+/// Records read for one message from the outbox.
+const MOST: usize = 10_000;
 
 /// An opened queue with what is needed to write about it.
 pub(super) struct Attached {
     /// The queue.
     pub(super) store: SqliteStore,
+    /// The trail for reading, if it has begun.
+    pub(super) trail: Option<TrailReader>,
     /// How addresses appear in records.
     pub(super) masker: Masker,
     runtime: tokio::runtime::Runtime,
@@ -34,7 +42,12 @@ impl Attached {
             .enable_all()
             .build()
             .map_err(|error| report(error.to_string(), Exit::Undetermined))?;
-        Ok(Self { store, masker, runtime })
+        let data = loaded.data();
+        let begun = data.join("trail-secrets").exists();
+        let secrets =
+            begun.then(|| Secrets::open(&data, &vault, loaded.config.server.hostname.as_str()).ok()).flatten();
+        let trail = secrets.and_then(|secrets| secrets.reader(&data).ok());
+        Ok(Self { store, trail, masker, runtime })
     }
 
     /// Waits for an answer of the queue.
@@ -45,12 +58,43 @@ impl Attached {
         })
     }
 
+    /// All records about a message: those in the log, and those still on their way there.
+    pub(super) fn records(&self, id: QueueId) -> Result<Vec<Record>, Exit> {
+        let mut records = match &self.trail {
+            Some(trail) => trail.of_message(id).map_err(|error| {
+                eprintln!("sceau: the trail cannot be read: {error}");
+                Exit::Undetermined
+            })?,
+            None => Vec::new(),
+        };
+        let query = EventQuery { message: Some(id), limit: MOST, ..EventQuery::default() };
+        for record in self.wait(self.store.events(query))? {
+            // A row may be in the log already and not yet released.
+            if !records.contains(&record) {
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+
     /// The messages that a queue id or a Message-ID names, newest first.
     pub(super) fn resolve(&self, id: &str) -> Result<Vec<QueueId>, Exit> {
         if let Ok(id) = id.parse::<QueueId>() {
             return Ok(vec![id]);
         }
         let bare = id.trim().trim_start_matches('<').trim_end_matches('>');
-        self.wait(self.store.find_by_message_id(bare))
+        let waiting = self.wait(self.store.find_by_message_id(bare))?;
+        if !waiting.is_empty() {
+            return Ok(waiting);
+        }
+        // The queue forgets what has ended; the trail does not.
+        let search = Search { terms: vec![format!("message-id:{bare}")], limit: 100, ..Search::default() };
+        let hits =
+            self.trail.as_ref().map(|trail| trail.search(&search)).transpose().unwrap_or_default().unwrap_or_default();
+        let mut ids: Vec<QueueId> =
+            hits.iter().flat_map(|hit| &hit.records).filter_map(|record| record.message).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 }

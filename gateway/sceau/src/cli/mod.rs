@@ -13,6 +13,7 @@ mod queue;
 mod refusals;
 mod seal;
 mod serve;
+mod trail;
 mod trust;
 mod why;
 
@@ -72,6 +73,8 @@ enum Command {
     Seal(seal::Args),
     /// Open and judge one message (mail on standard input, mail on standard output)
     Open(open::Args),
+    /// Verify, search and follow the trail
+    Trail(trail::Args),
     /// The professional directory
     Annuaire(annuaire::Args),
     /// Print the table of refusals as Markdown
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Pki(args) => pki::run(args),
         Command::Seal(args) => seal::run(args),
         Command::Open(args) => open::run(args),
+        Command::Trail(args) => trail::run(args),
         Command::Annuaire(args) => annuaire::run(args),
         Command::Refusals => refusals::run(),
     };

@@ -3,13 +3,10 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use store::{EventQuery, Message, Store as _};
+use store::{Message, Store as _};
 use trail::{Mood, QueueId, Record, Timeline};
 
 use super::{Exit, attached::Attached};
-
-/// Records read for one message.
-const MOST: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -44,8 +41,7 @@ fn tell(args: &Args) -> Result<bool, Exit> {
     let queue = Attached::open(&args.config)?;
     let mut found = Vec::new();
     for id in queue.resolve(&args.id)? {
-        let query = EventQuery { message: Some(id), limit: MOST, ..EventQuery::default() };
-        let records = queue.wait(queue.store.events(query))?;
+        let records = queue.records(id)?;
         let message = queue.wait(queue.store.message(id))?;
         if !records.is_empty() || message.is_some() {
             found.push((id, records, message));

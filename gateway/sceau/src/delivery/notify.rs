@@ -80,6 +80,7 @@ fn handed_over(work: &Work, attempt: &Attempt) -> Option<Action> {
 fn status(action: Action, end: &End) -> (u8, u16, u16) {
     match (action, end) {
         (Action::Failed, End::Expired) => (5, 4, 7),
+        (Action::Failed, End::Permanent { status: Some(status), .. }) => *status,
         (Action::Failed, _) => (5, 0, 0),
         (Action::Delayed, _) => (4, 4, 7),
         _ => (2, 0, 0),

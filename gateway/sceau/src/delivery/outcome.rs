@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ident::{Address, Timestamp};
-use smtp::{Cause, Outcome, RecipientOutcome};
+use smtp::{Cause, Outcome, RecipientOutcome, Reply};
 use store::{Reason, Recipient, Step, Work};
 use trail::{DeliveryFacts, Event, Record};
 
@@ -30,6 +30,8 @@ pub enum End {
         code: String,
         /// The peer's reply, or our own words.
         text: String,
+        /// Enhanced status code (RFC 3463), if the peer gave one.
+        status: Option<(u8, u16, u16)>,
     },
     /// Its time was over before the attempt.
     Expired,
@@ -43,7 +45,7 @@ impl End {
 
     /// Never.
     pub fn permanent(code: &str, text: impl ToString) -> Self {
-        Self::Permanent { code: code.to_owned(), text: text.to_string() }
+        Self::Permanent { code: code.to_owned(), text: text.to_string(), status: None }
     }
 }
 
@@ -111,8 +113,14 @@ impl End {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Accepted(reply) => Self::Delivered(reply.summary(MAX_REPLY)),
-            Outcome::Permanent(refusal) => Self::permanent(cause(&refusal.cause), &refusal.cause),
-            Outcome::Temporary(refusal) => Self::temporary(cause(&refusal.cause), &refusal.cause),
+            Outcome::Permanent(refusal) => Self::Permanent {
+                code: cause(&refusal.cause).to_owned(),
+                text: words(&refusal.cause),
+                status: reply(&refusal.cause)
+                    .and_then(Reply::enhanced)
+                    .map(|code| (code.class, code.subject, code.detail)),
+            },
+            Outcome::Temporary(refusal) => Self::temporary(cause(&refusal.cause), words(&refusal.cause)),
         }
     }
 
@@ -121,7 +129,7 @@ impl End {
         let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: gateway.masker.text(text) };
         match self {
             Self::Delivered(reply) => Step::Delivered { at: now, reply: gateway.masker.text(reply) },
-            Self::Permanent { code, text } => Step::Failed { at: now, reason: reason(code, text) },
+            Self::Permanent { code, text, .. } => Step::Failed { at: now, reason: reason(code, text) },
             Self::Expired => Step::Expired { at: now },
             Self::Temporary { code, text } => {
                 let attempts = recipient.progress.attempts.saturating_add(1);
@@ -155,7 +163,7 @@ impl End {
                 delivery.reply = Some(gateway.masker.text(text));
                 Event::Deferred { number, reason: code.clone(), delivery, next: *due }
             }
-            (Self::Temporary { code, text } | Self::Permanent { code, text }, _) => {
+            (Self::Temporary { code, text } | Self::Permanent { code, text, .. }, _) => {
                 delivery.reply = Some(gateway.masker.text(text));
                 Event::Failed { number, reason: code.clone(), delivery }
             }
@@ -165,6 +173,18 @@ impl End {
         };
         Record::new(now, event).of_message(work.info.id).of_recipient(gateway.masker.party(&recipient.address))
     }
+}
+
+fn reply(cause: &Cause) -> Option<&Reply> {
+    match cause {
+        Cause::Reply(reply) | Cause::Unexpected(reply) => Some(reply),
+        _ => None,
+    }
+}
+
+/// What the peer said, or what happened.
+fn words(cause: &Cause) -> String {
+    reply(cause).map_or_else(|| cause.to_string(), |reply| reply.summary(MAX_REPLY))
 }
 
 /// Stable id of why a peer did not take a recipient.

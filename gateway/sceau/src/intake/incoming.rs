@@ -105,6 +105,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     );
     let body = at_rest(gateway, &bytes, &opened)?;
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, &bytes, now), judged];
+    records.extend(peer_checkpoint(gateway, &opened, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
     let message = NewMessage {
         id: incoming.id,
@@ -207,6 +208,14 @@ fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement) -> trail::
         inner: Some(opened.inner_digest),
         reasons: judgement.reasons.iter().map(|reason| reason.code.to_owned()).collect(),
     }
+}
+
+/// The peer's checkpoint in the signed part of its message.
+fn peer_checkpoint(gateway: &Gateway, opened: &Opened, now: Timestamp) -> Option<Record> {
+    let Signature::Good(signed) = &opened.signature else { return None };
+    let note = signed.said.checkpoint.as_deref()?;
+    let domain = opened.facts.from.domain();
+    gateway.checkpoints.saw(&gateway.masker, domain, note, signed.signer.fingerprint(), now)
 }
 
 /// Sealed for us: as it came, its content key under the storage key. Readable: under the storage key.

@@ -321,6 +321,9 @@ impl Sealing<'_> {
     ) -> Result<(NewBody, BodyNotes), Refusal> {
         let to: Vec<&Certificate> = certificates.iter().collect();
         let profile = profile.of_mail();
+        // Our peers keep our checkpoints: nobody can write another history later (design §4).
+        let extra: Vec<_> =
+            self.gateway.checkpoints.ours().map(|note| mail::attributes::checkpoint(&note)).into_iter().collect();
         let sealed = mail::seal(&SealRequest {
             message: self.message,
             recipients,
@@ -329,7 +332,7 @@ impl Sealing<'_> {
             profile,
             at: self.now,
             assurance: self.assurance,
-            extra: &[],
+            extra: &extra,
             authserv_id: self.snapshot.config.server.hostname.as_str(),
             subject: mail::DEFAULT_SUBJECT,
             limits: &limits(self.snapshot),

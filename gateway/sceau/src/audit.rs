@@ -1,0 +1,253 @@
+//! The trail of a running gateway: its secrets, the task that turns outbox rows into log entries,
+//! and the checkpoints that travel between gateways.
+
+use std::{
+    collections::HashMap,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ident::{Domain, Fingerprint, Timestamp};
+use store::{OutboxRow, Store as _};
+use tokio::sync::watch;
+use trail::{
+    Event, Masker, Record,
+    log::{NoteSigner, NoteVerifier, Trail, TrailError, TrailReader, TrailSecrets},
+};
+use zeroize::Zeroizing;
+
+use crate::{gateway::Gateway, rest::Vault};
+
+/// Rows that become entries under one checkpoint.
+const ROWS: usize = 2000;
+/// How long rows may wait for company.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Wait after an error before the trail is opened again.
+const RECOVER: Duration = Duration::from_secs(5);
+/// Peers whose last checkpoint is remembered.
+const MAX_PEERS: usize = 20_000;
+
+/// Why a trail cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The secrets cannot be read or made.
+    #[error("{0}: {1}")]
+    Secrets(PathBuf, String),
+    /// The log itself.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+}
+
+/// Secrets of a trail: they lie beside it, wrapped under the storage key.
+pub struct Secrets {
+    origin: String,
+    signing: Zeroizing<[u8; 32]>,
+    wrapping: Zeroizing<[u8; 32]>,
+}
+
+impl Secrets {
+    /// Reads them from the data folder; makes them if the trail has none yet.
+    ///
+    /// # Errors
+    /// [`AuditError::Secrets`]; a file that does not unwrap is never replaced.
+    pub fn open(data: &Path, vault: &Vault, origin: &str) -> Result<Self, AuditError> {
+        let path = data.join("trail-secrets");
+        match Self::read(&path, vault, origin) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            outcome => return outcome.map_err(|error| AuditError::Secrets(path, error.to_string())),
+        }
+        Self::make(&path, vault).map_err(|error| AuditError::Secrets(path.clone(), error.to_string()))?;
+        Self::read(&path, vault, origin).map_err(|error| AuditError::Secrets(path, error.to_string()))
+    }
+
+    fn read(path: &Path, vault: &Vault, origin: &str) -> io::Result<Self> {
+        let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        let wrapped = STANDARD.decode(fs::read_to_string(path)?.trim()).map_err(|_| wrong("is not base64"))?;
+        let plain = vault.unwrap(&wrapped).map_err(|_| wrong("does not open under this storage key"))?;
+        let (signing, wrapping) = plain.split_at_checked(32).ok_or_else(|| wrong("is too short"))?;
+        let octets =
+            |part: &[u8]| <[u8; 32]>::try_from(part).map(Zeroizing::new).map_err(|_| wrong("has the wrong length"));
+        Ok(Self { origin: origin.to_owned(), signing: octets(signing)?, wrapping: octets(wrapping)? })
+    }
+
+    fn make(path: &Path, vault: &Vault) -> io::Result<()> {
+        let mut octets = Zeroizing::new([0u8; 64]);
+        openssl::rand::rand_bytes(octets.as_mut()).map_err(io::Error::other)?;
+        let wrapped = vault.wrap(octets.as_ref()).map_err(io::Error::other)?;
+        let aside = path.with_extension("new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        file.write_all(STANDARD.encode(wrapped).as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    }
+
+    fn signer(&self) -> Result<NoteSigner, TrailError> {
+        NoteSigner::new(&self.origin, &self.signing).map_err(|_| TrailError::Crypto("take the signing key"))
+    }
+
+    /// The public half of the signing key: what auditors keep.
+    ///
+    /// # Errors
+    /// [`TrailError::Crypto`].
+    pub fn verifier(&self) -> Result<NoteVerifier, TrailError> {
+        Ok(self.signer()?.verifier().clone())
+    }
+
+    /// The key that wraps the records' keys.
+    pub fn wrapping(&self) -> &[u8; 32] {
+        &self.wrapping
+    }
+
+    /// The trail for reading.
+    ///
+    /// # Errors
+    /// Those of the log.
+    pub fn reader(&self, data: &Path) -> Result<TrailReader, TrailError> {
+        TrailReader::open(&folder(data), &self.wrapping, self.verifier()?)
+    }
+
+    fn trail(&self, data: &Path) -> Result<Trail, TrailError> {
+        let secrets = TrailSecrets { wrapping: self.wrapping.clone(), signer: self.signer()? };
+        let (trail, recovery) = Trail::open(&folder(data), secrets)?;
+        if recovery.taken_back > 0 || recovery.torn_checkpoint || recovery.indexed > 0 {
+            tracing::info!(?recovery, "the trail was left in the middle of a batch; it is whole again");
+        }
+        Ok(trail)
+    }
+}
+
+/// Folder of the log below the data folder.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("trail")
+}
+
+/// Checkpoints: our latest one, for sealed messages, and the last seen of each peer.
+#[derive(Default)]
+pub struct Checkpoints {
+    ours: ArcSwapOption<String>,
+    seen: Mutex<HashMap<Domain, Fingerprint>>,
+}
+
+impl Checkpoints {
+    /// Our latest checkpoint, signed.
+    pub fn ours(&self) -> Option<Arc<String>> {
+        self.ours.load_full()
+    }
+
+    /// The record of a peer's checkpoint, if it is not the one seen last.
+    pub fn saw(
+        &self,
+        masker: &Masker,
+        domain: &Domain,
+        note: &str,
+        signer: Fingerprint,
+        now: Timestamp,
+    ) -> Option<Record> {
+        let digest = crate::queued::digest(note.as_bytes());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(domain) == Some(&digest) || (seen.len() >= MAX_PEERS && !seen.contains_key(domain)) {
+            return None;
+        }
+        seen.insert(domain.clone(), digest);
+        let checkpoint = masker.text(&STANDARD.encode(note));
+        Some(Record::new(now, Event::CheckpointSeen { domain: domain.clone(), checkpoint, signer }))
+    }
+}
+
+/// Turns outbox rows into log entries until `stopping`, then once more for what is left.
+pub async fn run(gateway: Arc<Gateway>, secrets: Arc<Secrets>, mut stopping: watch::Receiver<bool>) {
+    let mut trail: Option<Trail> = None;
+    loop {
+        let last_round = *stopping.borrow();
+        let outcome = round(&gateway, &secrets, &mut trail).await;
+        let pause = match outcome {
+            // A full batch: there is more.
+            Ok(taken) if taken >= ROWS => continue,
+            Ok(_) => PAUSE,
+            Err(error) => {
+                tracing::error!(%error, "the trail could not be written; its rows stay in the queue's outbox");
+                trail = None;
+                RECOVER
+            }
+        };
+        if last_round {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+}
+
+async fn round(gateway: &Arc<Gateway>, secrets: &Arc<Secrets>, trail: &mut Option<Trail>) -> Result<usize, String> {
+    let rows = gateway.store.take_outbox(ROWS).await.map_err(|error| error.to_string())?;
+    let taken = rows.len();
+    if taken == 0 && trail.is_some() {
+        return Ok(0);
+    }
+    let (data, secrets, now, open) = (gateway.data(), Arc::clone(secrets), gateway.now(), trail.take());
+    let work = tokio::task::spawn_blocking(move || append(open, &data, &secrets, &rows, now));
+    let (open, release) = work.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    gateway.checkpoints.ours.store(open.checkpoint().map(|note| Arc::new(note.to_owned())));
+    *trail = Some(open);
+    if let Some(up_to) = release {
+        gateway.store.release_outbox(up_to).await.map_err(|error| error.to_string())?;
+    }
+    Ok(taken)
+}
+
+fn append(
+    open: Option<Trail>,
+    data: &Path,
+    secrets: &Secrets,
+    rows: &[OutboxRow],
+    now: Timestamp,
+) -> Result<(Trail, Option<u64>), TrailError> {
+    let mut trail = match open {
+        Some(trail) => trail,
+        None => secrets.trail(data)?,
+    };
+    let lines: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.lines.as_str())).collect();
+    let sequenced = trail.append("queue", &lines, now)?;
+    Ok((trail, sequenced.release))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(octet: &str) -> Vault {
+        Vault::from_hex(&octet.repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn secrets_are_made_once_and_open_under_their_key_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Secrets::open(folder.path(), &vault("ab"), "gw.ch-exemple.test").unwrap();
+        let again = Secrets::open(folder.path(), &vault("ab"), "gw.ch-exemple.test").unwrap();
+        assert_eq!(first.wrapping(), again.wrapping());
+        assert!(Secrets::open(folder.path(), &vault("cd"), "gw.ch-exemple.test").is_err());
+        let file = folder.path().join("trail-secrets");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_peers_checkpoint_is_told_when_it_changes() {
+        let checkpoints = Checkpoints::default();
+        let masker = Masker::new([1; 32], Vec::new());
+        let domain = Domain::parse("ch-autre.test").unwrap();
+        let saw = |note: &str| checkpoints.saw(&masker, &domain, note, Fingerprint::new([2; 32]), Timestamp::EPOCH);
+        assert!(saw("a\n1\nx\n").is_some());
+        assert!(saw("a\n1\nx\n").is_none());
+        assert!(saw("a\n2\ny\n").is_some());
+    }
+}

@@ -1,0 +1,315 @@
+//! `sceau trail`: verify, search and follow the log; make its search index again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand;
+use ident::Timestamp;
+use serde_json::json;
+use trail::{
+    Record, Timeline,
+    log::{Hit, KnownCheckpoint, NoteVerifier, Report, Search, TrailReader, verify},
+};
+
+use super::Exit;
+use crate::{
+    audit::{self, Secrets},
+    config::Loaded,
+    snapshot,
+};
+
+/// Entries read at once by `follow`.
+const PAGE: u64 = 500;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    order: Order,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Order {
+    /// Compute everything again and name the first place that was altered
+    Verify(Verify),
+    /// Search records: all terms must hold
+    Search(SearchArgs),
+    /// Make the search index again, or check it
+    Reindex {
+        /// Configuration file
+        #[arg(long)]
+        config: PathBuf,
+        /// Only compare, change nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print entries from a number on, then wait for more
+    Follow {
+        /// Configuration file
+        #[arg(long)]
+        config: PathBuf,
+        /// First entry
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Stop at the newest entry
+        #[arg(long)]
+        once: bool,
+    },
+    /// Print the newest signed checkpoint: keep it elsewhere
+    Checkpoint {
+        /// Configuration file
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Print the public key that verifies checkpoints: keep it elsewhere
+    Key {
+        /// Configuration file
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Verify {
+    /// Folder of the trail; from the configuration if absent
+    dir: Option<PathBuf>,
+    /// Configuration file: its keys open the records too
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Public key of the checkpoints, as `sceau trail key` printed it (text or file)
+    #[arg(long)]
+    key: Option<String>,
+    /// A checkpoint kept elsewhere
+    #[arg(long = "known-checkpoint")]
+    known: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SearchArgs {
+    /// Configuration file
+    #[arg(long)]
+    config: PathBuf,
+    /// Terms such as to:ADDRESS, from:ADDRESS, message-id:ID, id:QUEUEID, reason:ID, event:ID, domain:DOMAIN
+    #[arg(required = true)]
+    terms: Vec<String>,
+    /// At or after
+    #[arg(long, value_parser = time)]
+    since: Option<Timestamp>,
+    /// Before
+    #[arg(long, value_parser = time)]
+    until: Option<Timestamp>,
+    /// At most so many entries
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "write 2026-11-21T22:57:00Z, or seconds since 1970".to_owned())
+}
+
+/// What a configuration opens.
+struct Opened {
+    data: PathBuf,
+    secrets: Secrets,
+    masker: trail::Masker,
+}
+
+impl Opened {
+    fn at(config: &Path) -> Result<Self, Exit> {
+        let loaded = Loaded::read(config).map_err(|problem| usage(&problem))?;
+        let vault = snapshot::vault(&loaded).map_err(|problem| usage(&problem))?;
+        let data = loaded.data();
+        if !data.join("trail-secrets").exists() {
+            return Err(usage(&format!("{}: no trail here yet; it begins when the gateway starts", data.display())));
+        }
+        let secrets =
+            Secrets::open(&data, &vault, loaded.config.server.hostname.as_str()).map_err(|error| usage(&error))?;
+        let masker = trail::Masker::new(vault.masking_key(), loaded.config.patients.domains.clone());
+        Ok(Self { data, secrets, masker })
+    }
+
+    fn reader(&self) -> Result<TrailReader, Exit> {
+        self.secrets.reader(&self.data).map_err(|error| unavailable(&error))
+    }
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let outcome = match &args.order {
+        Order::Verify(order) => verify_trail(order, args.json),
+        Order::Search(order) => search(order, args.json),
+        Order::Reindex { config, check } => reindex(config, *check, args.json),
+        Order::Follow { config, from, once } => follow(config, *from, *once, args.json),
+        Order::Checkpoint { config } => checkpoint(config),
+        Order::Key { config } => key(config),
+    };
+    outcome.unwrap_or_else(|exit| exit)
+}
+
+fn usage(problem: &impl ToString) -> Exit {
+    eprintln!("sceau: {}", problem.to_string());
+    Exit::Usage
+}
+
+fn unavailable(problem: &impl ToString) -> Exit {
+    eprintln!("sceau: {}", problem.to_string());
+    Exit::Undetermined
+}
+
+fn verify_trail(order: &Verify, as_json: bool) -> Result<Exit, Exit> {
+    let opened = order.config.as_deref().map(Opened::at).transpose()?;
+    let dir = match (&order.dir, &opened) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(opened)) => audit::folder(&opened.data),
+        (None, None) => return Err(usage(&"name the folder of the trail, or a configuration with --config")),
+    };
+    let verifier = match (&order.key, &opened) {
+        (Some(key), _) => read_key(key)?,
+        (None, Some(opened)) => opened.secrets.verifier().map_err(|error| unavailable(&error))?,
+        (None, None) => return Err(usage(&"without --config, --key must give the public key of the checkpoints")),
+    };
+    let known = order.known.iter().map(|path| known_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
+    let wrapping = opened.as_ref().map(|opened| opened.secrets.wrapping());
+    let report = verify(&dir, &verifier, wrapping, &known).map_err(|error| unavailable(&error))?;
+    print_report(&report, known.len(), as_json);
+    Ok(if report.ok { Exit::Done } else { Exit::No })
+}
+
+fn read_key(key: &str) -> Result<NoteVerifier, Exit> {
+    let text = fs::read_to_string(key).unwrap_or_else(|_| key.to_owned());
+    NoteVerifier::parse(&text).map_err(|error| usage(&format!("--key {key}: {error}")))
+}
+
+fn known_checkpoint(path: &Path) -> Result<KnownCheckpoint, Exit> {
+    let note = fs::read_to_string(path).map_err(|error| usage(&format!("{}: {error}", path.display())))?;
+    Ok(KnownCheckpoint { place: path.display().to_string(), note })
+}
+
+fn print_report(report: &Report, known: usize, as_json: bool) {
+    if as_json {
+        println!("{}", json!(report));
+        return;
+    }
+    println!("{} entries, {} checkpoints, {} erased as told", report.size, report.checkpoints, report.erased);
+    println!(
+        "records: {}",
+        if report.records_opened {
+            "opened and compared"
+        } else {
+            "not opened (no --config): tree and checkpoints only"
+        }
+    );
+    if known == 0 {
+        println!("no checkpoint from elsewhere was given: a history rewritten as a whole cannot be seen without one");
+    }
+    for finding in &report.findings {
+        println!("ALTERED  {}: {}", finding.place, finding.what);
+    }
+    println!(
+        "{}",
+        if report.ok {
+            "nothing was altered"
+        } else {
+            "this trail was altered: the first place named is where to look"
+        }
+    );
+}
+
+fn search(order: &SearchArgs, as_json: bool) -> Result<Exit, Exit> {
+    let opened = Opened::at(&order.config)?;
+    let terms = order.terms.iter().map(|term| masked(&opened, term)).collect();
+    let search = Search { terms, since: order.since, until: order.until, before: None, limit: order.limit };
+    let hits = opened.reader()?.search(&search).map_err(|error| unavailable(&error))?;
+    if as_json {
+        println!("{}", json!({ "entries": hits.iter().map(hit_json).collect::<Vec<_>>() }));
+    } else {
+        hits.iter().for_each(print_hit);
+    }
+    Ok(if hits.is_empty() { Exit::No } else { Exit::Done })
+}
+
+/// A patient is searched for as the trail knows them: by token.
+fn masked(opened: &Opened, term: &str) -> String {
+    match term.split_once(':') {
+        Some((kind @ ("from" | "to"), address)) => match ident::Address::parse(address) {
+            Ok(address) => format!("{kind}:{}", opened.masker.party(&address)),
+            Err(_) => term.to_owned(),
+        },
+        _ => term.to_owned(),
+    }
+}
+
+fn reindex(config: &Path, check: bool, as_json: bool) -> Result<Exit, Exit> {
+    let reader = Opened::at(config)?.reader()?;
+    if check {
+        let differs = reader.check_index().map_err(|error| unavailable(&error))?;
+        match (as_json, differs) {
+            (true, _) => println!("{}", json!({ "ok": differs.is_none(), "first_difference": differs })),
+            (false, None) => println!("the index is that of the log"),
+            (false, Some(leaf)) => {
+                println!("the index differs from the log at entry {leaf}: run `sceau trail reindex`")
+            }
+        }
+        return Ok(if differs.is_none() { Exit::Done } else { Exit::No });
+    }
+    let entries = reader.reindex().map_err(|error| unavailable(&error))?;
+    if as_json {
+        println!("{}", json!({ "entries": entries }));
+    } else {
+        println!("index made again from {entries} entries");
+    }
+    Ok(Exit::Done)
+}
+
+fn follow(config: &Path, from: u64, once: bool, as_json: bool) -> Result<Exit, Exit> {
+    let opened = Opened::at(config)?;
+    let mut next = from;
+    loop {
+        let hits = opened.reader()?.from(next, PAGE).map_err(|error| unavailable(&error))?;
+        for hit in &hits {
+            if as_json {
+                println!("{}", hit_json(hit));
+            } else {
+                print_hit(hit);
+            }
+            next = hit.leaf.saturating_add(1);
+        }
+        if hits.is_empty() {
+            if once {
+                return Ok(Exit::Done);
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+}
+
+fn checkpoint(config: &Path) -> Result<Exit, Exit> {
+    let (_, note) = Opened::at(config)?.reader()?.checkpoint().map_err(|error| unavailable(&error))?;
+    print!("{note}");
+    Ok(Exit::Done)
+}
+
+fn key(config: &Path) -> Result<Exit, Exit> {
+    let verifier = Opened::at(config)?.secrets.verifier().map_err(|error| unavailable(&error))?;
+    println!("{verifier}");
+    Ok(Exit::Done)
+}
+
+fn hit_json(hit: &Hit) -> serde_json::Value {
+    json!({ "entry": hit.leaf, "records": hit.records })
+}
+
+fn print_hit(hit: &Hit) {
+    for (record, line) in hit.records.iter().zip(Timeline::of(&hit.records).lines) {
+        let message = record_id(record);
+        let recipient = line.recipient.map(|recipient| format!("{recipient}: ")).unwrap_or_default();
+        println!("{:>8}  {}  {message}{recipient}{}", hit.leaf, line.at, line.text.fr);
+    }
+}
+
+fn record_id(record: &Record) -> String {
+    record.message.map(|id| format!("{id}  ")).unwrap_or_default()
+}
