@@ -19,6 +19,7 @@
     clippy::unwrap_used
 )]
 
+pub mod bench;
 pub mod capture;
 pub mod certs;
 pub mod dovecot;

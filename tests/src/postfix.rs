@@ -55,6 +55,7 @@ pub struct PostfixOptions {
     outbound: OutboundTls,
     identity: Option<(Credentials, Vec<X509>)>,
     settings: Vec<String>,
+    services: Vec<String>,
 }
 
 impl PostfixOptions {
@@ -69,6 +70,7 @@ impl PostfixOptions {
             outbound: OutboundTls::Never,
             identity: None,
             settings: Vec::new(),
+            services: Vec::new(),
         }
     }
 
@@ -135,6 +137,13 @@ impl PostfixOptions {
         self.settings.push(line.to_owned());
         self
     }
+
+    /// One more line of `master.cf`.
+    #[must_use]
+    pub fn service(mut self, line: &str) -> Self {
+        self.services.push(line.to_owned());
+        self
+    }
 }
 
 /// A running Postfix of our own.
@@ -162,7 +171,7 @@ impl Postfix {
         std::os::unix::fs::chown(folder.folder("data", 0o755), Some(user), Some(group))
             .expect("Postfix can be started by root only: run the tests as root or in a container");
 
-        std::fs::write(configuration.join("master.cf"), master_cf(inject, exchange)).unwrap();
+        std::fs::write(configuration.join("master.cf"), master_cf(options, inject, exchange)).unwrap();
         std::fs::write(configuration.join("main.cf"), main_cf(options, &folder, user, group)).unwrap();
 
         // Makes the queue's folders, and says what is wrong with a configuration.
@@ -179,6 +188,12 @@ impl Postfix {
     #[must_use]
     pub fn inject(&self) -> SocketAddr {
         self.inject
+    }
+
+    /// Process id of its master, whose children do the work.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Its listener with mutual TLS.
@@ -221,7 +236,7 @@ impl Postfix {
     }
 }
 
-fn master_cf(inject: SocketAddr, exchange: Option<SocketAddr>) -> String {
+fn master_cf(options: &PostfixOptions, inject: SocketAddr, exchange: Option<SocketAddr>) -> String {
     let mut services = format!(
         "postlog unix-dgram n - n - 1 postlogd\n\
          {inject} inet n - n - - smtpd\n  -o smtpd_tls_security_level=none\n  -o smtpd_tls_req_ccert=no\n  \
@@ -248,6 +263,9 @@ fn master_cf(inject: SocketAddr, exchange: Option<SocketAddr>) -> String {
          anvil unix - - n - 1 anvil\n\
          scache unix - - n - 1 scache\n",
     );
+    for service in &options.services {
+        let _ = writeln!(services, "{service}");
+    }
     services
 }
 
