@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 
-use crate::process::{Finished, Running, run, tool};
+use crate::process::{Finished, Running, Signal, run, tool};
 
 /// The built binary. `tests/run` says where it is; without it (`cargo test -p tests`) it is built now,
 /// because Cargo builds no other package's programs for a test.
@@ -78,6 +78,11 @@ impl Gateway {
     #[track_caller]
     pub fn wait_for_line(&self, parts: &[&str]) -> String {
         self.process.wait_for_line(parts)
+    }
+
+    /// Tells it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.process.tell(Signal::HUP);
     }
 
     /// Asks it to end, as a service manager does.

@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, PidfdFlags, kill_process, kill_process_group, pidfd_open};
 
 /// The longest that any single wait lasts before the test fails. Generous, because the machine may
 /// be busy; nothing ever waits this long when all is well.
@@ -154,6 +155,11 @@ impl Running {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.log.state.lock().unwrap().open_streams == 0
+    }
+
+    /// Sends it a signal that it is to survive.
+    pub fn tell(&self, signal: Signal) {
+        self.signal(signal);
     }
 
     /// Asks it to end and waits until it has.
