@@ -22,7 +22,10 @@ use trail::{
 };
 use zeroize::Zeroizing;
 
-use crate::{gateway::Gateway, rest::Vault};
+use crate::{
+    gateway::Gateway,
+    rest::{StorageKeyId, Vault},
+};
 
 /// Rows that become entries under one checkpoint.
 const ROWS: usize = 2000;
@@ -49,6 +52,7 @@ pub struct Secrets {
     origin: String,
     signing: Zeroizing<[u8; 32]>,
     wrapping: Zeroizing<[u8; 32]>,
+    masking: Zeroizing<[u8; 32]>,
 }
 
 impl Secrets {
@@ -62,7 +66,9 @@ impl Secrets {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             outcome => return outcome.map_err(|error| AuditError::Secrets(path, error.to_string())),
         }
-        Self::make(&path, vault).map_err(|error| AuditError::Secrets(path.clone(), error.to_string()))?;
+        let mut octets = Zeroizing::new(vec![0u8; 96]);
+        openssl::rand::rand_bytes(&mut octets).map_err(|error| AuditError::Secrets(path.clone(), error.to_string()))?;
+        write(&path, vault, &octets).map_err(|error| AuditError::Secrets(path.clone(), error.to_string()))?;
         Self::read(&path, vault, origin).map_err(|error| AuditError::Secrets(path, error.to_string()))
     }
 
@@ -70,22 +76,12 @@ impl Secrets {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let wrapped = STANDARD.decode(fs::read_to_string(path)?.trim()).map_err(|_| wrong("is not base64"))?;
         let plain = vault.unwrap(&wrapped).map_err(|_| wrong("does not open under this storage key"))?;
-        let (signing, wrapping) = plain.split_at_checked(32).ok_or_else(|| wrong("is too short"))?;
-        let octets =
-            |part: &[u8]| <[u8; 32]>::try_from(part).map(Zeroizing::new).map_err(|_| wrong("has the wrong length"));
-        Ok(Self { origin: origin.to_owned(), signing: octets(signing)?, wrapping: octets(wrapping)? })
-    }
-
-    fn make(path: &Path, vault: &Vault) -> io::Result<()> {
-        let mut octets = Zeroizing::new([0u8; 64]);
-        openssl::rand::rand_bytes(octets.as_mut()).map_err(io::Error::other)?;
-        let wrapped = vault.wrap(octets.as_ref()).map_err(io::Error::other)?;
-        let aside = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(STANDARD.encode(wrapped).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+        if StorageKeyId::of_wrapped(&wrapped) != Some(vault.current()) {
+            write(path, vault, &plain)?;
+        }
+        let mut parts = plain.chunks_exact(32).map(|part| <[u8; 32]>::try_from(part).map(Zeroizing::new));
+        let mut next = || parts.next().and_then(Result::ok).ok_or_else(|| wrong("is too short"));
+        Ok(Self { origin: origin.to_owned(), signing: next()?, wrapping: next()?, masking: next()? })
     }
 
     fn signer(&self) -> Result<NoteSigner, TrailError> {
@@ -105,6 +101,11 @@ impl Secrets {
         &self.wrapping
     }
 
+    /// The key under which patients' numbers become tokens.
+    pub fn masking(&self) -> [u8; 32] {
+        *self.masking
+    }
+
     /// The trail for reading.
     ///
     /// # Errors
@@ -121,6 +122,17 @@ impl Secrets {
         }
         Ok(trail)
     }
+}
+
+/// Writes secrets aside, syncs, renames: a crash leaves the old file or the new one.
+fn write(path: &Path, vault: &Vault, octets: &[u8]) -> io::Result<()> {
+    let wrapped = vault.wrap(octets).map_err(io::Error::other)?;
+    let aside = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(STANDARD.encode(wrapped).as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 /// Folder of the log below the data folder.
@@ -225,7 +237,7 @@ mod tests {
     use super::*;
 
     fn vault(octet: &str) -> Vault {
-        Vault::from_hex(&octet.repeat(32)).unwrap()
+        Vault::from_text(&octet.repeat(32)).unwrap()
     }
 
     #[test]

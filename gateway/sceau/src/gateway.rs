@@ -16,7 +16,7 @@ use tokio::{
 use trail::{Masker, QueueId, Record};
 
 use crate::{
-    audit::Checkpoints,
+    audit::{Checkpoints, Secrets},
     config::{Loaded, Problem},
     knocks::Knocks,
     rest::Vault,
@@ -35,14 +35,15 @@ pub struct Gateway {
     loaded: Mutex<Loaded>,
     /// The durable queue.
     pub store: Arc<SqliteStore>,
-    /// The storage key.
-    pub vault: Vault,
+    vault: ArcSwap<Vault>,
     /// How addresses and texts may appear in the trail.
     pub masker: Masker,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// Rings when there is something to deliver.
     pub wake: Notify,
+    /// Secrets of the trail.
+    pub secrets: Arc<Secrets>,
     /// Checkpoints of the trail, ours and our peers'.
     pub checkpoints: Checkpoints,
     /// Strangers that were turned away.
@@ -101,7 +102,9 @@ impl Gateway {
         std::fs::create_dir_all(data.join("spool"))?;
         let (store, recovery) = SqliteStore::open(&data.join("queue"), SqliteOptions::default())?;
         tracing::info!("{}", recovery.explain().en);
-        let masker = Masker::new(vault.masking_key(), loaded.config.patients.domains.clone());
+        let secrets = Secrets::open(&data, &vault, loaded.config.server.hostname.as_str())
+            .map_err(|error| Problem::of(&data, error.to_string()))?;
+        let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         let delivery = &loaded.config.delivery;
         let schedule = Schedule {
             first: delivery.first_retry.0,
@@ -116,10 +119,11 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             loaded: Mutex::new(loaded),
             store: Arc::new(store),
-            vault,
+            vault: ArcSwap::from_pointee(vault),
             masker,
             clock,
             wake: Notify::new(),
+            secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
             knocks: Knocks::default(),
             schedule,
@@ -133,6 +137,11 @@ impl Gateway {
     /// The world as it is now. Hold it for one decision, not for a session.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The storage keys.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.load_full()
     }
 
     /// The present.
@@ -170,6 +179,7 @@ impl Gateway {
             );
             return Err(vec![Problem::of(path, what)]);
         }
+        self.vault.store(Arc::new(snapshot::vault(&loaded).map_err(|problem| vec![problem])?));
         // One memory for all snapshots: what is remembered meanwhile must not be missing in the new one.
         snapshot.sealed_before = Arc::clone(&current.sealed_before);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;

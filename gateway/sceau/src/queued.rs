@@ -59,7 +59,7 @@ impl Notes {
 /// # Errors
 /// Those of the cryptographic library.
 pub fn under_storage_key(gateway: &Gateway, message: &[u8]) -> Result<NewBody, SegmentError> {
-    let (stored, wrapped) = gateway.vault.protect(message)?;
+    let (stored, wrapped) = gateway.vault().protect(message)?;
     Ok(NewBody {
         content: store::BodyContent::Bytes(stored),
         protection: Protection::StorageKey,
@@ -148,7 +148,7 @@ async fn read(gateway: &Gateway, work: &Work) -> Result<Vec<u8>, End> {
 
 fn reveal(gateway: &Gateway, work: &Work, stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, End> {
     let wrapped = work.body.content_key.as_deref().ok_or_else(|| damaged("the key of the body is missing"))?;
-    gateway.vault.reveal(stored, wrapped).map_err(|error| damaged(&error.to_string()))
+    gateway.vault().reveal(stored, wrapped).map_err(|error| damaged(&error.to_string()))
 }
 
 /// Opens again with the kept content key: no private-key operation, no new judgement.
@@ -158,8 +158,10 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Zeroizing<Vec<u8>>
     let outcome = gateway
         .compute(move || {
             let snapshot = worker.snapshot();
-            let key =
-                wrapped.map(|wrapped| worker.vault.unwrap(&wrapped)).transpose().map_err(|error| error.to_string())?;
+            let key = wrapped
+                .map(|wrapped| worker.vault().unwrap(&wrapped))
+                .transpose()
+                .map_err(|error| error.to_string())?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
             mail::open(&message, access, &snapshot.known_certificates(), &limits(&snapshot))
                 .map_err(|fault| fault.to_string())

@@ -11,7 +11,7 @@ use tokio::{
 use trail::{Event, Record, SafeText};
 
 use crate::{
-    audit::{self, AuditError, Secrets},
+    audit,
     config::{ListenerKind, Problem},
     delivery,
     gateway::{Gateway, StartError},
@@ -39,9 +39,6 @@ pub enum ServeError {
     /// It did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The trail cannot be kept.
-    #[error("the trail cannot be kept: {0}")]
-    Trail(#[from] AuditError),
     /// A port could not be bound, or a signal handler not installed.
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
@@ -64,8 +61,7 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
         tasks.spawn(port.serve(Arc::clone(&gateway), stopping.clone()));
     }
     let (finish, finishing) = watch::channel(false);
-    let secrets = Secrets::open(&gateway.data(), &gateway.vault, gateway.snapshot().config.server.hostname.as_str())?;
-    let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::new(secrets), finishing));
+    let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));
     tasks.spawn(delivery::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping));

@@ -171,7 +171,7 @@ impl Snapshot {
 pub fn vault(loaded: &Loaded) -> Result<Vault, Problem> {
     let path = loaded.path(&loaded.config.server.storage_key);
     let text = config::read_text(&path)?;
-    Vault::from_hex(&text).map_err(|what| Problem::of(path, what))
+    Vault::from_text(&text).map_err(|what| Problem::of(path, what))
 }
 
 fn keep<T>(problems: &mut Vec<Problem>, outcome: Result<T, Problem>) -> Option<T> {

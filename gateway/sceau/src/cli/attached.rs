@@ -37,16 +37,15 @@ impl Attached {
         let store = SqliteStore::attach(&loaded.data().join("queue"), SqliteOptions::default()).map_err(|error| {
             report(format!("the queue in {} cannot be opened: {error}", loaded.data().display()), Exit::Undetermined)
         })?;
-        let masker = Masker::new(vault.masking_key(), loaded.config.patients.domains.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| report(error.to_string(), Exit::Undetermined))?;
         let data = loaded.data();
-        let begun = data.join("trail-secrets").exists();
-        let secrets =
-            begun.then(|| Secrets::open(&data, &vault, loaded.config.server.hostname.as_str()).ok()).flatten();
-        let trail = secrets.and_then(|secrets| secrets.reader(&data).ok());
+        let secrets = Secrets::open(&data, &vault, loaded.config.server.hostname.as_str())
+            .map_err(|error| report(error.to_string(), Exit::Usage))?;
+        let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
+        let trail = secrets.reader(&data).ok();
         Ok(Self { store, trail, masker, runtime })
     }
 

@@ -13,6 +13,7 @@ mod queue;
 mod refusals;
 mod seal;
 mod serve;
+mod storage_key;
 mod trail;
 mod trust;
 mod why;
@@ -73,6 +74,8 @@ enum Command {
     Seal(seal::Args),
     /// Open and judge one message (mail on standard input, mail on standard output)
     Open(open::Args),
+    /// Make, rotate and retire the keys of what rests here
+    StorageKey(storage_key::Args),
     /// Verify, search and follow the trail
     Trail(trail::Args),
     /// The professional directory
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Pki(args) => pki::run(args),
         Command::Seal(args) => seal::run(args),
         Command::Open(args) => open::run(args),
+        Command::StorageKey(args) => storage_key::run(args),
         Command::Trail(args) => trail::run(args),
         Command::Annuaire(args) => annuaire::run(args),
         Command::Refusals => refusals::run(),

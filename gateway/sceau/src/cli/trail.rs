@@ -128,7 +128,7 @@ impl Opened {
         }
         let secrets =
             Secrets::open(&data, &vault, loaded.config.server.hostname.as_str()).map_err(|error| usage(&error))?;
-        let masker = trail::Masker::new(vault.masking_key(), loaded.config.patients.domains.clone());
+        let masker = trail::Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         Ok(Self { data, secrets, masker })
     }
 

@@ -225,7 +225,7 @@ fn at_rest(gateway: &Gateway, bytes: &[u8], opened: &Opened) -> Result<NewBody, 
             content: store::BodyContent::Bytes(bytes.to_vec()),
             protection: store::Protection::AsReceived,
             profile: Some(encryption.cipher.to_owned()),
-            content_key: Some(gateway.vault.wrap(&encryption.content_key).map_err(technical)?),
+            content_key: Some(gateway.vault().wrap(&encryption.content_key).map_err(technical)?),
             inner: Some(opened.inner_digest),
         }),
         None => {

@@ -7,4 +7,4 @@ mod vault;
 
 pub use segment::{ObjectKey, SegmentError};
 pub use spool::Spool;
-pub use vault::Vault;
+pub use vault::{StorageKeyId, Vault};

@@ -1,29 +1,82 @@
-//! The storage key: what wraps the keys of everything that rests in our own charge.
+//! The storage keys: what wraps the keys of everything that rests in our own charge.
 //!
-//! Only wrapped keys depend on it, never bodies, so that rotating it rewrites short rows.
+//! Only wrapped keys depend on them, never bodies. The key file holds one key a line: the first
+//! one wraps, the older ones only unwrap. Rotating is to put a new line on top; an old line may go
+//! when nothing that waits was wrapped under it.
 
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use zeroize::Zeroizing;
 
 use super::segment::{ObjectKey, SegmentError, TAG};
 
-/// Octets of the nonce in front of a wrapped key.
+/// Octets of the nonce of a wrapped key.
 const NONCE: usize = 12;
+/// Octets that say which storage key wrapped.
+const ID: usize = 8;
+/// Most keys in a file: more would mean that old ones are never retired.
+const MAX_KEYS: usize = 16;
 
-/// Holder of the storage key.
-pub struct Vault {
+/// Which storage key: the start of a hash of it, safe to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StorageKeyId([u8; ID]);
+
+/// One storage key.
+struct StorageKey {
+    id: StorageKeyId,
     key: Zeroizing<Vec<u8>>,
 }
 
+/// Holder of the storage keys.
+pub struct Vault {
+    current: StorageKey,
+    older: Vec<StorageKey>,
+}
+
+impl StorageKeyId {
+    /// The key that wrapped this; `None` for what is no wrapped key.
+    pub fn of_wrapped(wrapped: &[u8]) -> Option<Self> {
+        wrapped.first_chunk().copied().map(Self)
+    }
+}
+
+impl std::fmt::Display for StorageKeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl StorageKey {
+    fn parse(line: &str) -> Option<Self> {
+        let key: ident::Fingerprint = line.trim().parse().ok()?;
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(b"sceau/storage-key-id/1");
+        hash.update(key.as_bytes());
+        let id = hash.finish().first_chunk().copied().map(StorageKeyId)?;
+        Some(Self { id, key: Zeroizing::new(key.as_bytes().to_vec()) })
+    }
+}
+
 impl Vault {
-    /// From the text of the key file: 64 hexadecimal digits.
+    /// From the text of the key file: 64 hexadecimal digits a line, the current key first.
     ///
     /// # Errors
     /// A sentence that says what the file must hold.
-    pub fn from_hex(text: &str) -> Result<Self, &'static str> {
-        let wrong = "the storage key file must hold 64 hexadecimal digits (32 random octets): `openssl rand -hex 32`";
-        let key: ident::Fingerprint = text.trim().parse().map_err(|_| wrong)?;
-        Ok(Self { key: Zeroizing::new(key.as_bytes().to_vec()) })
+    pub fn from_text(text: &str) -> Result<Self, &'static str> {
+        let wrong = "the storage key file must hold 64 hexadecimal digits a line (32 random octets), the current key first: `sceau storage-key make FILE`";
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let keys: Option<Vec<StorageKey>> = lines.take(MAX_KEYS.saturating_add(1)).map(StorageKey::parse).collect();
+        let mut keys = keys.filter(|keys| keys.len() <= MAX_KEYS).ok_or(wrong)?.into_iter();
+        Ok(Self { current: keys.next().ok_or(wrong)?, older: keys.collect() })
+    }
+
+    /// The key that wraps now.
+    pub fn current(&self) -> StorageKeyId {
+        self.current.id
+    }
+
+    /// The keys that only unwrap.
+    pub fn older(&self) -> Vec<StorageKeyId> {
+        self.older.iter().map(|key| key.id).collect()
     }
 
     /// Wraps a key for storage.
@@ -34,20 +87,24 @@ impl Vault {
         let mut nonce = [0u8; NONCE];
         openssl::rand::rand_bytes(&mut nonce).map_err(|_| SegmentError::Library)?;
         let mut tag = [0u8; TAG];
-        let wrapped = encrypt_aead(Cipher::aes_256_gcm(), &self.key, Some(&nonce), b"sceau/key", key, &mut tag)
+        let StorageKey { id, key: storage } = &self.current;
+        let wrapped = encrypt_aead(Cipher::aes_256_gcm(), storage, Some(&nonce), b"sceau/key", key, &mut tag)
             .map_err(|_| SegmentError::Library)?;
-        Ok([&nonce[..], &wrapped, &tag].concat())
+        Ok([&id.0[..], &nonce, &wrapped, &tag].concat())
     }
 
     /// The key that was wrapped.
     ///
     /// # Errors
-    /// [`SegmentError::Authentication`] when it was changed or wrapped under another storage key.
+    /// [`SegmentError::Authentication`] when it was changed or wrapped under a storage key that is not held.
     pub fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
-        let (nonce, rest) = wrapped.split_at_checked(NONCE).ok_or(SegmentError::Authentication)?;
+        let (id, rest) = wrapped.split_first_chunk().ok_or(SegmentError::Authentication)?;
+        let mut keys = std::iter::once(&self.current).chain(&self.older);
+        let storage = keys.find(|key| key.id.0 == *id).ok_or(SegmentError::Authentication)?;
+        let (nonce, rest) = rest.split_at_checked(NONCE).ok_or(SegmentError::Authentication)?;
         let (content, tag) =
             rest.len().checked_sub(TAG).and_then(|at| rest.split_at_checked(at)).ok_or(SegmentError::Authentication)?;
-        decrypt_aead(Cipher::aes_256_gcm(), &self.key, Some(nonce), b"sceau/key", content, tag)
+        decrypt_aead(Cipher::aes_256_gcm(), &storage.key, Some(nonce), b"sceau/key", content, tag)
             .map(Zeroizing::new)
             .map_err(|_| SegmentError::Authentication)
     }
@@ -68,14 +125,6 @@ impl Vault {
     pub fn reveal(&self, stored: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
         ObjectKey::from_octets(self.unwrap(wrapped)?)?.open_all(stored)
     }
-
-    /// The key that masks patients in the trail: derived, so that it needs no file of its own.
-    pub fn masking_key(&self) -> [u8; 32] {
-        let mut hash = openssl::sha::Sha256::new();
-        hash.update(b"sceau/masking-key/1");
-        hash.update(&self.key);
-        hash.finish()
-    }
 }
 
 impl std::fmt::Debug for Vault {
@@ -88,21 +137,46 @@ impl std::fmt::Debug for Vault {
 mod tests {
     use super::*;
 
-    #[test]
-    fn bodies_come_back_under_the_same_key_only() {
-        let vault = Vault::from_hex(&"ab".repeat(32)).unwrap();
-        let (stored, wrapped) = vault.protect(b"un contenu").unwrap();
-        assert_eq!(*vault.reveal(&stored, &wrapped).unwrap(), b"un contenu");
-        assert!(!stored.windows(7).any(|w| w == b"contenu"));
-        let other = Vault::from_hex(&"cd".repeat(32)).unwrap();
-        assert_eq!(other.reveal(&stored, &wrapped).unwrap_err(), SegmentError::Authentication);
-        assert!(Vault::from_hex("short").is_err());
+    fn key(octet: &str) -> String {
+        octet.repeat(32)
     }
 
     #[test]
-    fn the_masking_key_is_not_the_storage_key() {
-        let vault = Vault::from_hex(&"ab".repeat(32)).unwrap();
-        assert_ne!(vault.masking_key(), [0xab; 32]);
-        assert_ne!(vault.masking_key(), Vault::from_hex(&"cd".repeat(32)).unwrap().masking_key());
+    fn bodies_come_back_under_the_same_key_only() {
+        let vault = Vault::from_text(&key("ab")).unwrap();
+        let (stored, wrapped) = vault.protect(b"un contenu").unwrap();
+        assert_eq!(*vault.reveal(&stored, &wrapped).unwrap(), b"un contenu");
+        assert!(!stored.windows(7).any(|w| w == b"contenu"));
+        let other = Vault::from_text(&key("cd")).unwrap();
+        assert_eq!(other.reveal(&stored, &wrapped).unwrap_err(), SegmentError::Authentication);
+        let mut changed = wrapped.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(vault.reveal(&stored, &changed).is_err());
+    }
+
+    #[test]
+    fn an_older_key_unwraps_and_never_wraps() {
+        let old = Vault::from_text(&key("ab")).unwrap();
+        let wrapped = old.wrap(b"secret").unwrap();
+        let rotated = Vault::from_text(&format!("# rotated\n{}\n{}\n", key("cd"), key("ab"))).unwrap();
+        assert_eq!(*rotated.unwrap(&wrapped).unwrap(), b"secret");
+        assert_eq!(StorageKeyId::of_wrapped(&wrapped), Some(old.current()));
+        let fresh = rotated.wrap(b"secret").unwrap();
+        assert_eq!(StorageKeyId::of_wrapped(&fresh), Some(rotated.current()));
+        assert!(old.unwrap(&fresh).is_err());
+        assert_eq!(rotated.older(), [old.current()]);
+    }
+
+    #[test]
+    fn the_file_is_read_strictly() {
+        for text in [
+            "",
+            "short",
+            "# only a comment\n",
+            &format!("{}\nnot a key\n", key("ab")),
+            &format!("{}\n", key("ab")).repeat(17),
+        ] {
+            assert!(Vault::from_text(text).is_err(), "{text}");
+        }
     }
 }
