@@ -206,7 +206,8 @@ async fn round(gateway: &Arc<Gateway>, secrets: &Arc<Secrets>, trail: &mut Optio
         return Ok(0);
     }
     let (data, secrets, now, open) = (gateway.data(), Arc::clone(secrets), gateway.now(), trail.take());
-    let work = tokio::task::spawn_blocking(move || append(open, &data, &secrets, &rows, now));
+    let source = gateway.store.identity().to_owned();
+    let work = tokio::task::spawn_blocking(move || append(open, &data, &secrets, &source, &rows, now));
     let (open, release) = work.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     gateway.checkpoints.ours.store(open.checkpoint().map(|note| Arc::new(note.to_owned())));
     *trail = Some(open);
@@ -220,6 +221,7 @@ fn append(
     open: Option<Trail>,
     data: &Path,
     secrets: &Secrets,
+    source: &str,
     rows: &[OutboxRow],
     now: Timestamp,
 ) -> Result<(Trail, Option<u64>), TrailError> {
@@ -228,7 +230,7 @@ fn append(
         None => secrets.trail(data)?,
     };
     let lines: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.lines.as_str())).collect();
-    let sequenced = trail.append("queue", &lines, now)?;
+    let sequenced = trail.append(source, &lines, now)?;
     Ok((trail, sequenced.release))
 }
 

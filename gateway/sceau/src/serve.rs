@@ -64,6 +64,7 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));
     tasks.spawn(delivery::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(mend_store(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping));
     started(&gateway);
     ready(&listening);
@@ -105,6 +106,24 @@ async fn reload_regularly(gateway: Arc<Gateway>, mut stopping: watch::Receiver<b
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         reload(&gateway).await;
+    }
+}
+
+/// A store that stood still after a disk error is tried again until it works: nobody has to help.
+async fn mend_store(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let Err(before) = gateway.store.ready() else { continue };
+        match gateway.store.probe().await {
+            Ok(()) => {
+                tracing::warn!(%before, "the store works again");
+                gateway.wake.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "the store does not work: messages are deferred"),
+        }
     }
 }
 

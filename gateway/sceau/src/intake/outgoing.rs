@@ -9,7 +9,7 @@ use ident::{Address, Domain, Timestamp};
 use mail::{Assurance as Shown, AssuranceLevel, Facts, SealRequest, groups, received};
 use pki::certificate::Certificate;
 use smtp::MailFrom;
-use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
+use store::{Accepted, Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
@@ -57,10 +57,15 @@ pub struct Outgoing {
 /// The refusal for the whole message; nothing is queued then.
 pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, mut message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
+    let speaker = events::speaker(&gateway.masker, &outgoing.caller, Some(outgoing.granted.rule));
     let prepared = gateway.compute(move || prepare(&worker, &outgoing, &mut message)).await.map_err(technical)??;
     let committed = gateway.store.commit(Changes::message(prepared)).await.map_err(|error| storage(&error))?;
     gateway.wake.notify_one();
     let accepted = committed.accepted.first().ok_or_else(|| technical("the store named no message"))?;
+    if let Accepted::Repeated(id) = accepted {
+        let event = Event::Repeated { speaker: Some(speaker) };
+        gateway.record(Record::new(gateway.now(), event).of_message(*id));
+    }
     Ok(accepted.id())
 }
 
