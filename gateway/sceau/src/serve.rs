@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ident::SystemClock;
+use store::Store as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
