@@ -29,7 +29,7 @@ pub fn speaker(masker: &Masker, caller: &Caller, assurance: Option<&str>) -> Spe
     Speaker {
         kind,
         id: masker.text(&caller.identifier()),
-        name: masker.text(&caller.identity.display_name()),
+        name: masker.text(&caller.name()),
         certificate: Some(caller.certificate.fingerprint()),
         assurance: assurance.map(str::to_owned),
     }

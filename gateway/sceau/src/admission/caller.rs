@@ -59,6 +59,16 @@ impl Caller {
         }
     }
 
+    /// Name for readers. A card of other staff may carry a number instead of a name: then that of its structure.
+    pub fn name(&self) -> String {
+        match &self.identity {
+            Identity::Staff(staff) if staff.given.is_none() || staff.family.is_none() => {
+                staff.organisation.clone().unwrap_or_else(|| self.identity.display_name())
+            }
+            other => other.display_name(),
+        }
+    }
+
     /// Name of the organisation behind the certificate.
     pub fn organisation_name(&self) -> String {
         match &self.identity {

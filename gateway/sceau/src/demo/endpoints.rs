@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     cast::{Behaviour, CardFate, CastError, Place},
-    space::{CARD_PASSWORD, CardHolder, HospitalPorts, Space},
+    space::{CARD_PASSWORD, CardHolder, HospitalPorts, Space, reached},
 };
 
 /// The whole answer to "how do I try this with my own software?"
@@ -177,7 +177,7 @@ fn swaks(space: &Space) -> Result<String, CastError> {
     let doctor = space.holder("martin").ok_or_else(|| missing("martin"))?;
     let colleague = space.holder("moreau").and_then(|h| h.person.mailbox.clone()).ok_or_else(|| missing("moreau"))?;
     let from = doctor.person.mailbox.as_ref().ok_or_else(|| missing("martin"))?;
-    let port = space.ports.a.submission;
+    let port = reached(space.ports.a.submission);
     Ok(format!(
         "swaks --server {} --port {} --tls --tls-verify --tls-ca-path {} --tls-cert {} --tls-key {} \
          --from {from} --to {colleague} --header 'Subject: Essai' --body 'Bonjour.'",

@@ -2,7 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use annuaire::{Cast, CastCard, CastMailbox, CastPerson, CastStructure, Date, GenerateOptions, MailboxType};
+use annuaire::{
+    Cast, CastCard, CastMailbox, CastPerson, CastStructure, Date, GenerateOptions, LoadReport, MailboxType,
+};
 use ident::Timestamp;
 
 use super::{
@@ -16,13 +18,13 @@ pub(super) fn make(
     people: &[Person],
     extracts: &Path,
     data: &Path,
-) -> Result<(), SpaceError> {
+) -> Result<LoadReport, SpaceError> {
     let today = day(settings.now)?;
     let options =
         GenerateOptions { seed: settings.seed, people: settings.people, day: today, cast: cast(people, settings.now)? };
     annuaire::generate(extracts, &options).map_err(|e| SpaceError::File(extracts.to_owned(), e))?;
     let report = annuaire::load(extracts, data, true).map_err(|e| SpaceError::Annuaire(e.to_string()))?;
-    if report.in_service() { Ok(()) } else { Err(SpaceError::Annuaire(report.reason.unwrap_or_default())) }
+    if report.in_service() { Ok(report) } else { Err(SpaceError::Annuaire(report.reason.unwrap_or_default())) }
 }
 
 fn cast(people: &[Person], now: Timestamp) -> Result<Cast, SpaceError> {

@@ -6,7 +6,7 @@ use ident::{Fingerprint, PersonId};
 
 use super::{
     cast::{Behaviour, CastError, Person, Place},
-    space::{HospitalPorts, LIST_SIGNER_CN, LIST_SIGNER_OU, Ports},
+    space::{HospitalPorts, LIST_SIGNER_CN, LIST_SIGNER_OU, Ports, reached},
 };
 
 /// A text as a TOML string.
@@ -162,7 +162,7 @@ certificate = \"../book/{}-{usage}.pem\"
         );
     }
     let third: (Place, SocketAddr) = (Place::C, ports.c.exchange);
-    let rules = [("required", (other, theirs.exchange)), ("never", third)];
+    let rules = [("required", (other, reached(theirs.exchange))), ("never", third)];
     for (smime, (place, address)) in rules {
         let _ = write!(
             out,

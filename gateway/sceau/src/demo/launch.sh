@@ -2,6 +2,8 @@
 # Prepares and runs a private Postfix instance below the folder $1 until this script's standard input
 # ends (its parent went away) or Postfix stops. Never reads or writes the machine's own instance.
 set -eu
+# Ctrl-C reaches Postfix directly; this script stays to see it end.
+trap '' INT
 folder=$1
 master=$2
 cd "$folder"
@@ -24,4 +26,6 @@ exec 3<&-
 status=0
 wait "$pid" || status=$?
 kill "$watch" 2>/dev/null || true
+# What belongs to Postfix's own user could not be removed by ours.
+rm -rf queue data
 exit "$status"

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 use ident::{Address, Timestamp};
 use lettre::{
     Message,
-    message::{Attachment, Mailbox, MultiPart, SinglePart, header::ContentType},
+    message::{
+        Attachment, Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType},
+    },
 };
 use thiserror::Error;
 
@@ -61,7 +64,10 @@ impl Letter<'_> {
             builder.singlepart(text)
         } else {
             let kind = ContentType::parse("application/pdf").map_err(|e| LetterError(e.to_string()))?;
-            let report = Attachment::new("compte-rendu.pdf".to_owned()).body(pdf(self.report), kind);
+            // A PDF may be nothing but ASCII; practice software sends it as base64 all the same.
+            let content = Body::new_with_encoding(pdf(self.report), ContentTransferEncoding::Base64)
+                .map_err(|_| LetterError("the report cannot be encoded".to_owned()))?;
+            let report = Attachment::new("compte-rendu.pdf".to_owned()).body(content, kind);
             builder.multipart(MultiPart::mixed().singlepart(text).singlepart(report))
         };
         composed.map_err(|e| LetterError(e.to_string()))
@@ -143,7 +149,7 @@ mod tests {
         let text = String::from_utf8(letter.compose().unwrap().formatted()).unwrap();
         assert_eq!(text.matches("From: ").count(), 1);
         assert!(text.contains("Message-ID: <essai-1@ch-a.mssante.test>\r\n"), "{text}");
-        assert!(text.contains("Content-Type: application/pdf"), "{text}");
+        assert!(text.contains("Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n"), "{text}");
         assert!(text.contains("Date: Mon, 21 Sep 2026 14:13:20 +0000"), "{text}");
     }
 }

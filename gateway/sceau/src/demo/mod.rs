@@ -16,4 +16,5 @@ pub mod operator;
 pub mod postfix;
 pub mod practice;
 pub mod space;
+pub mod story;
 mod trust_list;

@@ -8,7 +8,7 @@ use super::{
     cast::{Behaviour, CastError, Place},
     inner_store::InnerStore,
     postfix::{Peer, Postfix, PostfixError, PostfixSettings, enterable},
-    space::Space,
+    space::{Space, reached},
 };
 
 /// Why the third operator could not be started.
@@ -75,7 +75,7 @@ fn settings(space: &Space) -> Result<PostfixSettings, CastError> {
     let mut peers = vec![];
     for (place, ports, files) in [(Place::A, &space.ports.a, a), (Place::B, &space.ports.b, b)] {
         let (domain, host) = (place.domain()?, place.host());
-        peers.push(Peer { domain, host, exchange: ports.exchange, client: files.fingerprint });
+        peers.push(Peer { domain, host, exchange: reached(ports.exchange), client: files.fingerprint });
     }
     let here = space.holders.iter().map(|holder| &holder.person).filter(|person| person.place == Place::C);
     let mut mailboxes: Vec<_> = here.filter_map(|person| person.mailbox.clone()).collect();

@@ -15,12 +15,13 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     thread::{self, Scope, ScopedJoinHandle},
 };
 
+use annuaire::LoadReport;
 use ident::{Fingerprint, Timestamp};
 use openssl::{rand::rand_bytes, sha::sha256};
 use pki::issue::{CardUse, IssueError, Issued, KeyAlgorithm, OrganisationUse, Profile, ServerMailUse, Structure};
@@ -111,7 +112,7 @@ impl Ports {
     /// # Errors
     /// [`SpaceError::Port`]
     pub fn free(listen: IpAddr) -> Result<Self, SpaceError> {
-        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         // All are held until all are known, so that none is given twice.
         let mut held = vec![];
         let mut take = |ip: IpAddr| -> Result<SocketAddr, SpaceError> {
@@ -131,6 +132,15 @@ impl Ports {
         let (a, b) = (hospital()?, hospital()?);
         let c = OperatorPorts { exchange: take(loopback)?, internal: take(loopback)?, inner: take(loopback)? };
         Ok(Self { a, b, c })
+    }
+}
+
+/// Where to connect to reach a port: who listens everywhere is reached on loopback.
+pub fn reached(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
     }
 }
 
@@ -194,6 +204,8 @@ pub struct Space {
     pub application: IdentityFiles,
     /// Gateways of A and B.
     pub gateways: [IdentityFiles; 2],
+    /// What the load of the directory said.
+    pub directory: LoadReport,
 }
 
 impl Space {
@@ -246,7 +258,7 @@ impl Builder<'_> {
         let roots = self.publish_authorities()?;
         self.publish_trust_list()?;
         let below = |name: &str| self.settings.folder.join(name);
-        extracts::make(self.settings, &people, &below("annuaire"), &below("annuaire-data"))?;
+        let directory = extracts::make(self.settings, &people, &below("annuaire"), &below("annuaire-data"))?;
         for (place, other) in [(Place::A, Place::B), (Place::B, Place::A)] {
             let text = hospital::configuration(place, other, &self.settings.ports, &roots)?;
             self.write(&[place.folder(), "sceau.toml"], text.as_bytes(), Secrecy::Public)?;
@@ -260,6 +272,7 @@ impl Builder<'_> {
             inner_client,
             application,
             gateways: [gateway_a, gateway_b],
+            directory,
         })
     }
 

@@ -166,7 +166,7 @@ fn shown(caller: &Caller, granted: &Granted) -> Shown {
         Assurance::Vouched { .. } => AssuranceLevel::Vouched,
     };
     let how = format!("X.509 {}", caller.certificate.serial_hex());
-    Shown { level, who: format!("{} ({})", caller.identity.display_name(), caller.identifier()), how }
+    Shown { level, who: format!("{} ({})", caller.name(), caller.identifier()), how }
 }
 
 fn direction(recipients: &[NewRecipient]) -> Direction {
