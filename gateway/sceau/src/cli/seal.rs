@@ -22,7 +22,7 @@ const AUTHSERV_ID: &str = "localhost";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Certificate that signs (PEM or DER; its issuers may follow and are sent along)
+    /// Certificate that signs (PEM or DER); it is sent along, its issuers are not
     #[arg(long, value_name = "FILE")]
     signer_cert: PathBuf,
     /// Its private key (PEM or DER); the passphrase of an encrypted one comes from SCEAU_PASSPHRASE
