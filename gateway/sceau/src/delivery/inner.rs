@@ -8,12 +8,13 @@ use store::Work;
 
 use super::{
     outcome::{Attempt, End},
-    talk::{Inside, Line, carry},
+    sessions::Sessions,
+    talk::{Inside, Line},
 };
 use crate::{config::InnerProtocol, gateway::Gateway, queued};
 
 /// Tries to deliver to the inner mail server of one of our domains.
-pub(super) async fn attempt(gateway: &Arc<Gateway>, work: &Work, domain: &Domain) -> Attempt {
+pub(super) async fn attempt(gateway: &Arc<Gateway>, sessions: &Sessions, work: &Work, domain: &Domain) -> Attempt {
     let snapshot = gateway.snapshot();
     let Some(own) = snapshot.own(domain) else {
         return Attempt::all(work, &End::temporary("domain-not-served", "the configuration no longer has this domain"));
@@ -37,7 +38,7 @@ pub(super) async fn attempt(gateway: &Arc<Gateway>, work: &Work, domain: &Domain
     let envelope = queued::envelope(work, inner_address, u64::try_from(message.len()).ok());
     let mut attempt = Attempt::facts_only(work);
     attempt.facts.address = Some(own.inner.address.to_string());
-    match carry(line, &mut Inside, envelope, &message).await {
+    match sessions.carry(&line, &mut Inside, envelope, &message).await {
         Ok(carried) => attempt.answers(work, &carried.outcomes, inner_address),
         Err(error) => {
             let end = End::temporary("inner-server", error);

@@ -8,6 +8,7 @@ mod notify;
 mod outcome;
 mod relay;
 mod route;
+mod sessions;
 mod talk;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -22,6 +23,7 @@ use tokio::{
 
 pub use outcome::{Attempt, End};
 
+use self::sessions::Sessions;
 use crate::gateway::Gateway;
 
 /// How long a piece of work is ours; longer than any single attempt may take.
@@ -39,6 +41,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
         tracing::warn!("no DNS resolver on this machine: only domains with a [[route]] can be reached");
     }
     let connections = gateway.snapshot().config.delivery.connections;
+    let sessions = Arc::new(Sessions::default());
     let slots = Arc::new(Semaphore::new(connections));
     let mut attempts: JoinSet<Destination> = JoinSet::new();
     let mut busy: HashMap<Destination, usize> = HashMap::new();
@@ -48,14 +51,16 @@ pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
             let Ok(permit) = Arc::clone(&slots).acquire_owned().await else { return };
             let count = busy.entry(work.destination.clone()).or_default();
             *count = count.saturating_add(1);
-            let (gateway, resolver) = (Arc::clone(&gateway), resolver.clone());
+            let (gateway, sessions) = (Arc::clone(&gateway), Arc::clone(&sessions));
+            let resolver = resolver.clone();
             attempts.spawn(async move {
                 let destination = work.destination.clone();
-                perform(&gateway, resolver.as_deref(), work).await;
+                perform(&gateway, &sessions, resolver.as_deref(), work).await;
                 drop(permit);
                 destination
             });
         }
+        sessions.end_idle();
         let nap = until_next(&gateway).await;
         tokio::select! {
             () = gateway.wake.notified() => {}
@@ -68,6 +73,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
         }
     }
     while attempts.join_next().await.is_some() {}
+    sessions.end_all().await;
 }
 
 fn free(busy: &mut HashMap<Destination, usize>, ended: Option<Destination>) {
@@ -108,14 +114,14 @@ async fn until_next(gateway: &Gateway) -> Duration {
 }
 
 /// Tries one piece of work and writes down the outcome.
-async fn perform(gateway: &Arc<Gateway>, resolver: Option<&TokioResolver>, work: Work) {
+async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, resolver: Option<&TokioResolver>, work: Work) {
     let attempt = if work.expired {
         Attempt::expired(&work)
     } else {
         let tried = async {
             match &work.destination {
-                Destination::Inner(domain) => inner::attempt(gateway, &work, domain).await,
-                Destination::Relay(domain) => relay::attempt(gateway, resolver, &work, domain).await,
+                Destination::Inner(domain) => inner::attempt(gateway, sessions, &work, domain).await,
+                Destination::Relay(domain) => relay::attempt(gateway, sessions, resolver, &work, domain).await,
                 Destination::Route(name) => Attempt::all(&work, &End::temporary("unknown-route", name)),
             }
         };

@@ -12,13 +12,15 @@ use trail::{SafeText, Tls};
 use super::{
     outcome::{Attempt, End},
     route::{self, Hop},
-    talk::{Judge, Line, TalkError, carry},
+    sessions::Sessions,
+    talk::{Judge, Line, TalkError},
 };
 use crate::{gateway::Gateway, net::tls::TlsFacts, queued, refusal::RefusalId, snapshot::Snapshot};
 
 /// Tries the servers of a domain in order; the first that takes the mail ends the attempt.
 pub(super) async fn attempt(
     gateway: &Arc<Gateway>,
+    sessions: &Sessions,
     resolver: Option<&TokioResolver>,
     work: &Work,
     domain: &Domain,
@@ -42,7 +44,7 @@ pub(super) async fn attempt(
         let options = ClientOptions::new(snapshot.config.server.hostname.as_str(), Protocol::Smtp);
         let line = Line { address: hop.address, host: &hop.host, identity: &snapshot.tls, options };
         let envelope = queued::envelope(work, |recipient| recipient.address.clone(), u64::try_from(body.len()).ok());
-        let outcome = carry(line, &mut operator, envelope, &body).await;
+        let outcome = sessions.carry(&line, &mut operator, envelope, &body).await;
         note(&mut attempt, gateway, &hop, operator.facts.as_ref());
         match outcome {
             Ok(carried) => {

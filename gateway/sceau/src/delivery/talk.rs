@@ -3,9 +3,9 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use smtp::{Client, ClientClosed, ClientEvent, ClientOptions, Envelope, RecipientOutcome};
+use smtp::{Cause, Client, ClientClosed, ClientEvent, ClientOptions, Envelope, Outcome, RecipientOutcome, Stage};
 use thiserror::Error;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::net::{
     tls::{TlsFacts, TlsIdentity},
@@ -14,6 +14,8 @@ use crate::net::{
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(30);
+/// Time given to the last words of a session.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// Octets read at once.
 const CHUNK: usize = 4096;
 
@@ -33,7 +35,8 @@ pub(super) enum TalkError {
 
 /// Whether a peer may have our mail, by what TLS showed; the sentence says why not.
 pub(super) trait Judge: Send {
-    /// Called once, right after the handshake.
+    /// Called right after the handshake, and again for each message that a kept session is to carry:
+    /// a session outlives neither a revocation nor the end of trust.
     fn judge(&mut self, facts: &TlsFacts) -> Result<(), String>;
 }
 
@@ -66,80 +69,155 @@ pub(super) struct Carried {
     pub peer_reports: bool,
 }
 
-/// Carries one message over a fresh connection and reports one outcome for each recipient.
-///
-/// # Errors
-/// See [`TalkError`]: nothing was handed over.
-pub(super) async fn carry<J: Judge>(
-    line: Line<'_>,
-    judge: &mut J,
-    envelope: Envelope,
-    body: &[u8],
-) -> Result<Carried, TalkError> {
-    let connect = timeout(CONNECT, TcpStream::connect(line.address)).await;
-    let stream = connect
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
-        .flatten()
-        .map_err(|error| TalkError::Connect(line.address, error))?;
-    let _ = stream.set_nodelay(true);
-    let mut talk = Talk { wire: Some(Wire::Plain(stream)), client: Client::new(line.options.clone()), rejected: None };
-    let mut outcomes = None;
-    let mut envelope = Some(envelope);
-    let mut rest: Option<&[u8]> = None;
-    loop {
-        while let Some(event) = talk.client.poll() {
-            match event {
-                ClientEvent::StartTls => talk.start_tls(&line, judge).await,
-                ClientEvent::Ready => match envelope.take() {
-                    Some(envelope) => {
-                        // Only "not ready" and "no recipients" are errors here, and neither can be.
-                        let _ = talk.client.send(envelope);
-                    }
-                    None => talk.client.quit(),
-                },
-                ClientEvent::SendBody => rest = Some(body),
-                ClientEvent::Done(done) => {
-                    rest = None;
-                    outcomes = Some(Carried { outcomes: done, peer_reports: talk.client.capabilities().dsn });
-                    talk.client.quit();
-                }
-                ClientEvent::Closed(closed) => return talk.close(outcomes, closed),
+impl Carried {
+    /// The session was gone before the peer had been given any of the message: nobody has it, and
+    /// another session may take it at once without a risk of a duplicate (RFC 1047).
+    pub(super) fn came_too_late(&self) -> bool {
+        let gone = |outcome: &RecipientOutcome| match &outcome.outcome {
+            Outcome::Temporary(refusal) => {
+                let before_body = matches!(refusal.stage, Stage::Idle | Stage::Mail | Stage::Recipient | Stage::Data);
+                let session_over = match &refusal.cause {
+                    Cause::ConnectionLost | Cause::Unsolicited => true,
+                    Cause::Reply(reply) => reply.code() == 421,
+                    _ => false,
+                };
+                before_body && session_over
             }
-        }
-        if let Some(remaining) = rest {
-            rest = talk.give(remaining);
-        }
-        talk.exchange(rest.is_some()).await;
+            _ => false,
+        };
+        let accepted = |outcome: &RecipientOutcome| matches!(outcome.outcome, Outcome::Accepted(_));
+        self.outcomes.iter().any(gone) && !self.outcomes.iter().any(accepted)
     }
 }
 
-struct Talk {
+/// An open session, between two messages or in the middle of one.
+pub(super) struct Session {
     wire: Option<Wire>,
     client: Client,
-    rejected: Option<String>,
+    facts: Option<TlsFacts>,
 }
 
-impl Talk {
-    async fn start_tls<J: Judge>(&mut self, line: &Line<'_>, judge: &mut J) {
-        let Some(wire) = self.wire.take() else {
-            return self.client.tls_failed();
-        };
-        match wire.connect_tls(line.identity, line.host).await {
-            Ok((wire, facts)) => {
-                self.wire = Some(wire);
-                match judge.judge(&facts) {
-                    Ok(()) => self.client.tls_started(),
-                    Err(reason) => {
-                        self.rejected = Some(reason);
-                        self.client.tls_failed();
-                    }
+impl Session {
+    /// Connects, greets, starts TLS, and has the peer judged.
+    ///
+    /// # Errors
+    /// See [`TalkError`].
+    pub(super) async fn open<J: Judge>(line: &Line<'_>, judge: &mut J) -> Result<Self, TalkError> {
+        let connect = timeout(CONNECT, TcpStream::connect(line.address)).await;
+        let stream = connect
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+            .flatten()
+            .map_err(|error| TalkError::Connect(line.address, error))?;
+        let _ = stream.set_nodelay(true);
+        let mut session =
+            Self { wire: Some(Wire::Plain(stream)), client: Client::new(line.options.clone()), facts: None };
+        let mut rejected = None;
+        loop {
+            while let Some(event) = session.client.poll() {
+                match event {
+                    ClientEvent::StartTls => rejected = session.start_tls(line, judge).await.err(),
+                    ClientEvent::Ready => return Ok(session),
+                    ClientEvent::Closed(closed) => return Err(not_opened(rejected, closed)),
+                    // There is no message yet.
+                    ClientEvent::SendBody | ClientEvent::Done(_) => {}
                 }
             }
-            Err(error) => {
-                self.rejected = Some(error.to_string());
-                self.client.tls_failed();
-            }
+            session.exchange(false).await;
         }
+    }
+
+    /// What TLS showed of the peer; nothing without TLS.
+    pub(super) fn facts(&self) -> Option<&TlsFacts> {
+        self.facts.as_ref()
+    }
+
+    /// As if TLS had shown this.
+    #[cfg(test)]
+    pub(super) fn show(&mut self, facts: TlsFacts) {
+        self.facts = Some(facts);
+    }
+
+    /// Whether it can take a message.
+    pub(super) fn is_ready(&self) -> bool {
+        self.wire.is_some() && self.client.is_ready()
+    }
+
+    /// Whether the peer has been silent since the last message: one that said something, or went
+    /// away, wants no more.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        let ready = self.is_ready();
+        let Some(wire) = self.wire.as_mut() else { return false };
+        let mut octet = [0];
+        tokio::select! {
+            biased;
+            _ = wire.receive(&mut octet) => false,
+            () = std::future::ready(()) => ready,
+        }
+    }
+
+    /// Carries one message: one outcome for each recipient.
+    pub(super) async fn carry(&mut self, envelope: Envelope, body: &[u8]) -> Carried {
+        let mut carried = Carried { outcomes: Vec::new(), peer_reports: self.client.capabilities().dsn };
+        if self.client.send(envelope).is_err() {
+            // Not ready, or no recipients: callers see to neither.
+            return carried;
+        }
+        let mut rest: Option<&[u8]> = None;
+        let mut done = false;
+        loop {
+            while let Some(event) = self.client.poll() {
+                match event {
+                    ClientEvent::SendBody => rest = Some(body),
+                    ClientEvent::Done(outcomes) => {
+                        carried.outcomes = outcomes;
+                        done = true;
+                    }
+                    ClientEvent::Closed(_) => return carried,
+                    ClientEvent::StartTls | ClientEvent::Ready => {}
+                }
+            }
+            if done {
+                return carried;
+            }
+            if let Some(remaining) = rest {
+                rest = self.give(remaining);
+            }
+            self.exchange(rest.is_some()).await;
+        }
+    }
+
+    /// Says QUIT and waits a little for the peer's last word.
+    pub(super) async fn quit(mut self) {
+        let goodbye = async {
+            self.client.quit();
+            while self.client.poll().is_some() || !self.client.is_closed() {
+                self.exchange(false).await;
+            }
+            if let Some(wire) = self.wire.as_mut() {
+                // Without close_notify a peer cannot tell an end from a cut.
+                let _ = wire.shutdown().await;
+            }
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+
+    /// The reason, if the peer may not have our mail.
+    async fn start_tls<J: Judge>(&mut self, line: &Line<'_>, judge: &mut J) -> Result<(), String> {
+        let outcome = match self.wire.take() {
+            Some(wire) => wire.connect_tls(line.identity, line.host).await.map_err(|error| error.to_string()),
+            None => Err("the connection is gone".to_owned()),
+        };
+        let outcome = outcome.and_then(|(wire, facts)| {
+            self.wire = Some(wire);
+            judge.judge(&facts)?;
+            self.facts = Some(facts);
+            Ok(())
+        });
+        match &outcome {
+            Ok(()) => self.client.tls_started(),
+            Err(_) => self.client.tls_failed(),
+        }
+        outcome
     }
 
     /// Gives the client as much body as it takes; the rest waits for room.
@@ -191,13 +269,12 @@ impl Talk {
             Err(_) => self.client.timed_out(),
         }
     }
+}
 
-    fn close(self, outcomes: Option<Carried>, closed: ClientClosed) -> Result<Carried, TalkError> {
-        match (outcomes, self.rejected, closed) {
-            (Some(outcomes), _, _) => Ok(outcomes),
-            (None, Some(reason), _) => Err(TalkError::Peer(reason)),
-            (None, None, ClientClosed::Failed(refusal)) => Err(TalkError::Session(refusal)),
-            (None, None, ClientClosed::Quit) => Ok(Carried { outcomes: Vec::new(), peer_reports: false }),
-        }
+fn not_opened(rejected: Option<String>, closed: ClientClosed) -> TalkError {
+    match (rejected, closed) {
+        (Some(reason), _) => TalkError::Peer(reason),
+        (None, ClientClosed::Failed(refusal)) => TalkError::Session(refusal),
+        (None, ClientClosed::Quit) => TalkError::Peer("the session ended before it began".to_owned()),
     }
 }
