@@ -20,6 +20,8 @@ pub(super) struct Attached {
     pub(super) store: SqliteStore,
     /// The trail for reading, if it has begun.
     pub(super) trail: Option<TrailReader>,
+    /// The trail's secrets.
+    pub(super) secrets: Secrets,
     /// How addresses appear in records.
     pub(super) masker: Masker,
     runtime: tokio::runtime::Runtime,
@@ -46,7 +48,7 @@ impl Attached {
             .map_err(|error| report(error.to_string(), Exit::Usage))?;
         let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         let trail = secrets.reader(&data).ok();
-        Ok(Self { store, trail, masker, runtime })
+        Ok(Self { store, trail, secrets, masker, runtime })
     }
 
     /// Waits for an answer of the queue.

@@ -5,6 +5,7 @@ mod annuaire;
 mod attached;
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod material;
 mod open;
@@ -62,6 +63,8 @@ enum Command {
     Serve(serve::Args),
     /// Check a configuration and everything it names
     Check(check::Args),
+    /// Check the surroundings: disk, keys, certificates, queue, trail
+    Doctor(doctor::Args),
     /// Tell what would be decided about a message, sending nothing
     Explain(explain::Args),
     /// Tell what happened to a message
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Why(args) => why::run(args),
         Command::Queue(args) => queue::run(args),

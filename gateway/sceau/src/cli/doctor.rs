@@ -1,0 +1,266 @@
+//! `sceau doctor`: the surroundings of a gateway, each point with what to do about it.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ident::{Clock, SystemClock, Timestamp};
+use pki::{
+    certificate::Certificate,
+    keys::{DecryptionKey, SigningKey},
+};
+use serde_json::json;
+use store::{Filter, Page, Standing, Store as _};
+use trail::log::verify;
+
+use super::{Exit, attached::Attached, check};
+use crate::{audit, config::Loaded, snapshot::Snapshot};
+
+/// Below this share of free space new messages are refused.
+const RESERVE_PERCENT: u64 = 5;
+/// Days before the end of a certificate at which it is worth a word.
+const RENEW_DAYS: u64 = 60;
+/// Age of the directory's data that is worth a word.
+const STALE: Duration = Duration::from_secs(36 * 3600);
+/// Messages looked at together.
+const PAGE: usize = 200;
+/// Largest body read for its hash.
+const MAX_BODY: usize = 512 * 1024 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(long)]
+    config: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a point stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Good,
+    Attention,
+    Bad,
+}
+
+/// One point.
+struct Point {
+    level: Level,
+    what: &'static str,
+    says: String,
+}
+
+struct Examination {
+    points: Vec<Point>,
+}
+
+impl Examination {
+    fn say(&mut self, level: Level, what: &'static str, says: impl Into<String>) {
+        self.points.push(Point { level, what, says: says.into() });
+    }
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let mut seen = Examination { points: Vec::new() };
+    library(&mut seen);
+    match check::load(&args.config) {
+        Ok((loaded, snapshot)) => {
+            let now = SystemClock.now();
+            files(&mut seen, &loaded);
+            disk(&mut seen, &loaded.data());
+            certificates(&mut seen, &snapshot, now);
+            sources(&mut seen, &snapshot, now);
+            queue(&mut seen, &args.config);
+            trail_of(&mut seen, &args.config, &loaded);
+        }
+        Err(problems) => problems.iter().for_each(|problem| seen.say(Level::Bad, "configuration", problem.to_string())),
+    }
+    report(&seen, args.json)
+}
+
+fn report(seen: &Examination, as_json: bool) -> Exit {
+    let word = |level| match level {
+        Level::Good => "good",
+        Level::Attention => "attention",
+        Level::Bad => "bad",
+    };
+    let worst = seen.points.iter().map(|point| point.level).max().unwrap_or(Level::Good);
+    if as_json {
+        let points: Vec<_> =
+            seen.points.iter().map(|p| json!({ "level": word(p.level), "what": p.what, "says": p.says })).collect();
+        println!("{}", json!({ "ok": worst != Level::Bad, "points": points }));
+    } else {
+        for point in &seen.points {
+            println!("{:<9} {:<14} {}", word(point.level), point.what, point.says);
+        }
+    }
+    if worst == Level::Bad { Exit::No } else { Exit::Done }
+}
+
+fn library(seen: &mut Examination) {
+    match pki::self_test::self_test() {
+        Ok(test) => {
+            seen.say(
+                Level::Good,
+                "cryptography",
+                format!("{}, {} known answers right", test.openssl, test.known_answers),
+            );
+            test.warnings.iter().for_each(|warning| seen.say(Level::Attention, "cryptography", warning.to_string()));
+        }
+        Err(error) => seen.say(Level::Bad, "cryptography", error.to_string()),
+    }
+}
+
+fn files(seen: &mut Examination, loaded: &Loaded) {
+    let server = &loaded.config.server;
+    let keys = loaded.config.domains.iter().flat_map(|own| std::iter::once(&own.signing).chain(&own.decryption));
+    let secrets = [&server.key, &server.storage_key].into_iter().chain(keys.map(|files| &files.key));
+    let mut open = Vec::new();
+    for path in secrets.map(|path| loaded.path(path)) {
+        let mode = fs::metadata(&path).map(|found| found.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o007 != 0) {
+            open.push(path.display().to_string());
+        }
+    }
+    if open.is_empty() {
+        seen.say(Level::Good, "secret files", "none can be read by everybody");
+    } else {
+        seen.say(
+            Level::Bad,
+            "secret files",
+            format!("everybody on this machine can read {}: chmod 600", open.join(", ")),
+        );
+    }
+}
+
+fn disk(seen: &mut Examination, data: &Path) {
+    let trial = data.join("doctor-trial");
+    let write = || {
+        let mut file = File::create(&trial)?;
+        file.write_all(b"trial")?;
+        file.sync_all()?;
+        fs::remove_file(&trial)
+    };
+    match write() {
+        Ok(()) => seen.say(Level::Good, "data folder", format!("{} can be written and synced", data.display())),
+        Err(error) => seen.say(Level::Bad, "data folder", format!("{}: {error}", data.display())),
+    }
+    match rustix::fs::statvfs(data) {
+        Ok(found) => {
+            let percent = found.f_bavail.saturating_mul(100).checked_div(found.f_blocks).unwrap_or(0);
+            let level = if percent < RESERVE_PERCENT { Level::Bad } else { Level::Good };
+            seen.say(
+                level,
+                "disk space",
+                format!("{percent} % free; below {RESERVE_PERCENT} % new messages are deferred"),
+            );
+        }
+        Err(error) => seen.say(Level::Attention, "disk space", format!("cannot be told: {error}")),
+    }
+}
+
+fn certificates(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
+    let mut all: Vec<(String, &Certificate)> = vec![("TLS".to_owned(), snapshot.tls.certificate())];
+    for own in snapshot.domains.values() {
+        all.push((format!("{} signing", own.name), SigningKey::certificate(own.signing.as_ref())));
+        if let Some(current) = own.decryption.first() {
+            all.push((format!("{} decryption", own.name), DecryptionKey::certificate(current.as_ref())));
+        }
+    }
+    for (name, certificate) in all {
+        let days = certificate.not_after().since(now).as_secs().div_euclid(86_400);
+        let level = match days {
+            0 => Level::Bad,
+            1..=RENEW_DAYS => Level::Attention,
+            _ => Level::Good,
+        };
+        seen.say(level, "certificate", format!("{name}: ends {} ({days} days)", certificate.not_after()));
+    }
+    for own in snapshot.domains.values() {
+        if snapshot.trust_list.speaks_for(snapshot.tls.certificate(), &own.name) {
+            seen.say(Level::Good, "trust list", format!("names our TLS certificate for {}", own.name));
+        } else {
+            let says =
+                format!("does not name our TLS certificate for {}: other operators will refuse our mail", own.name);
+            seen.say(Level::Attention, "trust list", says);
+        }
+    }
+}
+
+fn sources(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
+    let list = &snapshot.trust_list;
+    let old = now.since(list.generated()) > snapshot.config.trust.alarm_after.0;
+    let says = format!("{} domains, generated {}", list.domains().count(), list.generated());
+    seen.say(if old { Level::Attention } else { Level::Good }, "trust list", says);
+    match &snapshot.generation {
+        None => seen.say(Level::Attention, "directory", "none configured: holders of certificates are not looked up"),
+        Some(generation) => {
+            let old = now.since(generation.data_as_of()) > STALE;
+            let says = format!("generation {}, data as of {}", generation.id(), generation.data_as_of());
+            seen.say(if old { Level::Attention } else { Level::Good }, "directory", says);
+        }
+    }
+}
+
+/// Reads every waiting body to its end: the reader proves the hash (CR9).
+fn queue(seen: &mut Examination, config: &Path) {
+    let Ok(queue) = Attached::open(config) else {
+        seen.say(Level::Bad, "queue", "cannot be opened: see above");
+        return;
+    };
+    let (mut messages, mut bodies) = (0u64, 0u64);
+    for standing in [Standing::Active, Standing::Held] {
+        let mut after = None;
+        loop {
+            let filter = Filter { standing: Some(standing), ..Filter::default() };
+            let Ok(page) = queue.wait(queue.store.list(filter, Page { after, limit: PAGE })) else {
+                seen.say(Level::Bad, "queue", "cannot be listed: see above");
+                return;
+            };
+            let Some(last) = page.last() else { break };
+            after = Some(last.info.id);
+            for message in &page {
+                messages = messages.saturating_add(1);
+                for body in message.bodies.iter().filter_map(|body| body.body.as_ref()) {
+                    let whole = queue.wait(queue.store.body(body)).is_ok_and(|reader| reader.bytes(MAX_BODY).is_ok());
+                    if !whole {
+                        seen.say(
+                            Level::Bad,
+                            "queue",
+                            format!("a body of message {} is damaged or missing", message.info.id),
+                        );
+                    }
+                    bodies = bodies.saturating_add(1);
+                }
+            }
+        }
+    }
+    seen.say(Level::Good, "queue", format!("{messages} messages wait, {bodies} bodies read to their end"));
+}
+
+fn trail_of(seen: &mut Examination, config: &Path, loaded: &Loaded) {
+    let Ok(queue) = Attached::open(config) else { return };
+    let Ok(verifier) = queue.secrets.verifier() else { return };
+    let wrapping = Some(queue.secrets.wrapping());
+    let folder = audit::folder(&loaded.data());
+    if !folder.exists() {
+        seen.say(Level::Good, "trail", "not begun yet");
+        return;
+    }
+    match verify(&folder, &verifier, wrapping, &[]) {
+        Ok(report) if report.ok => {
+            seen.say(Level::Good, "trail", format!("{} entries, nothing was altered", report.size))
+        }
+        Ok(report) => {
+            let first = report.findings.first().map(|finding| format!("{}: {}", finding.place, finding.what));
+            seen.say(Level::Bad, "trail", format!("altered: {}", first.unwrap_or_default()));
+        }
+        Err(error) => seen.say(Level::Attention, "trail", format!("cannot be verified now: {error}")),
+    }
+}
