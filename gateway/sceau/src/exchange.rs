@@ -14,7 +14,10 @@ use crate::{
     },
     events,
     gateway::Gateway,
-    intake::incoming::{self, Incoming},
+    intake::{
+        incoming::{self, Incoming},
+        storage,
+    },
     knocks::Knocks,
     net::session::{Door, Peer},
     refusal::{Refusal, RefusalId},
@@ -58,6 +61,7 @@ impl Door for Exchange {
 
     fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
         self.transaction = None;
+        self.gateway.ready().map_err(|error| storage(&error))?;
         let snapshot = self.gateway.snapshot();
         let operator = identify_operator(&snapshot, peer.certificates()?, self.gateway.now())?;
         admit_sender(&snapshot, &operator, mail.sender.as_ref())?;

@@ -1,6 +1,8 @@
 //! The running gateway: what all its tasks share.
 
 use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -8,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use ident::{Clock, Timestamp};
-use store::{Changes, Schedule, SqliteOptions, SqliteStore, Store};
+use store::{Changes, Recovery, Schedule, SqliteOptions, SqliteStore, Store, StoreError};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     task::JoinHandle,
@@ -26,6 +28,8 @@ use crate::{
 /// Trail records that may wait to be written; beyond that the oldest news is lost rather than
 /// the service (records of accepted messages never come this way).
 const RECORDS_WAITING: usize = 10_000;
+/// How long to wait before trying again what the disk refused.
+const UNWRITTEN: Duration = Duration::from_secs(1);
 /// Records written in one transaction.
 const RECORDS_AT_ONCE: usize = 200;
 
@@ -52,6 +56,8 @@ pub struct Gateway {
     pub schedule: Schedule,
     /// Bounds how many threads do cryptography at once.
     crypto: Semaphore,
+    /// What the start found in the queue.
+    pub recovery: Recovery,
     records: Mutex<Option<mpsc::Sender<Record>>>,
     configuration: PathBuf,
 }
@@ -99,7 +105,7 @@ impl Gateway {
         let snapshot = Snapshot::load(&loaded, clock.now())?;
         let vault = snapshot::vault(&loaded)?;
         let data = loaded.data();
-        std::fs::create_dir_all(data.join("spool"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(data.join("spool"))?;
         let (store, recovery) = SqliteStore::open(&data.join("queue"), SqliteOptions::default())?;
         tracing::info!("{}", recovery.explain().en);
         let secrets = Secrets::open(&data, &vault, loaded.config.server.hostname.as_str())
@@ -128,6 +134,7 @@ impl Gateway {
             knocks: Knocks::default(),
             schedule,
             crypto: Semaphore::new(threads),
+            recovery,
             records: Mutex::new(Some(records)),
             configuration,
         };
@@ -147,6 +154,14 @@ impl Gateway {
     /// The present.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether messages can be kept at this moment (readiness).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] while the store stands still, [`StoreError::Full`] while it only drains.
+    pub fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready()
     }
 
     /// Folder of queue, trail and spool.
@@ -214,9 +229,15 @@ impl Gateway {
     pub async fn write_records(store: Arc<SqliteStore>, mut waiting: mpsc::Receiver<Record>) {
         let mut batch = Vec::new();
         while waiting.recv_many(&mut batch, RECORDS_AT_ONCE).await > 0 {
-            if let Err(error) = store.commit(Changes::records(std::mem::take(&mut batch))).await {
+            while let Err(error) = store.commit(Changes::records(batch.clone())).await {
                 tracing::error!(%error, "trail records could not be written");
+                if !error.is_temporary() {
+                    break;
+                }
+                // They are kept until the disk is well again; the channel bounds how many.
+                tokio::time::sleep(UNWRITTEN).await;
             }
+            batch.clear();
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod demo;
 pub mod events;
 pub mod exchange;
 pub mod gateway;
+pub mod hardening;
+pub mod health;
 pub mod intake;
 pub mod knocks;
 pub mod net;

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
@@ -16,7 +16,14 @@ use ident::Domain;
 #[derive(Debug, Default)]
 pub struct SealedBefore {
     file: Option<PathBuf>,
-    domains: RwLock<BTreeSet<Domain>>,
+    domains: RwLock<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    domains: BTreeSet<Domain>,
+    /// Octets of the file that are whole lines; what follows them was never relied on.
+    whole: u64,
 }
 
 impl SealedBefore {
@@ -32,16 +39,18 @@ impl SealedBefore {
             Err(error) => return Err(error),
         };
         // A line cut off by a power failure was never relied on: the message was not acknowledged.
-        let complete = text.rsplit_once('\n').map(|(lines, _)| lines).unwrap_or_default();
-        let domains: Result<BTreeSet<Domain>, _> = complete.lines().map(Domain::parse).collect();
+        let whole = text.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let lines = text.get(..whole).unwrap_or_default();
+        let domains: Result<BTreeSet<Domain>, _> = lines.lines().map(Domain::parse).collect();
         let domains = domains
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", file.display())))?;
-        Ok(Self { file: Some(file), domains: RwLock::new(domains) })
+        let whole = u64::try_from(whole).unwrap_or(u64::MAX);
+        Ok(Self { file: Some(file), domains: RwLock::new(Memory { domains, whole }) })
     }
 
     /// Whether mail for the domain was ever sealed.
     pub fn contains(&self, domain: &Domain) -> bool {
-        self.domains.read().unwrap_or_else(PoisonError::into_inner).contains(domain)
+        self.domains.read().unwrap_or_else(PoisonError::into_inner).domains.contains(domain)
     }
 
     /// Remembers a domain, on stable storage when it returns.
@@ -52,17 +61,23 @@ impl SealedBefore {
         if self.contains(domain) {
             return Ok(());
         }
-        let mut domains = self.domains.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(path) = &self.file {
-            let fresh = !path.exists();
-            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-            file.write_all(format!("{domain}\n").as_bytes())?;
-            file.sync_all()?;
-            if let (true, Some(folder)) = (fresh, path.parent()) {
-                File::open(folder)?.sync_all()?;
-            }
+        let mut memory = self.domains.write().unwrap_or_else(PoisonError::into_inner);
+        if memory.domains.contains(domain) {
+            return Ok(());
         }
-        domains.insert(domain.clone());
+        let line = format!("{domain}\n");
+        if let Some(path) = &self.file {
+            let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+            // What an earlier failure or crash left half written is written over, never continued.
+            file.set_len(memory.whole)?;
+            file.seek(SeekFrom::Start(memory.whole))?;
+            file.write_all(line.as_bytes())?;
+            file.sync_all()?;
+            // The name of the file too: it may be new.
+            path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+        }
+        memory.whole = memory.whole.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+        memory.domains.insert(domain.clone());
         Ok(())
     }
 }
@@ -84,6 +99,8 @@ mod tests {
         std::fs::write(&file, "a.test\nb.te").unwrap();
         let again = SealedBefore::open(folder.path()).unwrap();
         assert!(again.contains(&domain("a.test")) && !again.contains(&domain("b.te")));
+        again.remember(&domain("c.test")).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "a.test\nc.test\n", "a torn line is never continued");
         std::fs::write(&file, "a.test\nnot a domain\n").unwrap();
         assert!(SealedBefore::open(folder.path()).is_err());
     }

@@ -16,6 +16,7 @@ use crate::{
     config::{ListenerKind, Problem},
     delivery,
     gateway::{Gateway, StartError},
+    hardening, health,
     net::listener::Port,
 };
 
@@ -50,6 +51,7 @@ pub enum ServeError {
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
+    hardening::no_core_dumps()?;
     let (gateway, records) = Gateway::open(configuration, Arc::new(SystemClock))?;
     let writer = tokio::spawn(Gateway::write_records(Arc::clone(&gateway.store), records));
     let (stop, stopping) = watch::channel(false);
@@ -65,8 +67,9 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));
     tasks.spawn(delivery::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
-    tasks.spawn(mend_store(Arc::clone(&gateway), stopping.clone()));
-    tasks.spawn(write_knocks(Arc::clone(&gateway), stopping));
+    tasks.spawn(write_knocks(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway);
     ready(&listening);
     wait_for_the_end(&gateway).await?;
@@ -110,24 +113,6 @@ async fn reload_regularly(gateway: Arc<Gateway>, mut stopping: watch::Receiver<b
     }
 }
 
-/// A store that stood still after a disk error is tried again until it works: nobody has to help.
-async fn mend_store(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(2)) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        let Err(before) = gateway.store.ready() else { continue };
-        match gateway.store.probe().await {
-            Ok(()) => {
-                tracing::warn!(%before, "the store works again");
-                gateway.wake.notify_one();
-            }
-            Err(error) => tracing::error!(%error, "the store does not work: messages are deferred"),
-        }
-    }
-}
-
 /// Writes down each minute who knocked and was turned away.
 async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
     loop {
@@ -168,7 +153,9 @@ fn refused(gateway: &Gateway, problems: &[Problem]) {
 
 fn started(gateway: &Gateway) {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let event = Event::ServiceStarted { version, unclean: false, recovered: Vec::new() };
+    let recovery = &gateway.recovery;
+    let recovered = recovery.unclean.then(|| gateway.masker.text(&recovery.explain().en)).into_iter().collect();
+    let event = Event::ServiceStarted { version, unclean: recovery.unclean, recovered };
     gateway.record(Record::new(gateway.now(), event));
     loaded(gateway);
 }

@@ -14,7 +14,10 @@ use crate::{
     },
     events,
     gateway::Gateway,
-    intake::outgoing::{self, Outgoing},
+    intake::{
+        outgoing::{self, Outgoing},
+        storage,
+    },
     knocks::Knocks,
     net::session::{Door, Peer},
     refusal::{Refusal, RefusalId},
@@ -86,6 +89,7 @@ impl Door for Submission {
 
     fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
         self.transaction = None;
+        self.gateway.ready().map_err(|error| storage(&error))?;
         let transaction = self.begin(peer, mail)?;
         let connection = events::connection(&self.gateway.masker, peer, "submission");
         let speaker = self.speaker(&transaction);

@@ -18,6 +18,8 @@ pub struct Changes {
     pub reroutes: Vec<(QueueId, u32, Destination)>,
     /// Trail records that are true if all this is.
     pub records: Vec<Record>,
+    /// The messages belong to an outcome (a notice): they may use the room that is kept for outcomes.
+    pub use_reserve: bool,
 }
 
 impl Changes {

@@ -30,6 +30,8 @@ use crate::gateway::Gateway;
 const LEASE: Duration = Duration::from_secs(30 * 60);
 /// One attempt with all its waits; the watchdog that keeps a hanging peer from holding work (QU6).
 const ATTEMPT: Duration = Duration::from_secs(20 * 60);
+/// How long to wait before trying again to write down an outcome that the disk refused.
+const UNWRITTEN: Duration = Duration::from_secs(1);
 /// Longest sleep of the dispatcher: what an operator orders from the command line, a moved clock or a
 /// missed ring waits no longer than this.
 const NAP: Duration = Duration::from_secs(3);
@@ -130,33 +132,34 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, resolver: Option<&
             Err(_) => Attempt::all(&work, &End::temporary("attempt-timeout", "the attempt took too long")),
         }
     };
-    let changes = conclude(gateway, &work, attempt, gateway.now()).await;
-    if let Err(error) = write_down(gateway, changes).await {
-        // The lease ends by itself and the work is tried again: a repetition, never a loss.
-        tracing::error!(%error, message = %work.info.id, "the outcome of a delivery could not be written");
-    } else {
-        gateway.wake.notify_one();
-    }
-}
-
-/// A full disk takes no new message, not even our notice; what came of the attempt still counts.
-async fn write_down(gateway: &Gateway, changes: Changes) -> Result<(), StoreError> {
-    let without_notice = (!changes.messages.is_empty()).then(|| (changes.updates.clone(), changes.records.clone()));
-    match (gateway.store.commit(changes).await, without_notice) {
-        (Err(StoreError::Full { .. }), Some((updates, records))) => {
-            tracing::warn!("no room for a notice to a sender; the outcome itself is kept");
-            gateway.store.commit(Changes { updates, records, ..Changes::default() }).await.map(|_| ())
+    let now = gateway.now();
+    loop {
+        let changes = conclude(gateway, &work, &attempt, now).await;
+        match gateway.store.commit(changes).await {
+            Ok(_) => return gateway.wake.notify_one(),
+            // While the disk is not well the outcome is kept in hand: trying the work again would
+            // only repeat a delivery that we know of.
+            Err(error) if error.is_temporary() => {
+                tracing::error!(%error, message = %work.info.id, "the outcome of a delivery cannot be written yet");
+                tokio::time::sleep(UNWRITTEN).await;
+            }
+            // A commit that seemed to fail had succeeded, or the lease ran out and the work is somebody else's.
+            Err(StoreError::LeaseLost(id)) => return tracing::warn!(message = %id, "the outcome is written already"),
+            Err(error) => {
+                // The lease ends by itself and the work is tried again: a repetition, never a loss.
+                return tracing::error!(%error, message = %work.info.id, "the outcome of a delivery was not written");
+            }
         }
-        (outcome, _) => outcome.map(|_| ()),
     }
 }
 
-async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: Attempt, now: Timestamp) -> Changes {
-    let mut changes = Changes::default();
+async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: &Attempt, now: Timestamp) -> Changes {
+    // A notice to a sender is part of the outcome: it may use the room that is kept for outcomes.
+    let mut changes = Changes { use_reserve: true, ..Changes::default() };
     let mut news = Vec::new();
     for (recipient, end) in attempt.ends(work) {
         let step = end.step(gateway, work, recipient, now);
-        news.extend(notify::News::of(work, recipient, &end, &step, &attempt, now));
+        news.extend(notify::News::of(work, recipient, &end, &step, attempt, now));
         changes.records.push(end.record(gateway, work, recipient, &step, &attempt.facts, now));
         changes.updates.push(store::Update {
             message: work.info.id,

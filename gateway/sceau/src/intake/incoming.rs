@@ -9,12 +9,13 @@ use ident::{Address, Timestamp};
 use mail::{Access, Judgement, Opened, Signature, report};
 use pki::certificate::Certificate;
 use smtp::{MailFrom, RcptTo};
-use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Store as _};
+use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome};
 
 use super::{
+    REPEAT_WINDOW,
     outgoing::{Sealing, envelope, notify, trace},
-    storage, technical,
+    storage, taken, technical,
     trust::Answers,
     unreadable,
 };
@@ -66,6 +67,7 @@ pub fn limit(snapshot: &Snapshot) -> u64 {
 /// The refusal for the whole message; nothing is queued then.
 pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, mut message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
+    let speaker = events::operator(&gateway.masker, &incoming.operator);
     let mut prepared =
         gateway.compute(move || prepare(&worker, &incoming, &mut message)).await.map_err(technical)??;
     if let Some(report) = prepared.report.take() {
@@ -73,9 +75,7 @@ pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, mut message: Spo
         prepared.message.records.extend(records);
     }
     let committed = gateway.store.commit(Changes::message(prepared.message)).await.map_err(|error| storage(&error))?;
-    gateway.wake.notify_one();
-    let accepted = committed.accepted.first().ok_or_else(|| technical("the store named no message"))?;
-    Ok(accepted.id())
+    taken(gateway, &committed, speaker)
 }
 
 fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<Prepared, Refusal> {
@@ -107,6 +107,12 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, &bytes, now), judged];
     records.extend(peer_checkpoint(gateway, &opened, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
+    // The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
+    let repeat = opened
+        .facts
+        .message_id
+        .as_ref()
+        .map(|_| Repeat { sender: operator.fingerprint().to_string(), window: REPEAT_WINDOW });
     let message = NewMessage {
         id: incoming.id,
         direction: Direction::Incoming,
@@ -116,7 +122,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
         size: spool.len(),
         accepted: now,
         expires: gateway.schedule.expires(now),
-        repeat: None,
+        repeat,
         bodies: vec![body],
         recipients,
         notes: Notes { bodies: vec![BodyNotes { readers: Vec::new(), head }] }.to_json(),

@@ -5,10 +5,32 @@ pub mod incoming;
 pub mod outgoing;
 mod trust;
 
-use mail::MailFault;
-use store::StoreError;
+use std::time::Duration;
 
-use crate::refusal::{Refusal, RefusalId};
+use mail::MailFault;
+use store::{Accepted, Committed, StoreError};
+use trail::{Event, QueueId, Record, Speaker};
+
+use crate::{
+    gateway::Gateway,
+    refusal::{Refusal, RefusalId},
+};
+
+/// How far back the same message from the same sender counts as the same (ASK-11).
+pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// The id to tell the sender: the first one's, if this is a repetition.
+pub(crate) fn taken(gateway: &Gateway, committed: &Committed, speaker: Speaker) -> Result<QueueId, Refusal> {
+    let accepted = committed.accepted.first().ok_or_else(|| technical("the store named no message"))?;
+    match accepted {
+        Accepted::New(_) => gateway.wake.notify_one(),
+        Accepted::Repeated(first) => {
+            let event = Event::Repeated { speaker: Some(speaker) };
+            gateway.record(Record::new(gateway.now(), event).of_message(*first));
+        }
+    }
+    Ok(accepted.id())
+}
 
 /// What the store's answer means for the peer: nothing was promised.
 pub(crate) fn storage(error: &StoreError) -> Refusal {

@@ -9,11 +9,11 @@ use ident::{Address, Domain, Timestamp};
 use mail::{Assurance as Shown, AssuranceLevel, Facts, SealRequest, groups, received};
 use pki::certificate::Certificate;
 use smtp::MailFrom;
-use store::{Accepted, Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
+use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
-use super::{incoming, storage, technical, unreadable};
+use super::{REPEAT_WINDOW, incoming, storage, taken, technical, unreadable};
 use crate::{
     admission::{
         caller::{Caller, identify},
@@ -31,9 +31,6 @@ use crate::{
     snapshot::{OwnDomain, Snapshot},
     submission::Wanted,
 };
-
-/// How far back the same message from the same sender counts as the same (ASK-11).
-const REPEAT_WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// An admitted envelope.
 pub struct Outgoing {
@@ -60,13 +57,7 @@ pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, mut message: Spo
     let speaker = events::speaker(&gateway.masker, &outgoing.caller, Some(outgoing.granted.rule));
     let prepared = gateway.compute(move || prepare(&worker, &outgoing, &mut message)).await.map_err(technical)??;
     let committed = gateway.store.commit(Changes::message(prepared)).await.map_err(|error| storage(&error))?;
-    gateway.wake.notify_one();
-    let accepted = committed.accepted.first().ok_or_else(|| technical("the store named no message"))?;
-    if let Accepted::Repeated(id) = accepted {
-        let event = Event::Repeated { speaker: Some(speaker) };
-        gateway.record(Record::new(gateway.now(), event).of_message(*id));
-    }
-    Ok(accepted.id())
+    taken(gateway, &committed, speaker)
 }
 
 fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<NewMessage, Refusal> {

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use store::StoreError;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -83,8 +84,13 @@ impl Port {
         let snapshot = gateway.snapshot();
         let limits = snapshot.config.limits.clone();
         let help = snapshot.config.operator.help.clone();
+        // While nothing can be kept, nothing is begun; a full disk is told at MAIL, where peers understand it.
+        if let Err(error @ StoreError::Unavailable(_)) = gateway.ready() {
+            turn_away(&stream, &Refusal::new(RefusalId::NotReady, error.to_string()), &help);
+            return;
+        }
         let Some(place) = counters.enter(peer.ip(), &limits) else {
-            turn_away(&stream, &help);
+            turn_away(&stream, &Refusal::new(RefusalId::TooBusy, ""), &help);
             return;
         };
         let terms = Terms {
@@ -116,9 +122,9 @@ impl Port {
 }
 
 /// One line for a peer that there is no room for; what does not fit the socket's buffer is dropped.
-fn turn_away(stream: &TcpStream, help: &str) {
+fn turn_away(stream: &TcpStream, refusal: &Refusal, help: &str) {
     let mut bytes = Vec::new();
-    Refusal::new(RefusalId::TooBusy, "").reply(help).write_to(&mut bytes);
+    refusal.reply(help).write_to(&mut bytes);
     let _ = stream.try_write(&bytes);
 }
 

@@ -298,7 +298,7 @@ impl<D: Door> Session<D> {
         let Some(Err(error)) = self.body.as_mut().map(|body| body.spool.write(chunk)) else {
             return;
         };
-        let full = error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error());
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         let id = if full { RefusalId::StorageFull } else { RefusalId::StorageUnavailable };
         let refusal = Refusal::new(id, format!("spool: {error}"));
         self.door.refused(&self.peer, &refusal);

@@ -211,6 +211,10 @@ refusals! {
     StorageFull = "storage-full", 452 4 . 3 . 1, 452,
         "Espace de stockage insuffisant : le message n'est pas pris en charge, votre logiciel reessaiera.",
         "Not enough storage: the message was not accepted, your software will try again.", "a_full_store_defers";
+    /// The store stands still: said before the greeting.
+    NotReady = "not-ready", 421 4 . 3 . 0, 421,
+        "Incident technique : aucun message n'est pris en charge pour l'instant, votre logiciel reessaiera.",
+        "Technical fault: no message is accepted at the moment, your software will try again.", "a_failing_store_defers";
     /// Too many connections.
     TooBusy = "too-busy", 421 4 . 3 . 2, 421,
         "Serveur sature : reessayez dans quelques minutes.",

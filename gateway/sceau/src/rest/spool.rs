@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 use zeroize::Zeroizing;
 
 use super::segment::{ObjectKey, SEGMENT, SegmentError, TAG};
@@ -101,9 +104,13 @@ impl Spool {
 }
 
 fn unnamed_file(folder: &Path) -> io::Result<File> {
-    let descriptor =
-        rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
-    Ok(File::from(descriptor))
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        // A file system without unnamed files: a name for a moment, before the first octet is written.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR) => Ok(tempfile::tempfile_in(folder)?),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn invalid(error: SegmentError) -> io::Error {

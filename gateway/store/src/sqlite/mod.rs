@@ -240,7 +240,7 @@ impl Store for SqliteStore {
     async fn commit(&self, mut changes: Changes) -> Result<Committed, StoreError> {
         write::check(&changes)?;
         self.health.check()?;
-        if !changes.messages.is_empty() {
+        if !changes.messages.is_empty() && !changes.use_reserve {
             self.health.room(&self.dir)?;
         }
         let bodies = self.ready_bodies(&mut changes).await?;

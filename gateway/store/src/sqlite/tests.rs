@@ -190,6 +190,9 @@ fn the_reserve_is_for_outcomes() {
     let work = claim_one(&store, start());
     report(&store, &work, &delivered(start())).unwrap();
     wait(store.commit(Changes::records(vec![record(work.info.id, 1)]))).unwrap();
+    // A notice to a sender belongs to the outcome.
+    let notice = Changes { use_reserve: true, ..Changes::message(message(4, &["a@ch-b.test"])) };
+    wait(store.commit(notice)).unwrap();
     free.store(50, Ordering::SeqCst);
     assert_eq!(store.ready(), Ok(()));
     accept(&store, message(3, &["a@ch-b.test"]));

@@ -1,0 +1,90 @@
+//! Whether the gateway can keep what it takes charge of, and how it comes back after a fault.
+//!
+//! A disk that failed is not believed again until a probe has proven it well (CR4). Nobody has to
+//! restart anything (CR5): until then connections get 421, the queue rests, and the alarm stands.
+
+use std::{sync::Arc, time::Duration};
+
+use store::{Store as _, StoreError};
+use tokio::sync::watch;
+use trail::{Event, Record};
+
+use crate::{gateway::Gateway, intake::REPEAT_WINDOW};
+
+/// How often the store is asked.
+const TICK: Duration = Duration::from_secs(1);
+/// The alarm of a store that takes nothing.
+const DOWN: &str = "storage-unavailable";
+/// The alarm of a store that drains but takes nothing new.
+const FULL: &str = "storage-full";
+
+/// Watches until `stopping` turns true.
+pub async fn watch(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    let mut alarm = None;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let state = look(&gateway).await;
+        alarm = tell(&gateway, alarm, state.err().as_ref());
+    }
+}
+
+/// Asks the store, and brings it back if it stands still.
+async fn look(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+    match gateway.ready() {
+        Err(StoreError::Unavailable(_)) => {
+            gateway.store.probe().await?;
+            gateway.ready()
+        }
+        state => state,
+    }
+}
+
+/// Says what changed: to the log at once, to the trail as soon as it can be written.
+fn tell(gateway: &Gateway, before: Option<&'static str>, trouble: Option<&StoreError>) -> Option<&'static str> {
+    let now = trouble.map(|error| if matches!(error, StoreError::Full(_)) { FULL } else { DOWN });
+    if before == now {
+        return now;
+    }
+    if let Some(code) = before {
+        tracing::info!(alarm = code, "the alarm is over");
+        gateway.record(Record::new(gateway.now(), Event::AlarmCleared { code: code.to_owned() }));
+    }
+    match (now, trouble) {
+        (Some(code), Some(error)) => {
+            tracing::error!(alarm = code, %error, "not ready: new messages are deferred");
+            let text = gateway.masker.text(&error.to_string());
+            gateway.record(Record::new(gateway.now(), Event::AlarmRaised { code: code.to_owned(), text }));
+        }
+        _ => {
+            tracing::info!("ready: messages are accepted");
+            gateway.wake.notify_one();
+        }
+    }
+    now
+}
+
+/// How often ended messages are looked for.
+const SWEEP: Duration = Duration::from_secs(600);
+/// Most ended messages forgotten at once.
+const SWEPT_AT_ONCE: usize = 5000;
+
+/// Forgets ended messages once no report about them can come any more: the queue is the only place
+/// where a patient's address stands in clear, and it is no archive.
+pub async fn forget(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        // A peer has as long as we have to give up, and starts when we end.
+        let kept = gateway.schedule.lifetime.saturating_mul(2).max(REPEAT_WINDOW);
+        match gateway.store.forget(gateway.now().minus(kept), SWEPT_AT_ONCE).await {
+            Ok(0) | Err(StoreError::Unavailable(_)) => {}
+            Ok(count) => tracing::debug!(count, "ended messages forgotten"),
+            Err(error) => tracing::warn!(%error, "ended messages could not be forgotten"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+    }
+}
