@@ -3,7 +3,6 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ident::SystemClock;
-use store::Store as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
