@@ -144,6 +144,8 @@ fn certificate_of(x509: &X509) -> Option<Certificate> {
 }
 
 fn handshake(outcome: Result<Result<(), openssl::ssl::Error>, tokio::time::error::Elapsed>) -> Result<(), TlsError> {
+    // What OpenSSL thought of the peer's chain is no error of ours: we ask `pki`.
+    drop(ErrorStack::get());
     match outcome {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(TlsError::Handshake(error.to_string())),
