@@ -1,0 +1,163 @@
+//! What rests in the gateway's charge: storage keys that rotate under waiting mail, a trail that
+//! shows what was altered, and a doctor that says so.
+
+// Asserting is what tests do, in their helpers too.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::{fs, path::PathBuf};
+
+use sceau::demo::cast::Place::{A, B};
+use tests::gateway::{sceau, sceau_json};
+use tests::process::PATIENCE;
+use tests::world::{World, hand_over, letter};
+
+struct Commands {
+    configuration: String,
+}
+
+impl Commands {
+    fn of(world: &World, place: sceau::demo::cast::Place) -> Self {
+        Self { configuration: world.configuration(place).to_str().unwrap().to_owned() }
+    }
+
+    /// Exit code, standard output and errors of a command that takes `--config`.
+    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+        let words = [words, &["--config", &self.configuration]].concat();
+        let finished = sceau(&words, b"");
+        (finished.code, format!("{}{}", finished.text(), finished.errors))
+    }
+}
+
+/// A key is put on top while mail waits under the old one: the mail is still delivered, and the
+/// old key cannot be retired before.
+#[test]
+fn storage_keys_rotate_under_waiting_mail() {
+    let world = World::new();
+    let mut a = world.serve(A);
+    let commands = Commands::of(&world, A);
+    let (from, to) = (world.address("martin"), world.address("durand"));
+    // Nobody listens behind the gateway: what is accepted waits.
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Essai")).code, 250);
+
+    assert_eq!(commands.run(&["storage-key", "rotate"]).0, Some(0));
+    let (_, status) = sceau_json(&["storage-key", "status", "--config", &commands.configuration]);
+    assert_eq!(
+        (status["current"]["bodies"].as_u64(), status["older"][0]["bodies"].as_u64()),
+        (Some(0), Some(1)),
+        "{status}"
+    );
+    let (code, said) = commands.run(&["storage-key", "retire"]);
+    assert_eq!(code, Some(1), "{said}");
+    a.hang_up();
+    a.wait_for_line(&["read again"]);
+
+    let inner = world.inner_store(A);
+    commands.run(&["queue", "retry", &queue_ids(&commands)[0]]);
+    assert_eq!(inner.wait_for(1).len(), 1);
+    // New mail is wrapped under the new key, and a restart finds trail and queue in order.
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Encore")).code, 250);
+    inner.wait_for(2);
+    a.stop();
+    let (code, said) = commands.run(&["storage-key", "retire"]);
+    assert_eq!(code, Some(0), "{said}");
+    let a = world.serve(A);
+    assert_eq!(commands.run(&["trail", "verify"]).0, Some(0));
+    drop(a);
+}
+
+fn queue_ids(commands: &Commands) -> Vec<String> {
+    let (_, queue) = sceau_json(&["queue", "list", "--config", &commands.configuration]);
+    queue["messages"].as_array().unwrap().iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// `make` never touches a file that is there.
+#[test]
+fn a_storage_key_file_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("storage.key");
+    let name = file.to_str().unwrap();
+    assert_eq!(sceau(&["storage-key", "make", name], b"").code, Some(0));
+    let first = fs::read_to_string(&file).unwrap();
+    assert_eq!(first.trim().len(), 64);
+    assert_eq!(sceau(&["storage-key", "make", name], b"").code, Some(2));
+    assert_eq!(fs::read_to_string(&file).unwrap(), first);
+}
+
+/// One octet of the log changed, or the whole history replaced: `trail verify` and `doctor` say so,
+/// and the checkpoint that the other hospital keeps uncovers the second.
+#[test]
+fn an_altered_trail_is_named_and_a_peer_uncovers_a_rewritten_one() {
+    let world = World::new();
+    let (mut a, mut b) = (world.serve(A), world.serve(B));
+    let inner = world.inner_store(B);
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let mut wire = world.submission(A, world.card("martin"));
+    // The trail's first checkpoint covers the start of the service; messages carry it from then on.
+    let commands = Commands::of(&world, A);
+    let begun = std::time::Instant::now();
+    while commands.run(&["trail", "checkpoint"]).0 != Some(0) {
+        assert!(begun.elapsed() < PATIENCE, "no checkpoint");
+    }
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Essai")).code, 250);
+    inner.wait_for(1);
+    drop(wire);
+    a.stop();
+    b.stop();
+    assert_eq!(commands.run(&["trail", "verify"]).0, Some(0));
+    let (code, said) = commands.run(&["doctor"]);
+    assert_eq!(code, Some(0), "{said}");
+
+    // B logged A's checkpoint: an auditor takes it from there.
+    let (_, seen) =
+        sceau_json(&["trail", "search", "event:checkpoint.seen", "--config", &Commands::of(&world, B).configuration]);
+    let notes: Vec<String> = seen["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|entry| entry["records"].as_array().unwrap().clone())
+        .filter_map(|record| record["facts"]["checkpoint"].as_str().map(str::to_owned))
+        .collect();
+    assert!(!notes.is_empty(), "{seen}");
+    let known = world.folder().join("checkpoint-kept-by-b");
+    fs::write(&known, base64::Engine::decode(&base64::engine::general_purpose::STANDARD, &notes[0]).unwrap()).unwrap();
+    let known = known.to_str().unwrap();
+    let (code, said) = commands.run(&["trail", "verify", "--known-checkpoint", known]);
+    assert_eq!(code, Some(0), "{said}");
+
+    let tile = first_tile(&PathBuf::from(&commands.configuration).parent().unwrap().join("data/trail"));
+    let good = fs::read(&tile).unwrap();
+    let mut altered = good.clone();
+    altered[40] ^= 1;
+    fs::write(&tile, &altered).unwrap();
+    let (code, said) = commands.run(&["trail", "verify"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ALTERED") && said.contains("tile"), "{said}");
+    assert_eq!(commands.run(&["doctor"]).0, Some(1));
+    fs::write(&tile, &good).unwrap();
+
+    // Whoever holds the keys can begin a new history; it does not contain what B keeps.
+    fs::remove_dir_all(PathBuf::from(&commands.configuration).parent().unwrap().join("data/trail")).unwrap();
+    fs::remove_dir_all(PathBuf::from(&commands.configuration).parent().unwrap().join("data/queue")).unwrap();
+    let mut a = world.serve(A);
+    a.stop();
+    assert_eq!(commands.run(&["trail", "verify"]).0, Some(0), "it is a good trail by itself");
+    let (code, said) = commands.run(&["trail", "verify", "--known-checkpoint", known]);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+/// Any file of hash tiles.
+fn first_tile(trail: &std::path::Path) -> PathBuf {
+    let mut folders = vec![trail.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains("/tile/") && fs::metadata(&path).unwrap().len() > 41 {
+                return path;
+            }
+        }
+    }
+    panic!("no tile in {}", trail.display());
+}
