@@ -27,6 +27,9 @@ pub const MAX_CERTIFICATE: usize = 64 * 1024;
 /// Most certificates in one PEM text.
 pub const MAX_CERTIFICATES: usize = 1000;
 
+/// Longest public exponent of an RSA key, in bits; real ones have 17.
+const MAX_EXPONENT: i32 = 64;
+
 /// Why octets are no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CertificateError {
@@ -513,9 +516,15 @@ fn serial_fits(serial: &[u8]) -> bool {
     positive && significant.len() <= 20
 }
 
+/// OpenSSL itself bounds the public exponent of large keys only. With one as long as the modulus, each
+/// check of a signature costs as much as making one, and whoever shows the certificate decides that.
+fn modest_exponent(key: &PKey<Public>) -> bool {
+    key.rsa().is_ok_and(|rsa| rsa.e().num_bits() <= MAX_EXPONENT)
+}
+
 fn key_kind(key: &PKey<Public>) -> KeyKind {
     match key.id() {
-        Id::RSA | Id::RSA_PSS => KeyKind::Rsa(key.bits()),
+        Id::RSA | Id::RSA_PSS if modest_exponent(key) => KeyKind::Rsa(key.bits()),
         Id::ED25519 => KeyKind::Ed25519,
         Id::X25519 => KeyKind::X25519,
         Id::EC => match key.ec_key().ok().and_then(|ec| ec.group().curve_name()) {

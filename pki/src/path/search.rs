@@ -17,14 +17,18 @@ use super::{
     checks,
 };
 use crate::{
-    certificate::Certificate,
+    algorithm::strong_key,
+    certificate::{Certificate, KeyKind},
     finding::{Finding, Reason},
     name::Name,
     revocation::{Judge, Status, Surroundings},
 };
 
-/// Signatures that one search may check to tell look-alikes apart.
-const MAX_SIGNATURES: usize = 512;
+/// Work that one search may spend on checking signatures to tell look-alikes apart: 512 signatures of
+/// usual keys, see [`cost`].
+const MAX_WORK: usize = 512 * USUAL;
+/// Cost of checking one signature with a usual key (RSA-2048, or a curve).
+const USUAL: usize = 4;
 /// Steps upwards that one search may take: a dozen authorities that certify each other have millions
 /// of ways, with each signature checked only once.
 const MAX_STEPS: usize = 4096;
@@ -37,9 +41,11 @@ pub(super) struct Search<'a> {
     untrusted: HashMap<&'a Name, Vec<&'a Certificate>>,
     purpose: Purpose,
     at: Timestamp,
-    signatures: Cell<usize>,
+    work: Cell<usize>,
     chains: Cell<usize>,
     steps: Cell<usize>,
+    /// Whether a signature was not checked because of its cost.
+    overspent: Cell<bool>,
     /// Whether a chain went on where we stopped.
     too_long: Cell<bool>,
     /// Answers to "did this key sign that certificate?", so that no signature is checked twice.
@@ -63,9 +69,10 @@ impl<'a> Search<'a> {
             untrusted: by_name,
             purpose,
             at,
-            signatures: Cell::new(MAX_SIGNATURES),
+            work: Cell::new(MAX_WORK),
             chains: Cell::new(MAX_CHAINS),
             steps: Cell::new(MAX_STEPS),
+            overspent: Cell::new(false),
             too_long: Cell::new(false),
             checked: RefCell::default(),
         }
@@ -95,7 +102,7 @@ impl<'a> Search<'a> {
     }
 
     fn no_chain(&self, leaf: &Certificate) -> Reason {
-        if [&self.signatures, &self.chains, &self.steps].iter().any(|budget| budget.get() == 0) {
+        if self.overspent.get() || [&self.chains, &self.steps].iter().any(|budget| budget.get() == 0) {
             return Reason::TooComplex;
         }
         if self.too_long.get() {
@@ -183,8 +190,15 @@ impl<'a> Search<'a> {
         if self.validator.remembered().signed(&key) {
             return true;
         }
-        let Some(rest) = self.signatures.get().checked_sub(1) else { return false };
-        self.signatures.set(rest);
+        // What our floor refuses anyway is not worth its cost: a stranger chose it.
+        if self.purpose != Purpose::Any && !strong_key(issuer.key()) {
+            return false;
+        }
+        let Some(rest) = self.work.get().checked_sub(cost(issuer.key())) else {
+            self.overspent.set(true);
+            return false;
+        };
+        self.work.set(rest);
         let answer = certificate.openssl().verify(issuer.public_key()).unwrap_or(false);
         if answer {
             self.validator.remembered().keep_signed(key);
@@ -308,6 +322,15 @@ impl Surroundings for Search<'_> {
             good.is_some()
         });
         good
+    }
+}
+
+/// What checking one signature with such a key costs: the time grows with the square of its length,
+/// and the longest takes a hundred times as long as a usual one.
+fn cost(key: KeyKind) -> usize {
+    match key {
+        KeyKind::Rsa(bits) => usize::try_from(bits.div_ceil(1024)).map_or(MAX_WORK, |k| k.saturating_mul(k)),
+        _ => USUAL,
     }
 }
 

@@ -3,10 +3,15 @@
 use std::{sync::LazyLock, time::Duration};
 
 use ident::{Address, CardNumber, PersonId, StructureId};
+use openssl::{
+    bn::{BigNum, MsbOption},
+    pkey::{PKey, Public},
+    rsa::Rsa,
+};
 
 use super::*;
 use crate::{
-    certificate::usage,
+    certificate::{KeyKind, usage},
     der,
     issue::{
         Authority, AuthorityRequest, CardKind, CardUse, Category, CertificateRequest, CrlRequest, Extension, Issued,
@@ -475,6 +480,49 @@ fn authorities_that_certify_each_other_end_with_a_verdict() {
     let (authorities, brought) = ring(&["A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11"]);
     let leaf = authorities[0].leaf(9, &[]);
     assert_eq!(code(&validator.verify(&leaf, &brought, Purpose::Email, NOW)), "too_complex");
+}
+
+/// A public key that nobody holds: anybody can write one down, and checking signatures with it costs.
+fn costly_key(bits: i32, exponent: u32) -> PKey<Public> {
+    let mut modulus = BigNum::new().unwrap();
+    modulus.rand(bits, MsbOption::ONE, true).unwrap();
+    let mut power = BigNum::new().unwrap();
+    power.lshift(&BigNum::from_u32(1).unwrap(), i32::try_from(exponent).unwrap()).unwrap();
+    power.add_word(1).unwrap();
+    PKey::from_rsa(Rsa::from_public_components(modulus, power).unwrap()).unwrap()
+}
+
+/// A stranger decides what certificates come along; trying them must not cost more than a stranger
+/// may cost (RX, design §7). The largest keys take hundreds of times as long as usual ones.
+#[test]
+fn large_keys_use_up_the_budget_sooner() {
+    let root = Ca::new("AC Racine");
+    let anchor = root.authority("AC Racine", 1, &root.key, true);
+    let validator = not_judged(&anchor).build().unwrap();
+    let leaf = Ca::new("AC Sosie").leaf(9, &[]);
+    let sosies = |bits, count: u8| -> Vec<Certificate> {
+        (0..count).map(|serial| root.authority("AC Sosie", serial, &costly_key(bits, 16), true)).collect()
+    };
+    let few = validator.verify(&leaf, &sosies(2048, 20), Purpose::Email, NOW);
+    assert_eq!(code(&few), "bad_signature");
+    let costly = validator.verify(&leaf, &sosies(16384, 20), Purpose::Email, NOW);
+    assert_eq!(code(&costly), "too_complex");
+}
+
+/// OpenSSL bounds the exponent of large RSA keys only: with one as long as the modulus, a check costs
+/// as much as signing.
+#[test]
+fn an_absurd_exponent_makes_no_key() {
+    let root = Ca::new("AC Racine");
+    assert_eq!(root.authority("AC", 2, &costly_key(3072, 32), true).key(), KeyKind::Rsa(3072));
+    assert_eq!(root.authority("AC", 2, &costly_key(3072, 3000), true).key(), KeyKind::Other);
+    // And such a key is not even tried.
+    let anchor = root.authority("AC Racine", 1, &root.key, true);
+    let validator = not_judged(&anchor).build().unwrap();
+    let leaf = Ca::new("AC Sosie").leaf(9, &[]);
+    let absurd: Vec<Certificate> =
+        (0..60).map(|serial| root.authority("AC Sosie", serial, &costly_key(16384, 65), true)).collect();
+    assert_eq!(code(&validator.verify(&leaf, &absurd, Purpose::Email, NOW)), "bad_signature");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use openssl::{
     ec::{EcGroup, EcKey},
     hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{HasPublic, PKey, Private},
     sign::Signer,
 };
 use proptest::prelude::*;
@@ -67,7 +67,7 @@ impl Ca {
         der::sequence(&[body, ecdsa(), der::bit_string(&signature)])
     }
 
-    fn certify(&self, cn: &str, serial: &[u8], key: &PKey<Private>, extensions: &[Vec<u8>]) -> Certificate {
+    fn certify<T: HasPublic>(&self, cn: &str, serial: &[u8], key: &PKey<T>, extensions: &[Vec<u8>]) -> Certificate {
         let mut members = vec![
             der::context(0, &[der::integer(2)]),
             der::unsigned(serial),
@@ -82,7 +82,7 @@ impl Ca {
     }
 
     /// A certificate of an authority: `usage` bits 5 and 6 are keyCertSign and cRLSign.
-    pub(crate) fn authority(&self, cn: &str, serial: u8, key: &PKey<Private>, may_issue: bool) -> Certificate {
+    pub(crate) fn authority<T: HasPublic>(&self, cn: &str, serial: u8, key: &PKey<T>, may_issue: bool) -> Certificate {
         let usage = der::named_bits(&[false, false, false, false, false, may_issue, true]);
         let basic = if may_issue { der::sequence(&[der::boolean(true)]) } else { der::sequence::<Vec<u8>>(&[]) };
         let extensions = [extension("2.5.29.19", true, &basic), extension("2.5.29.15", true, &usage)];
