@@ -360,6 +360,8 @@ pub struct Limits {
     pub idle: Span,
     /// Longest life of a session.
     pub session: Span,
+    /// Longest life of a session whose peer has not proved who it is.
+    pub stranger: Span,
 }
 
 /// How what goes out is tried.
@@ -397,6 +399,7 @@ impl Default for Limits {
             connections_per_peer: 100,
             idle: Span(std::time::Duration::from_secs(300)),
             session: Span(std::time::Duration::from_secs(1800)),
+            stranger: Span(std::time::Duration::from_secs(120)),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use store::StoreError;
@@ -23,6 +24,10 @@ use crate::{
     refusal::{Refusal, RefusalId},
     submission::Submission,
 };
+
+/// Wait after a connection could not be accepted: long enough that neither the processor nor the log
+/// is filled by who keeps all descriptors busy.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// A bound port.
 pub struct Port {
@@ -65,7 +70,7 @@ impl Port {
                 // Out of descriptors and the like: the peer tries again, we do not spin.
                 Err(error) => {
                     tracing::warn!(%error, port = %self.listener.address, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
@@ -128,10 +133,25 @@ fn turn_away(stream: &TcpStream, refusal: &Refusal, help: &str) {
     let _ = stream.try_write(&bytes);
 }
 
-/// How many sessions there are, in all and per address.
+/// How many sessions there are, in all and per neighbourhood.
 #[derive(Default)]
 struct Counters {
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_address: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// What counts as one peer: an IPv4 address, or an IPv6 network of 64 bits, because whoever has one
+/// of its addresses has them all.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
 }
 
 /// A session's place; leaving frees it.
@@ -142,24 +162,27 @@ struct Place {
 
 impl Counters {
     fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Place> {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = by_address.values().fold(0, |sum, count| sum.saturating_add(*count));
-        let mine = by_address.entry(address).or_default();
-        if all >= limits.connections || *mine >= limits.connections_per_peer {
+        let address = neighbourhood(address);
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = counts.by_address.get(&address).copied().unwrap_or_default();
+        // Who is turned away leaves nothing behind: strangers have more addresses than we have memory.
+        if counts.all >= limits.connections || mine >= limits.connections_per_peer {
             return None;
         }
-        *mine = mine.saturating_add(1);
+        counts.all = counts.all.saturating_add(1);
+        counts.by_address.insert(address, mine.saturating_add(1));
         Some(Place { counters: Arc::clone(self), address })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_address = self.counters.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&self.address) {
+        let mut counts = self.counters.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.all = counts.all.saturating_sub(1);
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                by_address.remove(&self.address);
+                counts.by_address.remove(&self.address);
             }
         }
     }
@@ -181,5 +204,31 @@ mod tests {
         assert!(counters.enter(b, &limits).is_none(), "in all");
         drop(first);
         assert!(counters.enter(b, &limits).is_some());
+    }
+
+    /// RX2: with all places taken, thousands of strangers come and go without a trace.
+    #[test]
+    fn who_is_turned_away_leaves_nothing_behind() {
+        let counters = Arc::new(Counters::default());
+        let limits = Limits { connections: 1, connections_per_peer: 1, ..Limits::default() };
+        let only = counters.enter([127, 0, 0, 1].into(), &limits).unwrap();
+        for n in 1..5000u32 {
+            assert!(counters.enter(IpAddr::from(n.to_be_bytes()), &limits).is_none());
+        }
+        assert_eq!(counters.by_address.lock().unwrap().by_address.len(), 1);
+        drop(only);
+        assert_eq!(counters.by_address.lock().unwrap().by_address.len(), 0);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let counters = Arc::new(Counters::default());
+        let limits = Limits { connections: 10, connections_per_peer: 1, ..Limits::default() };
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let _one = counters.enter(address("2001:db8:0:1::1"), &limits).unwrap();
+        assert!(counters.enter(address("2001:db8:0:1:ffff::2"), &limits).is_none());
+        let _other = counters.enter(address("2001:db8:0:2::1"), &limits).unwrap();
+        let _four = counters.enter(address("192.0.2.1"), &limits).unwrap();
+        assert!(counters.enter(address("::ffff:192.0.2.1"), &limits).is_none());
     }
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::{Limits, TlsStart},
+    knocks::Knocks,
     refusal::{self, Refusal, RefusalId},
     rest::Spool,
 };
@@ -29,6 +30,9 @@ const CHUNK: usize = 32 * 1024;
 const SLOWEST: u64 = 500;
 /// Time given to the last words of a session.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// Refusals that a session bears as long as its peer has not proved who it is: each costs us a look at
+/// the certificates that it chose to show.
+const STRANGE: u8 = 3;
 /// Time in which a slow body may still catch up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -137,7 +141,10 @@ struct Session<D> {
     server: Server,
     peer: Peer,
     door: D,
-    deadline: Instant,
+    since: Instant,
+    /// Somebody whom we know: a MAIL or AUTH was accepted.
+    known: bool,
+    strange: u8,
     body: Option<Body>,
 }
 
@@ -149,6 +156,7 @@ struct Body {
 
 impl<D: Door> Session<D> {
     async fn start(terms: Terms, stream: TcpStream, address: SocketAddr, door: D) -> Result<Self, SessionEnd> {
+        let since = Instant::now();
         let mut peer = Peer { address, tls: None, hello: None };
         let mut wire = Wire::Plain(stream);
         if terms.tls_start == TlsStart::Implicit {
@@ -162,8 +170,7 @@ impl<D: Door> Session<D> {
         if let Some(early) = wire.early() {
             let _ = server.receive(&early);
         }
-        let deadline = after(terms.limits.session.0);
-        Ok(Self { terms, wire: Some(wire), server, peer, door, deadline, body: None })
+        Ok(Self { terms, wire: Some(wire), server, peer, door, since, known: false, strange: 0, body: None })
     }
 
     async fn serve(&mut self) -> Result<SessionEnd, SessionEnd> {
@@ -201,7 +208,7 @@ impl<D: Door> Session<D> {
     }
 
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, SessionEnd> {
-        let idle = after(self.terms.limits.idle.0).min(self.deadline);
+        let idle = after(self.terms.limits.idle.0).min(self.deadline());
         let idle = self.body.as_ref().map_or(idle, |body| idle.min(body.slowest_deadline()));
         let between = self.body.is_none();
         let wire = self.wire.as_mut().ok_or(SessionEnd::Peer)?;
@@ -214,6 +221,13 @@ impl<D: Door> Session<D> {
             // A message in hand is finished; a peer between messages is sent away.
             _ = self.terms.stopping.wait_for(|stopping| *stopping), if between => Err(SessionEnd::Stopping),
         }
+    }
+
+    /// When the session ends whatever happens; for who is not known, soon (RX2).
+    fn deadline(&self) -> Instant {
+        let limits = &self.terms.limits;
+        let life = if self.known { limits.session.0 } else { limits.stranger.0.min(limits.session.0) };
+        self.since.checked_add(life).unwrap_or(self.since)
     }
 
     async fn flush(&mut self) -> Result<bool, SessionEnd> {
@@ -239,10 +253,12 @@ impl<D: Door> Session<D> {
             Event::StartTls => self.start_tls().await?,
             Event::Authenticate { identity } => {
                 let outcome = self.door.authenticate(&self.peer, identity.as_deref());
+                self.known |= outcome.is_ok();
                 self.answer(outcome, Reply::new(235, (2, 7, 0), "The certificate is the identity"));
             }
             Event::Mail(mail) => {
                 let outcome = self.door.mail(&self.peer, &mail);
+                self.known |= outcome.is_ok();
                 self.answer(outcome, Reply::new(250, (2, 1, 0), "Sender accepted"));
             }
             Event::Recipient(recipient) => {
@@ -323,7 +339,15 @@ impl<D: Door> Session<D> {
             Ok(()) => self.server.answer(yes),
             Err(refusal) => {
                 self.door.refused(&self.peer, &refusal);
-                self.server.answer(refusal.reply(&self.terms.help));
+                let reply = refusal.reply(&self.terms.help);
+                if !self.known && Knocks::concerns_a_stranger(refusal.id) {
+                    self.strange = self.strange.saturating_add(1);
+                }
+                if self.strange > STRANGE {
+                    self.server.close_with(&reply);
+                } else {
+                    self.server.answer(reply);
+                }
             }
         }
     }

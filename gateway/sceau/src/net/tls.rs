@@ -29,6 +29,9 @@ use crate::config::{Problem, read_bytes};
 
 /// One deadline for the whole handshake (TL9).
 const HANDSHAKE: Duration = Duration::from_secs(30);
+/// Certificates that are looked at of what a peer shows: as many as a path may have. What a stranger
+/// shows is judged at every MAIL FROM, so it must not be more than that.
+const MAX_SHOWN: usize = 10;
 /// Largest certificate or key file.
 const MAX_PEM: u64 = 256 * 1024;
 
@@ -124,7 +127,8 @@ impl TlsFacts {
         let mut peer: Vec<Certificate> = Vec::new();
         if let Some(first) = leaf.as_ref().and_then(certificate_of) {
             peer.push(first);
-            let others = ssl.peer_cert_chain().into_iter().flatten().filter_map(|x| x.to_der().ok());
+            let shown = ssl.peer_cert_chain().into_iter().flatten().take(MAX_SHOWN);
+            let others = shown.filter_map(|x| x.to_der().ok());
             for other in others.filter_map(|der| Certificate::from_der(&der).ok()) {
                 if peer.iter().all(|known| known.fingerprint() != other.fingerprint()) {
                     peer.push(other);
@@ -176,6 +180,8 @@ fn settle(builder: &mut SslContextBuilder, chain: &[X509], key: &PKey<Private>) 
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     builder.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION);
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    // OpenSSL checks what it is shown before anybody asks us: no further than we would look.
+    builder.set_verify_depth(u32::try_from(MAX_SHOWN).unwrap_or(u32::MAX));
     if let Some((leaf, others)) = chain.split_first() {
         builder.set_certificate(leaf)?;
         others.iter().try_for_each(|other| builder.add_extra_chain_cert(other.clone()))?;

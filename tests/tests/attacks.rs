@@ -1,0 +1,47 @@
+//! What somebody hostile tries: strangers who cost more than they may, card holders and operators who
+//! go beyond their rights.
+
+// Asserting is what tests do, in their helpers too.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use sceau::demo::cast::Place::A;
+use tests::certs::{Authority, Use};
+use tests::wire::{TlsClient, Wire};
+use tests::world::{World, assert_refused};
+
+/// RX2: a place is not held by who says nothing that proves who they are.
+#[test]
+fn a_stranger_does_not_keep_a_place() {
+    let world = World::new();
+    world.append(A, "sceau.toml", "[limits]\nstranger = \"1s\"");
+    let _a = world.serve(A);
+    let mut known = world.submission(A, world.card("martin"));
+    known.exchange(&format!("MAIL FROM:<{}>", world.address("martin")), 250);
+    for port in [world.ports(A).submission, world.ports(A).exchange] {
+        let mut stranger = Wire::connect(port);
+        stranger.expect(220);
+        assert_refused(&stranger.reply(), 421, "timeout");
+        stranger.expect_close();
+    }
+    // Who is known stays.
+    known.exchange("RSET", 250);
+    known.exchange(&format!("MAIL FROM:<{}>", world.address("martin")), 250);
+}
+
+/// Each look at a stranger's certificates costs; a session does not ask for it a thousand times.
+#[test]
+fn a_stranger_is_refused_a_few_times_only() {
+    let world = World::new();
+    let _a = world.serve(A);
+    let forged = Authority::new("TEST AC SCEAU STANDARD PERSONNES").issue("899700000017", &Use::Client);
+    let tls = TlsClient::trusting(&[world.root("servers")]).with_identity(&forged, &[]);
+    let mut wire = Wire::connect(world.ports(A).submission);
+    wire.expect(220);
+    wire.exchange("EHLO wire.test", 250);
+    wire.start_tls(&A.host(), &tls);
+    for _ in 0..4 {
+        wire.say(&format!("MAIL FROM:<{}>", world.address("martin")));
+        assert_eq!(wire.reply().code, 550);
+    }
+    wire.expect_close();
+}
