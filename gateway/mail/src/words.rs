@@ -114,7 +114,11 @@ pub fn text_field(name: &str, value: &str) -> String {
     let clean: String = value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     let plain = clean.is_ascii()
         && !clean.contains("=?")
-        && clean.split(' ').all(|word| word.len().saturating_add(name.len()) < MAX_LINE.saturating_sub(4));
+        // Only the first word shares its line with the name.
+        && clean.split(' ').enumerate().all(|(index, word)| {
+            let beside = if index == 0 { name.len() } else { 0 };
+            word.len().saturating_add(beside) < MAX_LINE.saturating_sub(4)
+        });
     if plain {
         return folded(name, clean.split(' ').filter(|word| !word.is_empty()));
     }
@@ -181,6 +185,14 @@ mod tests {
         for (coded, plain) in cases {
             assert_eq!(decode(coded), plain, "{coded}");
         }
+    }
+
+    #[test]
+    fn a_fingerprint_stays_legible() {
+        let value = format!("sha256 {}", "0f".repeat(32));
+        let field = text_field("X-Sceau-Signer-Cert", &value);
+        assert_eq!(field.replace("\r\n", ""), format!("X-Sceau-Signer-Cert: {value}"));
+        assert!(field.lines().all(|line| line.len() <= MAX_LINE), "{field}");
     }
 
     #[test]

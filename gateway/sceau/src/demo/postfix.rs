@@ -112,8 +112,7 @@ impl Postfix {
     /// # Errors
     /// [`PostfixError`], with the end of Postfix's log when it did not start.
     pub async fn start(settings: &PostfixSettings) -> Result<Self, PostfixError> {
-        let master = MASTERS.iter().map(Path::new).find(|p| p.exists()).ok_or(PostfixError::Missing)?;
-        let mut launcher = as_root().await?;
+        let (master, mut launcher) = Self::startable().await?;
         let folder = prepare(settings)?;
         let child = launcher
             .args(["-c", LAUNCHER, "launch.sh"])
@@ -131,6 +130,20 @@ impl Postfix {
             postfix.await_greeting(port).await?;
         }
         Ok(postfix)
+    }
+
+    /// Whether it could be started here at all.
+    ///
+    /// # Errors
+    /// [`PostfixError::Missing`], [`PostfixError::NeedsRoot`]
+    pub async fn check() -> Result<(), PostfixError> {
+        Self::startable().await.map(|_| ())
+    }
+
+    /// The daemon, and a shell that may start it.
+    async fn startable() -> Result<(&'static Path, Command), PostfixError> {
+        let master = MASTERS.iter().map(Path::new).find(|p| p.exists()).ok_or(PostfixError::Missing)?;
+        Ok((master, as_root().await?))
     }
 
     /// The daemon's log.

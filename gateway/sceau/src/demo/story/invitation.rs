@@ -20,9 +20,17 @@ pub(super) fn tell(options: &Options, teller: &mut Teller, stage: &Stage) -> Res
     teller.fact("roots", &space.folder.join("anchors").display().to_string())?;
     teller.fact("a doctor's card", &format!("{} (password: {CARD_PASSWORD})", doctor.pkcs12.display()))?;
     teller.fact("", &format!("{}, {}", doctor.card.certificate.display(), doctor.card.key.display()))?;
+    let mail = |place: Place| space.folder.join(place.folder()).join("mail").display().to_string();
+    teller.fact("mailboxes", &format!("{}, {} (Maildir)", mail(Place::A), mail(Place::B)))?;
     teller.fact("misbehaving", &misbehaving(&endpoints))?;
     if !options.listen.is_loopback() {
-        teller.fact("other machines", &format!("reach the hospitals' ports on {}", options.listen))?;
+        teller.fact(
+            "other machines",
+            &format!(
+                "reach the hospitals' ports, bound to {}; the test cards and roots are for them too",
+                options.listen
+            ),
+        )?;
     }
     if options.temporary {
         teller.fact("the folder", "goes away when you press Ctrl-C; --dir DIR keeps it")?;
@@ -31,7 +39,7 @@ pub(super) fn tell(options: &Options, teller: &mut Teller, stage: &Stage) -> Res
     teller.say("Send a message yourself:")?;
     teller.command(&endpoints.try_this)?;
     teller.line("")?;
-    teller.say("Then ask where it went, with the last word of the answer (\"Accepted as …\"):")?;
+    teller.say("Then ask where it went; ID is the last word of the answer \"250 2.6.0 Accepted as …\":")?;
     teller.command(&format!(
         "{} why ID --english --config {}",
         options.binary.display(),

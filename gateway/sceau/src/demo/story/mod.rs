@@ -24,6 +24,7 @@ use super::{
     cast::{CastError, Place},
     letter::LetterError,
     operator::OperatorError,
+    postfix::Postfix,
     practice::SendError,
     space::{Ports, Space, SpaceError, SpaceSettings},
 };
@@ -120,6 +121,8 @@ pub enum StoryError {
 /// [`StoryError`], after everything was stopped.
 pub async fn run(options: &Options, teller: &mut Teller) -> Result<(), StoryError> {
     let mut signals = Signals::new().map_err(StoryError::Signal)?;
+    // Rather now than after everything else was made.
+    Postfix::check().await.map_err(OperatorError::from)?;
     let began = Instant::now();
     teller.heading("Sceau: two hospitals and a third operator exchange mail on this machine.")?;
     teller.line("Everybody is fictional: people, numbers, hospitals, certificates. ✓ means: as it should be.")?;

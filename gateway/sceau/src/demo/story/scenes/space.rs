@@ -15,7 +15,7 @@ use crate::demo::{
 /// Makes it and says what was made.
 pub(in crate::demo::story) async fn tell(options: &Options, teller: &mut Teller) -> Result<Space, StoryError> {
     teller.scene("A trusted space is made")?;
-    teller.step("Keys, certificates, lists, a directory and configuration files are written.")?;
+    teller.step("Keys, certificates, lists, a directory and configuration files are written (some seconds).")?;
     let began = Instant::now();
     let space = make_space(options).await?;
     let stays = if options.temporary { ", which goes away at the end" } else { "" };
@@ -31,6 +31,7 @@ pub(in crate::demo::story) async fn tell(options: &Options, teller: &mut Teller)
         let (name, domain) = (place.structure()?.name, place.domain()?);
         teller.fact(&format!("{}/", place.folder()), &format!("{name}, {}, {domain}", label(place)))?;
     }
+    teller.fact("…/registry.toml", "each hospital's own mailboxes: who owns them, who may write for whom")?;
     teller.fact("trust-list/", "the signed list of these three domains and their operators")?;
     let report = &space.directory;
     let rows: u64 = report.files.iter().map(|file| file.rows).sum();
