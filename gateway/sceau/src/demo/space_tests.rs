@@ -153,6 +153,14 @@ fn ports_are_distinct() {
     assert_eq!(distinct.len(), all.len());
 }
 
+#[test]
+fn who_listens_everywhere_is_reached_on_loopback() {
+    let reach = |text: &str| reached(text.parse().unwrap()).to_string();
+    assert_eq!(reach("0.0.0.0:25"), "127.0.0.1:25");
+    assert_eq!(reach("[::]:25"), "[::1]:25");
+    assert_eq!(reach("192.0.2.7:25"), "192.0.2.7:25");
+}
+
 /// The validator that a gateway of this space would build.
 fn validator(space: &Space) -> Validator {
     let read = |folder: &str, name: String| fs::read(space.folder.join(folder).join(name)).unwrap();
