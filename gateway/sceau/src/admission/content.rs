@@ -15,11 +15,13 @@ use crate::{
 /// `Received` headers after which a message is looping (LP1).
 pub const MAX_RECEIVED: usize = 50;
 
-/// What has to be done to the headers before sealing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What holds for the whole message, and what has to be done to its headers before sealing.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ContentDecision {
     /// `Sender` header to add: the delegate's own address.
     pub add_sender: Option<Address>,
+    /// The recipients, admitted anew, in their order.
+    pub recipients: Vec<AdmittedRecipient>,
 }
 
 /// Judges the headers of a submitted message against the envelope already admitted.
@@ -40,15 +42,17 @@ pub fn admit_content(
     }
     check_loop(facts)?;
     let add_sender = sender_header(granted, facts)?;
+    let mut fresh = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        // The world may have changed since RCPT: a domain struck off, a certificate revoked.
-        admit_recipient(snapshot, &recipient.address, at)?;
+        // The world may have changed since RCPT: a domain struck off, a certificate revoked or come in.
+        let recipient = admit_recipient(snapshot, &recipient.asked, at)?;
         if recipient.max_size.is_some_and(|max| size_on_the_wire(&recipient.protection, size, facts) > max) {
             let cause = format!("{size} octets for {}", recipient.address);
-            return Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.address));
+            return Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.asked));
         }
+        fresh.push(recipient);
     }
-    Ok(ContentDecision { add_sender })
+    Ok(ContentDecision { add_sender, recipients: fresh })
 }
 
 /// Refuses a message that has been through too many servers.

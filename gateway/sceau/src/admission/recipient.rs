@@ -15,8 +15,10 @@ use crate::{
 };
 
 /// A recipient that may be written to. Made by [`admit_recipient`] only.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdmittedRecipient {
+    /// What was asked for, in RCPT.
+    pub asked: Address,
     /// Where the mail finally goes: a registry redirection is already followed.
     pub address: Address,
     /// Which way.
@@ -65,8 +67,11 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
         };
         return match &mailbox.redirect {
             // One hop only: a redirection of a redirection would be a loop in disguise.
-            Some(target) => redirected(snapshot, target, at).map_err(|refusal| refusal.about(to)),
+            Some(target) => redirected(snapshot, target, at)
+                .map(|admitted| AdmittedRecipient { asked: to.clone(), ..admitted })
+                .map_err(|refusal| refusal.about(to)),
             None => Ok(AdmittedRecipient {
+                asked: to.clone(),
                 address: mailbox.address.clone(),
                 destination: Destination::Own(own.name.clone()),
                 protection: Protection::Sealed {
@@ -83,6 +88,7 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
     }
     let (protection, rule) = protection(snapshot, to, at).map_err(|refusal| refusal.about(to))?;
     Ok(AdmittedRecipient {
+        asked: to.clone(),
         address: to.clone(),
         destination: Destination::Operator(to.domain().clone()),
         protection,

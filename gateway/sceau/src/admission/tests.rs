@@ -389,6 +389,29 @@ fn content(
         .map_err(|refusal| refusal.id)
 }
 
+/// A session may be open for half an hour: what holds is the world at end of data, not at RCPT.
+#[test]
+fn recipients_are_admitted_anew_with_the_content() {
+    let parti = |redirect: &str| {
+        format!(
+            "\n[[mailbox]]\naddress = \"parti@ch-a.mssante.test\"\ntype = \"ORG\"\nstructure = \"1990000011\"\n{redirect}\n"
+        )
+    };
+    let before = hospital(&[NO_READER, ("smime = \"required\"", "smime = \"when_possible\"")], &parti(""));
+    let asked = [MOREAU, "parti@ch-a.mssante.test"];
+    let at_rcpt: Vec<_> = asked.iter().map(|to| recipient(&before, to).unwrap()).collect();
+    assert_eq!(at_rcpt[0].protection, Protection::Transport);
+
+    let now = hospital(&[], &parti(&format!("redirect = \"{MOREAU}\"")));
+    let granted = right(&now, &card("martin"), MARTIN).unwrap();
+    let facts = mail::read(format!("From: <{MARTIN}>\r\n\r\nx\r\n").as_bytes(), &mail::Limits::default()).unwrap();
+    let decision = admit_content(&now, &granted, &at_rcpt, &facts, 10, NOW).unwrap();
+    for (recipient, asked) in decision.recipients.iter().zip(asked) {
+        assert_eq!((&recipient.asked, &recipient.address), (&address(asked), &address(MOREAU)));
+        assert!(matches!(recipient.protection, Protection::Sealed { .. }), "{asked}");
+    }
+}
+
 #[test]
 fn header_from_must_be_the_envelope_sender() {
     let snapshot = plain();

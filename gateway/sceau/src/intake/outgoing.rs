@@ -84,7 +84,10 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
         assurance: Some(&shown),
         now,
     };
-    let (bodies, recipients, records) = sealing.bodies(outgoing)?;
+    let asked = outgoing.recipients.iter().map(|wanted| wanted.rcpt.clone());
+    let wanted: Vec<_> =
+        decision.recipients.into_iter().zip(asked).map(|(admitted, rcpt)| Wanted { admitted, rcpt }).collect();
+    let (bodies, recipients, records) = sealing.bodies(&wanted)?;
     let mut all_records = vec![acceptance(gateway, outgoing, &caller, &facts, &bytes, now)];
     all_records.extend(records);
     Ok(NewMessage {
@@ -242,9 +245,8 @@ struct Way {
 }
 
 impl Sealing<'_> {
-    fn bodies(&self, outgoing: &Outgoing) -> Result<Bodies, Refusal> {
-        let routed: Vec<_> = outgoing
-            .recipients
+    fn bodies(&self, all: &[Wanted]) -> Result<Bodies, Refusal> {
+        let routed: Vec<_> = all
             .iter()
             .map(|wanted| mail::Routed {
                 recipient: wanted.admitted.address.clone(),
@@ -263,7 +265,7 @@ impl Sealing<'_> {
             records.extend(judged);
             bodies.push((body, notes));
             for address in &group.recipients {
-                let wanted = outgoing.recipients.iter().find(|wanted| wanted.admitted.address.same_mailbox(address));
+                let wanted = all.iter().find(|wanted| wanted.admitted.address.same_mailbox(address));
                 let Some(wanted) = wanted else { continue };
                 let recipient = NewRecipient {
                     address: address.clone(),
