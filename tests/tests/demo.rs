@@ -9,7 +9,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use tests::{gateway::binary, place::Scratch};
+use tests::{
+    gateway::{binary, sceau},
+    place::{Scratch, loopback},
+    process::{Running, run, tool},
+};
 
 /// Generous: a minute is promised on a quiet machine.
 const PATIENCE: &str = "300";
@@ -84,4 +88,29 @@ fn the_demonstration_leaves_somebody_elses_folder_alone() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("is not empty"), "{output:?}");
     assert_eq!(fs::read_to_string(scratch.path().join("thesis.txt")).unwrap(), "mine");
+}
+
+/// Left running, it exports what other software needs, and its example is a command that works.
+#[test]
+fn the_example_that_it_prints_works() {
+    let scratch = Scratch::new("demo");
+    let folder = scratch.join("space");
+    let address = loopback().to_string();
+    let mut demo = Running::start("demo", binary(), |command| {
+        command.args(["demo", "--listen", &address, "--dir"]).arg(&folder);
+    });
+    demo.wait_for_line(&["Now it is your turn"]);
+    let endpoints = fs::read(folder.join("endpoints.json")).unwrap();
+    let endpoints: serde_json::Value = serde_json::from_slice(&endpoints).unwrap();
+    let command = endpoints["try_this"].as_str().unwrap();
+    assert!(command.contains(&format!("--server {address} ")), "{command}");
+    let sent = run(tool("sh").args(["-c", command]), b"");
+    assert!(sent.code == Some(0), "{command}\n{}", sent.text());
+
+    let text = sent.text();
+    let id = text.split("Accepted as ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let configuration = endpoints["gateways"][0]["configuration"].as_str().unwrap();
+    let why = sceau(&["why", id, "--config", configuration], b"");
+    assert!(why.code == Some(0), "{}{}", why.text(), why.errors);
+    assert!(demo.stop().success(), "{}", demo.log());
 }
