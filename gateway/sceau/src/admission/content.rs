@@ -69,7 +69,9 @@ pub fn check_loop(facts: &Facts) -> Result<(), Refusal> {
 /// `Sender` names the delegate or nobody; when a delegate left it out, we add it.
 fn sender_header(granted: &Granted, facts: &Facts) -> Result<Option<Address>, Refusal> {
     match &facts.sender {
-        Some(sender) if sender.same_mailbox(&granted.mailbox) => Ok(None),
+        // A delegate who has an address of their own names it: `Sender` is all that recipients without
+        // S/MIME, and readers of RFC 5322, see of the delegation.
+        Some(sender) if granted.delegate_mailboxes.is_empty() && sender.same_mailbox(&granted.mailbox) => Ok(None),
         Some(sender) if granted.delegate_mailboxes.iter().any(|own| own.same_mailbox(sender)) => Ok(None),
         Some(sender) => {
             Err(Refusal::new(RefusalId::SenderHeader, format!("Sender {sender} is not the holder's")).about(sender))

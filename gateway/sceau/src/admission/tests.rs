@@ -431,6 +431,15 @@ fn a_spoofed_sender_header_is_refused() {
     assert_eq!(said("martin", MARTIN, DURAND), Err(RefusalId::SenderHeader));
     assert_eq!(said("robert", DURAND, "lucie.robert-test@ch-a.mssante.test"), Ok(None));
     assert_eq!(said("robert", DURAND, MARTIN), Err(RefusalId::SenderHeader));
+    // Naming the owner would hide who wrote from everybody who gets no signed assurance.
+    assert_eq!(said("robert", DURAND, DURAND), Err(RefusalId::SenderHeader));
+    assert_eq!(
+        said("martin", "cardiologie@ch-a.mssante.test", "cardiologie@ch-a.mssante.test"),
+        Err(RefusalId::SenderHeader)
+    );
+    assert_eq!(said("martin", MARTIN, MARTIN), Ok(None));
+    // A staff card has no mailbox that could be named.
+    assert_eq!(said("bernard", MARTIN, MARTIN), Ok(None));
     // Left out, it is added: the reader sees who wrote.
     let added = content(&snapshot, "robert", DURAND, &format!("From: <{DURAND}>"), 10, &[MOREAU]);
     assert_eq!(added, Ok(Some(address("lucie.robert-test@ch-a.mssante.test"))));
