@@ -57,7 +57,7 @@ fn storage_keys_rotate_under_waiting_mail() {
     assert_eq!(inner.wait_for(1).len(), 1);
     // New mail is wrapped under the new key, and a restart finds trail and queue in order.
     assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Encore")).code, 250);
-    inner.wait_for(2);
+    assert_eq!(inner.wait_for(2).len(), 2);
     a.stop();
     let (code, said) = commands.run(&["storage-key", "retire"]);
     assert_eq!(code, Some(0), "{said}");
@@ -100,7 +100,7 @@ fn an_altered_trail_is_named_and_a_peer_uncovers_a_rewritten_one() {
         assert!(begun.elapsed() < PATIENCE, "no checkpoint");
     }
     assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Essai")).code, 250);
-    inner.wait_for(1);
+    assert_eq!(inner.wait_for(1).len(), 1);
     drop(wire);
     a.stop();
     b.stop();

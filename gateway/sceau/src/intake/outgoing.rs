@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use ident::{Address, Domain, Timestamp};
 use mail::{Assurance as Shown, AssuranceLevel, Facts, SealRequest, groups, received};
-use pki::certificate::Certificate;
+use pki::{certificate::Certificate, identity::Identity};
 use smtp::MailFrom;
 use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, QueueId, Record};
@@ -159,7 +159,13 @@ fn shown(caller: &Caller, granted: &Granted) -> Shown {
         Assurance::Organisation { .. } => AssuranceLevel::Organisation,
         Assurance::Vouched { .. } => AssuranceLevel::Vouched,
     };
-    let how = format!("X.509 {}", caller.certificate.serial_hex());
+    // What a clinician recognises; the serial number is in the trail.
+    let how = match caller.identity {
+        Identity::Person(_) => "carte CPS",
+        Identity::Staff(_) => "carte de personnel",
+        Identity::Organisation(_) | Identity::Server(_) => "certificat de structure",
+    }
+    .to_owned();
     Shown { level, who: format!("{} ({})", caller.name(), caller.identifier()), how }
 }
 
