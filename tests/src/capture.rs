@@ -32,6 +32,7 @@ pub struct Captured {
 }
 
 type Answers = dyn Fn(&str) -> Option<String> + Send + Sync;
+type Taker = dyn Fn(Captured) + Send + Sync;
 
 /// How a [`Sink`] behaves.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub struct SinkOptions {
     lmtp: bool,
     tls: Option<(Credentials, Vec<X509>, Vec<X509>)>,
     answers: Arc<Answers>,
+    taker: Option<Arc<Taker>>,
 }
 
 impl std::fmt::Debug for SinkOptions {
@@ -52,7 +54,7 @@ impl SinkOptions {
     /// SMTP without TLS, accepting everything.
     #[must_use]
     pub fn smtp() -> Self {
-        Self { at: None, lmtp: false, tls: None, answers: Arc::new(|_| None) }
+        Self { at: None, lmtp: false, tls: None, answers: Arc::new(|_| None), taker: None }
     }
 
     /// LMTP without TLS, accepting everything (one final reply for each recipient, RFC 2033 §4.2).
@@ -82,6 +84,13 @@ impl SinkOptions {
     #[must_use]
     pub fn answering(mut self, answers: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.answers = Arc::new(answers);
+        self
+    }
+
+    /// Hands each message over, before its reply, instead of keeping it: for tests with very many.
+    #[must_use]
+    pub fn giving_to(mut self, taker: impl Fn(Captured) + Send + Sync + 'static) -> Self {
+        self.taker = Some(Arc::new(taker));
         self
     }
 }
@@ -277,14 +286,18 @@ impl Session<'_> {
             .collect();
         // Kept before the reply, so that whoever was told 250 finds it.
         if replies.iter().any(|reply| reply.starts_with('2')) {
-            self.kept.messages.lock().unwrap().push(Captured {
+            let captured = Captured {
                 peer: self.peer.clone(),
                 tls: self.tls.clone(),
                 hello: self.hello.clone(),
                 sender: std::mem::take(sender),
                 recipients,
                 message,
-            });
+            };
+            match &self.options.taker {
+                Some(taker) => taker(captured),
+                None => self.kept.messages.lock().unwrap().push(captured),
+            }
             self.kept.changed.notify_all();
         }
         for reply in replies {

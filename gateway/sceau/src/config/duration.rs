@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// A span of time written as a number and a unit: `s`, `m`, `h` or `d`.
+/// A span of time written as a number and a unit: `ms`, `s`, `m`, `h` or `d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -17,6 +17,7 @@ impl Span {
     pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = split(text)?;
         let seconds = match unit {
+            "ms" => return Some(Self(Duration::from_millis(number))),
             "s" => 1,
             "m" => 60,
             "h" => 3600,
@@ -76,6 +77,7 @@ mod tests {
     #[test]
     fn reads_the_usual_forms_only() {
         assert_eq!(Span::parse("24h").map(|s| s.0.as_secs()), Some(86_400));
+        assert_eq!(Span::parse("200ms").map(|s| s.0.as_millis()), Some(200));
         assert_eq!(Span::parse("90s").map(|s| s.0.as_secs()), Some(90));
         assert_eq!(Size::parse("25MB"), Some(Size(26_214_400)));
         for text in ["", "h", "24", "-1h", "1w", "99999999999999999999d", "é"] {

@@ -207,6 +207,9 @@ impl Writer<'_> {
             trust_list: None,
             directory: None,
         };
+        let expires = self.gateway.schedule.expires(self.now);
+        let queued = Event::Queued { destination: recipient.destination.to_string(), body: 0, due: self.now, expires };
+        let queued = Record::new(self.now, queued).of_message(id).of_recipient(self.gateway.masker.party(self.sender));
         Ok(NewMessage {
             id,
             direction,
@@ -215,12 +218,12 @@ impl Writer<'_> {
             digest: digest(text),
             size: u64::try_from(text.len()).unwrap_or(u64::MAX),
             accepted: self.now,
-            expires: self.gateway.schedule.expires(self.now),
+            expires,
             repeat: None,
             bodies: vec![body],
             recipients: vec![recipient],
             notes: Notes { bodies: vec![notes] }.to_json(),
-            records: vec![Record::new(self.now, Event::Accepted(Box::new(acceptance))).of_message(id)],
+            records: vec![Record::new(self.now, Event::Accepted(Box::new(acceptance))).of_message(id), queued],
         })
     }
 
