@@ -1,6 +1,9 @@
 //! Nothing acknowledged is lost when the gateway dies (CR1): `tests/crash --rounds N --seed S` repeats
 //! a run or makes a longer one.
 
+// Asserting is what tests do, in their helpers too.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 use tests::crash::chance::Chance;
 use tests::crash::rounds::{Installation, Tally};
 use tests::tier::repetitions;
