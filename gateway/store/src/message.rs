@@ -176,6 +176,10 @@ pub struct Repeat {
     pub sender: String,
     /// How far back to look.
     pub window: Duration,
+    /// Whether a recipient who failed counts as served. Practice software that tries again after a
+    /// failure wants another attempt; the very same octets from another operator only mean that it
+    /// did not hear our 250 (RFC 1047), and whoever had to be told was told.
+    pub even_failed: bool,
 }
 
 /// A message to take charge of.

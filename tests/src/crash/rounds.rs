@@ -1,7 +1,7 @@
 //! Load, kill, start again, drain, compare: the same installation, round after round.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openssl::x509::X509;
 use sceau::demo::cast::Place;
@@ -116,6 +116,9 @@ impl Installation {
     /// Stops both gateways in good order and checks what they leave: empty queues, one end for each
     /// recipient, a trail that verifies.
     pub fn finish(mut self) {
+        for place in HOSPITALS {
+            self.drain(place);
+        }
         for gateway in &mut self.gateways {
             gateway.take().unwrap().stop();
         }
@@ -135,6 +138,19 @@ impl Installation {
                     self.ledger.promises().iter().map(|promise| promise.good.len() + promise.refused.len()).sum();
                 assert!(ends.len() >= promised, "{} recipients in the trail, {promised} promised", ends.len());
             }
+        }
+    }
+
+    /// Waits until a gateway's queue is empty: notices to senders are mail, too.
+    fn drain(&self, place: Place) {
+        let configuration = self.world.configuration(place);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, queue) = sceau_json(&["queue", "list", "--config", configuration.to_str().unwrap()]);
+            if queue["messages"].as_array().is_some_and(Vec::is_empty) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{place:?} does not drain: {queue}");
         }
     }
 

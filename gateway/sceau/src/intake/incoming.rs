@@ -108,11 +108,11 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     records.extend(peer_checkpoint(gateway, &opened, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
     // The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
-    let repeat = opened
-        .facts
-        .message_id
-        .as_ref()
-        .map(|_| Repeat { sender: operator.fingerprint().to_string(), window: REPEAT_WINDOW });
+    let repeat = opened.facts.message_id.as_ref().map(|_| Repeat {
+        sender: operator.fingerprint().to_string(),
+        window: REPEAT_WINDOW,
+        even_failed: true,
+    });
     let message = NewMessage {
         id: incoming.id,
         direction: Direction::Incoming,

@@ -99,10 +99,11 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
         size: spool.len(),
         accepted: now,
         expires: gateway.schedule.expires(now),
-        repeat: facts
-            .message_id
-            .as_ref()
-            .map(|_| Repeat { sender: caller.certificate.fingerprint().to_string(), window: REPEAT_WINDOW }),
+        repeat: facts.message_id.as_ref().map(|_| Repeat {
+            sender: caller.certificate.fingerprint().to_string(),
+            window: REPEAT_WINDOW,
+            even_failed: false,
+        }),
         notes: Notes { bodies: bodies.iter().map(|(_, notes)| notes.clone()).collect() }.to_json(),
         bodies: bodies.into_iter().map(|(body, _)| body).collect(),
         recipients,

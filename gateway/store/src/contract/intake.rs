@@ -98,7 +98,7 @@ pub fn malformed_changes_are_refused<H: Harness>() {
     no_body.recipients[0].body = 1;
     let mut nameless = message(3, &["a@ch-b.test"]);
     nameless.message_id = None;
-    nameless.repeat = Some(Repeat { sender: "card".to_owned(), window: MINUTE });
+    nameless.repeat = Some(Repeat { sender: "card".to_owned(), window: MINUTE, even_failed: false });
     for wrong in [message(1, &[]), no_body, nameless] {
         let refused = wait(harness.store().commit(Changes::message(wrong)));
         assert!(matches!(refused, Err(StoreError::Malformed(_))), "{refused:?}");
@@ -109,7 +109,7 @@ pub fn malformed_changes_are_refused<H: Harness>() {
 fn submitted(chance: u64, recipients: &[&str]) -> crate::NewMessage {
     let mut sent = message(chance, recipients);
     sent.message_id = Some("<same@poste.ch-exemple.test>".to_owned());
-    sent.repeat = Some(Repeat { sender: "card 1".to_owned(), window: Duration::from_secs(3600) });
+    sent.repeat = Some(Repeat { sender: "card 1".to_owned(), window: Duration::from_secs(3600), even_failed: false });
     sent
 }
 
@@ -154,6 +154,16 @@ pub fn what_is_no_repetition_is_queued<H: Harness>() {
     let lost = accept(store, submitted(7, &["x@ch-b.test"]));
     order(store, lost, 0, cancel(start())).unwrap();
     accept(store, submitted(8, &["x@ch-b.test"]));
+    // Unless the sender is a relay that did not hear our answer the first time.
+    let relayed = |chance| {
+        let mut sent = submitted(chance, &["y@ch-b.test"]);
+        sent.repeat.as_mut().unwrap().even_failed = true;
+        sent
+    };
+    let refused = accept(store, relayed(9));
+    order(store, refused, 0, cancel(start())).unwrap();
+    let done = wait(store.commit(Changes::message(relayed(10)))).unwrap();
+    assert_eq!(done.accepted, [Accepted::Repeated(refused)]);
 }
 
 pub fn repetitions_are_known_after_a_kill<H: Harness>() {

@@ -279,7 +279,8 @@ fn no_statement_is_planned_twice() {
     for chance in 0..20 {
         let mut sent = message(chance, &["a@ch-b.test", "b@op-c.test"]);
         sent.bodies.clear();
-        sent.repeat = Some(crate::Repeat { sender: "card".to_owned(), window: crate::contract::MINUTE });
+        sent.repeat =
+            Some(crate::Repeat { sender: "card".to_owned(), window: crate::contract::MINUTE, even_failed: false });
         let changes = ready::ReadyChanges::new(Changes::message(sent), vec![vec![]]).unwrap();
         write::commit(&db, changes, &mut committer::Effects::default()).unwrap();
         drop(claim::claim(&db, &ClaimRequest::new(1, crate::contract::MINUTE, start()), &mut turn));

@@ -124,19 +124,23 @@ fn repeated(db: &Connection, message: &NewMessage, lookup: Option<&[u8; 16]>) ->
         let same = row.facts.message_id.as_deref() == Some(message_id)
             && row.facts.repeat.as_deref() == Some(repeat.sender.as_str())
             && row.facts.digest == message.digest;
-        if same && serves(db, row.seq, message)? {
+        if same && serves(db, row.seq, message, repeat.even_failed)? {
             return Ok(Some(row.id));
         }
     }
     Ok(None)
 }
 
-fn serves(db: &Connection, seq: i64, message: &NewMessage) -> SqlResult<bool> {
+fn serves(db: &Connection, seq: i64, message: &NewMessage, even_failed: bool) -> SqlResult<bool> {
     let earlier = RecipientRow::of_message(db, seq)?;
     let good: Vec<_> = earlier
         .iter()
         .filter(|row| {
-            matches!(row.facts.progress.state, State::Queued { .. } | State::Held { .. } | State::Delivered { .. })
+            even_failed
+                || matches!(
+                    row.facts.progress.state,
+                    State::Queued { .. } | State::Held { .. } | State::Delivered { .. }
+                )
         })
         .map(|row| row.facts.address.key())
         .collect();
