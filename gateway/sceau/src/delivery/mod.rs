@@ -3,6 +3,7 @@
 //! One dispatcher claims; each piece of work is a task of its own; all outcomes of an attempt,
 //! its trail records and the notification that follows from it are one transaction.
 
+mod busy;
 mod inner;
 mod notify;
 mod outcome;
@@ -17,13 +18,13 @@ use hickory_resolver::TokioResolver;
 use ident::Timestamp;
 use store::{Changes, ClaimRequest, Destination, Store, StoreError, Work};
 use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
+    sync::watch,
+    task::{Id, JoinError, JoinSet},
 };
 
 pub use outcome::{Attempt, End};
 
-use self::sessions::Sessions;
+use self::{busy::Busy, sessions::Sessions};
 use crate::gateway::Gateway;
 
 /// How long a piece of work is ours; longer than any single attempt may take.
@@ -42,62 +43,77 @@ pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
     if resolver.is_none() {
         tracing::warn!("no DNS resolver on this machine: only domains with a [[route]] can be reached");
     }
-    let connections = gateway.snapshot().config.delivery.connections;
     let sessions = Arc::new(Sessions::default());
-    let slots = Arc::new(Semaphore::new(connections));
-    let mut attempts: JoinSet<Destination> = JoinSet::new();
-    let mut busy: HashMap<Destination, usize> = HashMap::new();
+    let mut busy = Busy::default();
+    let mut attempts = Attempts::default();
+    let mut look = true;
     while !*stopping.borrow() {
-        let claimed = claim(&gateway, slots.available_permits(), &busy).await;
-        for work in claimed {
-            let Ok(permit) = Arc::clone(&slots).acquire_owned().await else { return };
-            let count = busy.entry(work.destination.clone()).or_default();
-            *count = count.saturating_add(1);
-            let (gateway, sessions) = (Arc::clone(&gateway), Arc::clone(&sessions));
-            let resolver = resolver.clone();
-            attempts.spawn(async move {
+        while std::mem::take(&mut look) {
+            let limits = gateway.snapshot().config.delivery.clone();
+            busy.bound(limits.connections, limits.connections_per_destination);
+            let Some(request) = busy.request(LEASE, gateway.now()) else { break };
+            let claimed = claim(&gateway, request.clone()).await;
+            look = busy.began(&request, claimed.iter().map(|work| &work.destination));
+            for work in claimed {
+                let (gateway, sessions, resolver) = (Arc::clone(&gateway), Arc::clone(&sessions), resolver.clone());
                 let destination = work.destination.clone();
-                perform(&gateway, &sessions, resolver.as_deref(), work).await;
-                drop(permit);
-                destination
-            });
+                attempts.begin(destination, async move {
+                    perform(&gateway, &sessions, resolver.as_deref(), work).await;
+                });
+            }
         }
         sessions.end_idle();
-        let nap = until_next(&gateway).await;
         tokio::select! {
-            () = gateway.wake.notified() => {}
-            Some(ended) = attempts.join_next() => free(&mut busy, ended.ok()),
-            () = tokio::time::sleep(nap) => {}
+            () = gateway.wake.notified() => look = true,
+            Some(ended) = attempts.ended() => look = busy.ended(&ended),
+            () = nap(&gateway) => look = true,
             _ = stopping.changed() => {}
         }
-        while let Some(ended) = attempts.try_join_next() {
-            free(&mut busy, ended.ok());
+        while let Some(ended) = attempts.also_ended() {
+            look |= busy.ended(&ended);
         }
     }
-    while attempts.join_next().await.is_some() {}
+    while attempts.ended().await.is_some() {}
     sessions.end_all().await;
 }
 
-fn free(busy: &mut HashMap<Destination, usize>, ended: Option<Destination>) {
-    if let Some(destination) = ended
-        && let Some(count) = busy.get_mut(&destination)
-    {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            busy.remove(&destination);
-        }
+/// Attempts under way, and where each one goes: also of one that broke off.
+#[derive(Default)]
+struct Attempts {
+    tasks: JoinSet<()>,
+    destinations: HashMap<Id, Destination>,
+}
+
+impl Attempts {
+    fn begin(&mut self, destination: Destination, attempt: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(attempt);
+        self.destinations.insert(task.id(), destination);
+    }
+
+    async fn ended(&mut self) -> Option<Destination> {
+        let ended = self.tasks.join_next_with_id().await?;
+        self.destination(ended)
+    }
+
+    fn also_ended(&mut self) -> Option<Destination> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        self.destination(ended)
+    }
+
+    fn destination(&mut self, ended: Result<(Id, ()), JoinError>) -> Option<Destination> {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                // Its lease ends by itself.
+                tracing::error!(%error, "a delivery attempt broke off");
+                error.id()
+            }
+        };
+        self.destinations.remove(&id)
     }
 }
 
-async fn claim(gateway: &Gateway, free: usize, busy: &HashMap<Destination, usize>) -> Vec<Work> {
-    if free == 0 {
-        return Vec::new();
-    }
-    let most = gateway.snapshot().config.delivery.connections_per_destination;
-    let mut request = ClaimRequest::new(free, LEASE, gateway.now());
-    request.per_destination = most;
-    request.excluded =
-        busy.iter().filter(|(_, count)| **count >= most).map(|(destination, _)| destination.clone()).collect();
+async fn claim(gateway: &Gateway, request: ClaimRequest) -> Vec<Work> {
     match gateway.store.claim(request).await {
         Ok(work) => work,
         Err(error) => {
@@ -107,12 +123,14 @@ async fn claim(gateway: &Gateway, free: usize, busy: &HashMap<Destination, usize
     }
 }
 
-async fn until_next(gateway: &Gateway) -> Duration {
-    match gateway.store.next_due().await {
-        // Due work that was not claimed is waiting for a slot: a task that ends rings.
+/// Sleeps until something falls due, at most a moment.
+async fn nap(gateway: &Gateway) {
+    let nap = match gateway.store.next_due().await {
+        // Due work that was not claimed waits for an attempt to end, which wakes us.
         Ok(Some(due)) if due > gateway.now() => due.since(gateway.now()).min(NAP),
         _ => NAP,
-    }
+    };
+    tokio::time::sleep(nap).await;
 }
 
 /// Tries one piece of work and writes down the outcome.
@@ -135,8 +153,10 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, resolver: Option<&
     let now = gateway.now();
     loop {
         let changes = conclude(gateway, &work, &attempt, now).await;
+        let has_notice = !changes.messages.is_empty();
         match gateway.store.commit(changes).await {
-            Ok(_) => return gateway.wake.notify_one(),
+            Ok(_) if has_notice => return gateway.wake.notify_one(),
+            Ok(_) => return,
             // While the disk is not well the outcome is kept in hand: trying the work again would
             // only repeat a delivery that we know of.
             Err(error) if error.is_temporary() => {

@@ -14,7 +14,7 @@ use openssl::{
         Ssl, SslAcceptor, SslConnector, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef,
         SslSessionCacheMode, SslVerifyMode, SslVersion,
     },
-    x509::X509,
+    x509::{X509, store::X509StoreBuilder},
 };
 use pki::certificate::Certificate;
 use thiserror::Error;
@@ -180,6 +180,8 @@ fn settle(builder: &mut SslContextBuilder, chain: &[X509], key: &PKey<Private>) 
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     builder.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION);
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    // Nothing from the system's store, which a client's context would otherwise look through at each handshake.
+    builder.set_cert_store(X509StoreBuilder::new()?.build());
     // OpenSSL checks what it is shown before anybody asks us: no further than we would look.
     builder.set_verify_depth(u32::try_from(MAX_SHOWN).unwrap_or(u32::MAX));
     if let Some((leaf, others)) = chain.split_first() {
