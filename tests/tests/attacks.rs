@@ -7,7 +7,7 @@
 use sceau::demo::cast::Place::A;
 use tests::certs::{Authority, Use};
 use tests::wire::{TlsClient, Wire};
-use tests::world::{World, assert_refused};
+use tests::world::{World, assert_refused, letter};
 
 /// RX2: a place is not held by who says nothing that proves who they are.
 #[test]
@@ -44,4 +44,27 @@ fn a_stranger_is_refused_a_few_times_only() {
         assert_eq!(wire.reply().code, 550);
     }
     wire.expect_close();
+}
+
+/// A20: each blind recipient has a copy apart; what they come to together has a bound.
+#[test]
+fn copies_of_one_message_have_a_bound() {
+    let world = World::new();
+    world.append(A, "sceau.toml", "[limits]\ncopies = \"1MB\"");
+    let _a = world.serve(A);
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let mut large = letter(&from, &to, "Grande lettre");
+    large.extend_from_slice(&b"Une ligne de plus, et encore une.\r\n".repeat(3000));
+    for (copies, code) in [(2, 250), (20, 552)] {
+        let mut wire = world.submission(A, world.card("martin"));
+        wire.exchange(&format!("MAIL FROM:<{from}>"), 250);
+        for number in 0..copies {
+            wire.exchange(&format!("RCPT TO:<boite{number}@ch-b.mssante.test>"), 250);
+        }
+        wire.exchange("DATA", 354);
+        wire.send(&large);
+        wire.say(".");
+        let reply = wire.reply();
+        assert_eq!(reply.code, code, "{copies} copies: {}", reply.text());
+    }
 }

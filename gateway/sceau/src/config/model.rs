@@ -350,6 +350,8 @@ pub struct Annuaire {
 pub struct Limits {
     /// Largest message.
     pub message: Size,
+    /// What all copies of one message may come to together: each blind recipient has one apart.
+    pub copies: Size,
     /// Recipients of one message.
     pub recipients: usize,
     /// Connections at once.
@@ -394,6 +396,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             message: Size(25 * 1024 * 1024),
+            copies: Size(1024 * 1024 * 1024),
             recipients: 1000,
             connections: 2000,
             connections_per_peer: 100,

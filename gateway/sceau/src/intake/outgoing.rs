@@ -6,18 +6,18 @@
 use std::{borrow::Cow, sync::Arc};
 
 use ident::{Address, Domain, Timestamp};
-use mail::{Assurance as Shown, AssuranceLevel, Facts, SealRequest, groups, received};
+use mail::{Assurance as Shown, AssuranceLevel, Facts, Group, SealRequest, groups, received};
 use pki::{certificate::Certificate, identity::Identity};
 use smtp::MailFrom;
 use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
-use super::{REPEAT_WINDOW, incoming, storage, taken, technical, unreadable};
+use super::{REPEAT_WINDOW, in_hand::InHand, incoming, storage, taken, technical, unreadable};
 use crate::{
     admission::{
         caller::{Caller, identify},
-        content::{ContentDecision, admit_content},
+        content::{ContentDecision, admit_content, size_on_the_wire},
         recipient::{Destination, Protection},
         rights::{Assurance, Granted, right_to_send},
     },
@@ -264,10 +264,14 @@ impl Sealing<'_> {
                 },
             })
             .collect();
+        let groups = groups(self.facts, &routed);
+        self.bearable(&groups)?;
+        let mut hand = InHand::default();
         let (mut bodies, mut recipients, mut records) = (Vec::new(), Vec::new(), Vec::new());
-        for group in groups(self.facts, &routed) {
+        for group in groups {
             let index = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
             let (body, notes, judged) = self.body(&group.protection, &group.recipients)?;
+            let body = hand.keep(self.gateway.store.as_ref(), body).map_err(|error| storage(&error))?;
             records.push(self.sealed_record(index, &group.protection, &body, &notes));
             records.extend(judged);
             bodies.push((body, notes));
@@ -288,6 +292,18 @@ impl Sealing<'_> {
             }
         }
         Ok((bodies, recipients, records))
+    }
+
+    /// Each blind copy is a body of its own: one large message must not fill the disk (A20).
+    fn bearable(&self, groups: &[Group<Way>]) -> Result<(), Refusal> {
+        let size = u64::try_from(self.message.len()).unwrap_or(u64::MAX);
+        let of = |group: &Group<Way>| size_on_the_wire(&group.protection.protection, size, self.facts);
+        let all = groups.iter().map(of).fold(0, u64::saturating_add);
+        if all <= self.snapshot.config.limits.copies.0 {
+            return Ok(());
+        }
+        let cause = format!("{all} octets in {} separate copies", groups.len());
+        Err(Refusal::new(RefusalId::TooLarge, cause).about(format_args!("{} copies", groups.len())))
     }
 
     fn body(&self, way: &Way, recipients: &[Address]) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
