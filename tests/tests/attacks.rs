@@ -68,3 +68,26 @@ fn copies_of_one_message_have_a_bound() {
         assert_eq!(reply.code, code, "{copies} copies: {}", reply.text());
     }
 }
+
+/// Hundreds of blind copies to colleagues behind the same gateway: one transaction like any other.
+#[test]
+fn hundreds_of_colleagues_get_their_blind_copies() {
+    let world = World::new();
+    for number in 0..300 {
+        let text = format!(
+            "[[mailbox]]\naddress = \"service{number}@ch-a.mssante.test\"\ntype = \"ORG\"\nname = \"Service\"\nstructure = \"1990000011\""
+        );
+        world.append(A, "registry.toml", &text);
+    }
+    let _a = world.serve(A);
+    let from = world.address("martin");
+    let mut wire = world.submission(A, world.card("martin"));
+    wire.exchange(&format!("MAIL FROM:<{from}>"), 250);
+    for number in 0..300 {
+        wire.exchange(&format!("RCPT TO:<service{number}@ch-a.mssante.test>"), 250);
+    }
+    wire.exchange("DATA", 354);
+    wire.send(&letter(&from, &world.address("moreau"), "A tous les services"));
+    wire.say(".");
+    wire.expect(250);
+}

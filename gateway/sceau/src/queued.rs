@@ -17,12 +17,14 @@ const MAX_BODY: usize = 512 * 1024 * 1024;
 /// What must be known again at delivery. Never content.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Notes {
-    /// One for each body.
-    pub bodies: Vec<BodyNotes>,
+    /// The different ones: a thousand blind copies of one letter have the same.
+    kinds: Vec<BodyNotes>,
+    /// For each body its place in `kinds`.
+    bodies: Vec<usize>,
 }
 
 /// About one body.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyNotes {
     /// Certificates that it was sealed for: checked again at each attempt.
     #[serde(default)]
@@ -33,6 +35,19 @@ pub struct BodyNotes {
 }
 
 impl Notes {
+    /// One for each body, in order.
+    pub fn new(all: impl IntoIterator<Item = BodyNotes>) -> Self {
+        let mut notes = Self::default();
+        for body in all {
+            let known = notes.kinds.iter().position(|kind| *kind == body);
+            notes.bodies.push(known.unwrap_or(notes.kinds.len()));
+            if known.is_none() {
+                notes.kinds.push(body);
+            }
+        }
+        notes
+    }
+
     /// Those of a piece of work; none if they cannot be read, which only costs a check.
     pub fn of(work: &Work) -> Self {
         serde_json::from_str(&work.info.notes).unwrap_or_default()
@@ -45,7 +60,7 @@ impl Notes {
 
     fn body(&self, work: &Work) -> Option<&BodyNotes> {
         let index = work.recipients.first().map(|recipient| recipient.body)?;
-        self.bodies.get(usize::try_from(index).ok()?)
+        self.kinds.get(*self.bodies.get(usize::try_from(index).ok()?)?)
     }
 
     /// Certificates that the body of this work was sealed for.

@@ -222,7 +222,7 @@ impl Writer<'_> {
             repeat: None,
             bodies: vec![body],
             recipients: vec![recipient],
-            notes: Notes { bodies: vec![notes] }.to_json(),
+            notes: Notes::new([notes]).to_json(),
             records: vec![Record::new(self.now, Event::Accepted(Box::new(acceptance))).of_message(id), queued],
         })
     }

@@ -125,7 +125,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
         repeat,
         bodies: vec![body],
         recipients,
-        notes: Notes { bodies: vec![BodyNotes { readers: Vec::new(), head }] }.to_json(),
+        notes: Notes::new([BodyNotes { readers: Vec::new(), head }]).to_json(),
         records,
     };
     Ok(Prepared { message, report, operator })

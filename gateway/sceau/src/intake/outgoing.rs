@@ -104,7 +104,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
             window: REPEAT_WINDOW,
             even_failed: false,
         }),
-        notes: Notes { bodies: bodies.iter().map(|(_, notes)| notes.clone()).collect() }.to_json(),
+        notes: Notes::new(bodies.iter().map(|(_, notes)| notes.clone())).to_json(),
         bodies: bodies.into_iter().map(|(body, _)| body).collect(),
         recipients,
         records: all_records,
