@@ -6,8 +6,10 @@
 
 use sceau::demo::cast::Place::A;
 use tests::certs::{Authority, Use};
+use tests::gateway::sceau_json;
+use tests::process::PATIENCE;
 use tests::wire::{TlsClient, Wire};
-use tests::world::{World, assert_refused, letter};
+use tests::world::{World, assert_refused, hand_over, letter};
 
 /// RX2: a place is not held by who says nothing that proves who they are.
 #[test]
@@ -90,4 +92,59 @@ fn hundreds_of_colleagues_get_their_blind_copies() {
     wire.send(&letter(&from, &world.address("moreau"), "A tous les services"));
     wire.say(".");
     wire.expect(250);
+}
+
+// ---- the world changes while mail waits ----
+
+/// The letter that waits at A was tried and is put off: no attempt is under way.
+#[track_caller]
+fn wait_until_tried(world: &World) {
+    let configuration = world.configuration(A);
+    let begun = std::time::Instant::now();
+    loop {
+        let (_, queue) = sceau_json(&["queue", "list", "--config", configuration.to_str().unwrap()]);
+        if queue.to_string().contains("\"code\"") {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "never tried: {queue}");
+    }
+}
+
+/// Who takes a certificate out of the book has a reason: what was sealed for it does not go out any
+/// more, and its sender learns that (decision 0001).
+#[test]
+fn mail_sealed_for_a_certificate_that_left_the_book_does_not_leave() {
+    let world = World::new();
+    let a = world.serve(A);
+    let inner = world.inner_store(A);
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    // B is down: the letter waits.
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Scelle avant")).code, 250);
+    world.edit(A, "sceau.toml", "../book/ch-b-reads.pem", "../book/ch-a-reads.pem");
+    a.hang_up();
+    a.wait_for_line(&["read again"]);
+    let notice = String::from_utf8_lossy(&inner.wait_for(1)[0].message).into_owned();
+    assert!(notice.contains("Action: failed"), "{notice}");
+}
+
+/// A limit that is lowered holds for new mail, not for what was acknowledged.
+#[test]
+fn what_was_accepted_is_delivered_under_a_lower_limit_too() {
+    let world = World::new();
+    world.edit(A, "sceau.toml", "delay_notices = [\"15s\", \"60s\"]", "delay_notices = [\"4m\"]");
+    let a = world.serve(A);
+    let (from, to) = (world.address("martin"), world.address("durand"));
+    let mut large = letter(&from, &to, "Grande lettre");
+    large.extend_from_slice(&b"Une ligne de plus, et encore une.\r\n".repeat(60_000));
+    // The inner store is down: the letter waits.
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &large).code, 250);
+    wait_until_tried(&world);
+    world.append(A, "sceau.toml", "[limits]\nmessage = \"10KB\"\nrecipients = 1");
+    a.hang_up();
+    a.wait_for_line(&["read again"]);
+    let inner = world.inner_store(A);
+    let delivered = String::from_utf8_lossy(&inner.wait_for(1)[0].message).into_owned();
+    assert!(delivered.contains("Subject: Grande lettre"));
 }

@@ -117,7 +117,7 @@ pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Zeroizing<V
     }
     let head = Notes::of(work).body(work).map(|body| body.head.clone()).unwrap_or_default();
     let snapshot = gateway.snapshot();
-    let clean = mail::clean::for_sending(&opened.inner, snapshot.config.server.hostname.as_str(), &limits(&snapshot))
+    let clean = mail::clean::for_sending(&opened.inner, snapshot.config.server.hostname.as_str(), &accepted_limits())
         .map_err(|fault| damaged(&fault.to_string()))?;
     Ok(Zeroizing::new([head.as_bytes(), clean.as_ref()].concat()))
 }
@@ -155,6 +155,11 @@ pub fn limits(snapshot: &Snapshot) -> Limits {
     Limits { message: usize::try_from(incoming::limit(snapshot)).unwrap_or(usize::MAX), ..Limits::default() }
 }
 
+/// For what was accepted already: a limit that is lowered meanwhile holds for new mail only.
+fn accepted_limits() -> Limits {
+    Limits { message: MAX_BODY, ..Limits::default() }
+}
+
 async fn read(gateway: &Gateway, work: &Work) -> Result<Vec<u8>, End> {
     let body = work.body.body.as_ref().ok_or_else(|| damaged("the body is gone"))?;
     let reader = gateway.store.body(body).await.map_err(|error| End::temporary("stored-body", error))?;
@@ -178,7 +183,7 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Zeroizing<Vec<u8>>
                 .transpose()
                 .map_err(|error| error.to_string())?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
-            mail::open(&message, access, &snapshot.known_certificates(), &limits(&snapshot))
+            mail::open(&message, access, &snapshot.known_certificates(), &accepted_limits())
                 .map_err(|fault| fault.to_string())
         })
         .await;

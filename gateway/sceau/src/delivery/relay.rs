@@ -89,7 +89,11 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
     }
     for fingerprint in queued::Notes::of(work).readers(work) {
         let known = snapshot.book.entries().iter().find(|entry| entry.certificate.fingerprint() == fingerprint);
-        let Some(entry) = known else { continue };
+        let Some(entry) = known else {
+            // Whoever took it out of the book had a reason, and nothing is left to judge it by.
+            let id = RefusalId::RecipientCertificateInvalid.row().id;
+            return Err(End::permanent(id, format!("the certificate {fingerprint} is no longer in the book")));
+        };
         match snapshot.validator.verify(&entry.certificate, &[], Purpose::Organisation, at) {
             Verdict::Valid(_) => {}
             Verdict::Undetermined(finding) => {
