@@ -4,6 +4,8 @@
 // Asserting is what tests do, in their helpers too.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use sceau::demo::cast::Place::A;
 use tests::certs::{Authority, Use};
 use tests::gateway::sceau_json;
@@ -147,4 +149,30 @@ fn what_was_accepted_is_delivered_under_a_lower_limit_too() {
     let inner = world.inner_store(A);
     let delivered = String::from_utf8_lossy(&inner.wait_for(1)[0].message).into_owned();
     assert!(delivered.contains("Subject: Grande lettre"));
+}
+
+/// Nobody else on the machine reads what the gateway writes, whatever the umask it was started with.
+#[test]
+fn what_the_gateway_writes_is_its_own() {
+    let world = World::new();
+    let _inner = world.inner_store(A);
+    let _a = world.serve(A);
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Droits")).code, 250);
+    let mut folders = vec![world.folder().join("ch-a/data")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 3);
 }

@@ -2,7 +2,14 @@
 
 use std::io;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+
+/// Makes everything that is written from now on readable by this user alone: queue, trail and spool name
+/// senders and recipients, whatever umask the service manager left us.
+pub fn private_files() {
+    umask(Mode::RWXG | Mode::RWXO);
+}
 
 /// Makes sure that a crash leaves no image of the memory: keys and messages in hand are in it.
 /// The limit stops the kernel's own core file; not being dumpable also stops a collector that the

@@ -51,6 +51,7 @@ pub enum ServeError {
 /// See [`ServeError`].
 pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
     hardening::no_core_dumps()?;
+    hardening::private_files();
     let (gateway, records) = Gateway::open(configuration, Arc::new(SystemClock))?;
     let writer = tokio::spawn(Gateway::write_records(Arc::clone(&gateway.store), records));
     let (stop, stopping) = watch::channel(false);
