@@ -55,8 +55,15 @@ impl Gateway {
     #[must_use]
     #[track_caller]
     pub fn serve(configuration: &Path) -> Self {
+        Self::serve_with(configuration, &[])
+    }
+
+    /// The same with these environment variables.
+    #[must_use]
+    #[track_caller]
+    pub fn serve_with(configuration: &Path, variables: &[(&str, &str)]) -> Self {
         let process = Running::start("sceau", binary(), |command| {
-            command.arg("serve").arg("--config").arg(configuration);
+            command.arg("serve").arg("--config").arg(configuration).envs(variables.iter().copied());
         });
         process.wait_for_line(&["sceau: ready"]);
         Self { process }

@@ -69,7 +69,7 @@ impl Notes {
     }
 }
 
-/// A body that rests under the storage key.
+/// A readable body: it rests under the storage key.
 ///
 /// # Errors
 /// Those of the cryptographic library.
@@ -82,6 +82,33 @@ pub fn under_storage_key(gateway: &Gateway, message: &[u8]) -> Result<NewBody, S
         content_key: Some(wrapped),
         inner: Some(digest(message)),
     })
+}
+
+/// A body that is sealed already. Its outer header names people: where one of them is a patient, it
+/// rests under the storage key as well, because a patient's address is a national number (promise 3).
+/// `content_key` opens the seal again, where delivery needs that.
+///
+/// # Errors
+/// Those of the cryptographic library.
+pub fn sealed(
+    gateway: &Gateway,
+    bytes: Vec<u8>,
+    body: NewBody,
+    content_key: Option<&[u8]>,
+) -> Result<NewBody, SegmentError> {
+    if gateway.masker.names_a_patient(&String::from_utf8_lossy(outer_header(&bytes))) {
+        let (stored, wrapped) = gateway.vault().protect_with(&bytes, content_key.unwrap_or_default())?;
+        let content = store::BodyContent::Bytes(stored);
+        return Ok(NewBody { content, protection: Protection::StorageKey, content_key: Some(wrapped), ..body });
+    }
+    let content_key = content_key.map(|key| gateway.vault().wrap(key)).transpose()?;
+    Ok(NewBody { content: store::BodyContent::Bytes(bytes), content_key, ..body })
+}
+
+/// Everything up to the first empty line.
+fn outer_header(message: &[u8]) -> &[u8] {
+    let end = message.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(message.len());
+    message.get(..end).unwrap_or_default()
 }
 
 /// SHA-256.
@@ -173,15 +200,17 @@ fn reveal(gateway: &Gateway, work: &Work, stored: &[u8]) -> Result<Zeroizing<Vec
 
 /// Opens again with the kept content key: no private-key operation, no new judgement.
 async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Zeroizing<Vec<u8>>) -> Result<Opened, End> {
-    let wrapped = work.body.content_key.clone().filter(|_| work.body.protection == Protection::AsReceived);
+    let (wrapped, protection) = (work.body.content_key.clone(), work.body.protection.clone());
     let worker = Arc::clone(gateway);
     let outcome = gateway
         .compute(move || {
             let snapshot = worker.snapshot();
-            let key = wrapped
-                .map(|wrapped| worker.vault().unwrap(&wrapped))
-                .transpose()
-                .map_err(|error| error.to_string())?;
+            let key = match (wrapped, protection) {
+                (Some(wrapped), Protection::AsReceived) => worker.vault().unwrap(&wrapped).map(Some),
+                (Some(wrapped), Protection::StorageKey) => worker.vault().beside(&wrapped),
+                _ => Ok(None),
+            };
+            let key = key.map_err(|error| error.to_string())?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
             mail::open(&message, access, &snapshot.known_certificates(), &accepted_limits())
                 .map_err(|fault| fault.to_string())

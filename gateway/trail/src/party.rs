@@ -131,6 +131,13 @@ impl Masker {
         self.patient_domains.contains(address.domain()) || is_patient_number(address.local())
     }
 
+    /// Whether a text, the header of a message for example, names a patient.
+    pub fn names_a_patient(&self, text: &str) -> bool {
+        let lower = text.to_ascii_lowercase();
+        words(&lower).any(is_patient_number)
+            || self.patient_domains.iter().any(|domain| lower.contains(&format!("@{domain}")))
+    }
+
     /// Makes a foreign text harmless.
     pub fn text(&self, text: &str) -> SafeText {
         let mut safe = String::with_capacity(text.len().min(MAX_TEXT));
@@ -218,6 +225,9 @@ mod tests {
         let said = masker.text("550 5.1.1 <279035121518989@patient.exemple.test>: unknown");
         assert!(said.as_str().contains(&party.to_string()), "{said}");
         assert!(!said.as_str().contains("279035121518989"));
+        assert!(masker.names_a_patient("To: <279035121518989@ailleurs.exemple.test>"));
+        assert!(masker.names_a_patient("To: Paul <paul@Patient.Exemple.test>"));
+        assert!(!masker.names_a_patient("To: dr@exemple.test, 27903512151898@exemple.test"));
         // Corsica, and what is not a number at the patients' domain.
         assert!(masker.is_patient(&address("2790a2B21518989@patient.exemple.test")));
         assert!(masker.text("x279032A21518989").as_str().contains("279032A21518989"), "a longer word is no number");

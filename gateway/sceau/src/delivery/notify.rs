@@ -263,7 +263,7 @@ impl Writer<'_> {
                     now: self.now,
                 };
                 let (body, notes) = sealing
-                    .seal(*profile, certificates, std::slice::from_ref(self.sender))
+                    .sealed(*profile, certificates, std::slice::from_ref(self.sender))
                     .map_err(|refusal| refusal.to_string())?;
                 Ok((body, notes, way))
             }

@@ -28,7 +28,7 @@ use crate::{
     events,
     gateway::Gateway,
     net::session::Peer,
-    queued::{BodyNotes, Notes, digest, limits, under_storage_key},
+    queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
     refusal::{Refusal, RefusalId},
     rest::Spool,
     snapshot::Snapshot,
@@ -227,13 +227,16 @@ fn peer_checkpoint(gateway: &Gateway, opened: &Opened, now: Timestamp) -> Option
 /// Sealed for us: as it came, its content key under the storage key. Readable: under the storage key.
 fn at_rest(gateway: &Gateway, bytes: &[u8], opened: &Opened) -> Result<NewBody, Refusal> {
     match &opened.encryption {
-        Some(encryption) => Ok(NewBody {
-            content: store::BodyContent::Bytes(bytes.to_vec()),
-            protection: store::Protection::AsReceived,
-            profile: Some(encryption.cipher.to_owned()),
-            content_key: Some(gateway.vault().wrap(&encryption.content_key).map_err(technical)?),
-            inner: Some(opened.inner_digest),
-        }),
+        Some(encryption) => {
+            let body = NewBody {
+                content: store::BodyContent::Bytes(Vec::new()),
+                protection: store::Protection::AsReceived,
+                profile: Some(encryption.cipher.to_owned()),
+                content_key: None,
+                inner: Some(opened.inner_digest),
+            };
+            queued::sealed(gateway, bytes.to_vec(), body, Some(encryption.content_key.as_slice())).map_err(technical)
+        }
         None => {
             let body = under_storage_key(gateway, bytes).map_err(technical)?;
             Ok(NewBody { inner: Some(opened.inner_digest), ..body })

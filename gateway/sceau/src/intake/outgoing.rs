@@ -25,7 +25,7 @@ use crate::{
     events,
     gateway::Gateway,
     net::session::Peer,
-    queued::{BodyNotes, Notes, digest, limits, under_storage_key},
+    queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
     refusal::{Refusal, RefusalId},
     rest::Spool,
     snapshot::{OwnDomain, Snapshot},
@@ -319,27 +319,44 @@ impl Sealing<'_> {
             }
             (Protection::Sealed { profile, certificates }, Destination::Operator(domain)) => {
                 self.snapshot.sealed_before.remember(domain).map_err(technical)?;
-                let (body, notes) = self.seal(*profile, certificates, recipients)?;
+                let (body, notes) = self.sealed(*profile, certificates, recipients)?;
                 Ok((body, notes, None))
             }
             // A colleague behind the same gateway: sealed, then taken in by the other door.
             (Protection::Sealed { profile, certificates }, Destination::Own(_)) => {
-                let (sealed, _) = self.seal(*profile, certificates, recipients)?;
-                let store::BodyContent::Bytes(bytes) = sealed.content else {
-                    return Err(technical("sealed body is not in memory"));
-                };
+                let bytes = self.seal(*profile, certificates, recipients)?;
                 incoming::from_ourselves(self, bytes, recipients)
             }
         }
     }
 
-    /// Seals one body.
-    pub(crate) fn seal(
+    /// Seals one body for another operator.
+    pub(crate) fn sealed(
         &self,
         profile: SealProfile,
         certificates: &[Certificate],
         recipients: &[Address],
     ) -> Result<(NewBody, BodyNotes), Refusal> {
+        let bytes = self.seal(profile, certificates, recipients)?;
+        let body = NewBody {
+            content: store::BodyContent::Bytes(Vec::new()),
+            protection: store::Protection::Sealed,
+            profile: Some(format!("{:?}", profile.of_mail()).to_lowercase()),
+            content_key: None,
+            inner: None,
+        };
+        let body = queued::sealed(self.gateway, bytes, body, None).map_err(technical)?;
+        let notes =
+            BodyNotes { readers: certificates.iter().map(Certificate::fingerprint).collect(), head: String::new() };
+        Ok((body, notes))
+    }
+
+    fn seal(
+        &self,
+        profile: SealProfile,
+        certificates: &[Certificate],
+        recipients: &[Address],
+    ) -> Result<Vec<u8>, Refusal> {
         let to: Vec<&Certificate> = certificates.iter().collect();
         let profile = profile.of_mail();
         // Our peers keep our checkpoints: nobody can write another history later (design §4).
@@ -359,16 +376,7 @@ impl Sealing<'_> {
             limits: &limits(self.snapshot),
         })
         .map_err(|fault| technical(format!("sealing: {fault}")))?;
-        let notes =
-            BodyNotes { readers: certificates.iter().map(Certificate::fingerprint).collect(), head: String::new() };
-        let body = NewBody {
-            content: store::BodyContent::Bytes(sealed.bytes),
-            protection: store::Protection::Sealed,
-            profile: Some(format!("{profile:?}").to_lowercase()),
-            content_key: None,
-            inner: None,
-        };
-        Ok((body, notes))
+        Ok(sealed.bytes)
     }
 
     fn sealed_record(&self, index: u32, way: &Way, body: &NewBody, notes: &BodyNotes) -> Record {

@@ -13,8 +13,12 @@ use super::segment::{ObjectKey, SegmentError, TAG};
 const NONCE: usize = 12;
 /// Octets that say which storage key wrapped.
 const ID: usize = 8;
+/// Octets of a body's own key.
+const OBJECT_KEY: usize = 32;
 /// Most keys in a file: more would mean that old ones are never retired.
 const MAX_KEYS: usize = 16;
+
+type Secret = Zeroizing<Vec<u8>>;
 
 /// Which storage key: the start of a hash of it, safe to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,8 +118,17 @@ impl Vault {
     /// # Errors
     /// [`SegmentError::Library`].
     pub fn protect(&self, body: &[u8]) -> Result<(Vec<u8>, Vec<u8>), SegmentError> {
+        self.protect_with(body, &[])
+    }
+
+    /// The same; another key of the body's is wrapped beside its own.
+    ///
+    /// # Errors
+    /// [`SegmentError::Library`].
+    pub fn protect_with(&self, body: &[u8], beside: &[u8]) -> Result<(Vec<u8>, Vec<u8>), SegmentError> {
         let key = ObjectKey::random()?;
-        Ok((key.seal_all(body)?, self.wrap(key.octets())?))
+        let both = Zeroizing::new([key.octets(), beside].concat());
+        Ok((key.seal_all(body)?, self.wrap(&both)?))
     }
 
     /// The body that was protected.
@@ -123,7 +136,23 @@ impl Vault {
     /// # Errors
     /// [`SegmentError::Authentication`].
     pub fn reveal(&self, stored: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
-        ObjectKey::from_octets(self.unwrap(wrapped)?)?.open_all(stored)
+        let (own, _) = self.both(wrapped)?;
+        ObjectKey::from_octets(own)?.open_all(stored)
+    }
+
+    /// The key that was wrapped beside the body's own, if there was one.
+    ///
+    /// # Errors
+    /// [`SegmentError::Authentication`].
+    pub fn beside(&self, wrapped: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, SegmentError> {
+        let (_, beside) = self.both(wrapped)?;
+        Ok((!beside.is_empty()).then_some(beside))
+    }
+
+    fn both(&self, wrapped: &[u8]) -> Result<(Secret, Secret), SegmentError> {
+        let keys = self.unwrap(wrapped)?;
+        let (own, beside) = keys.split_at_checked(OBJECT_KEY).ok_or(SegmentError::Authentication)?;
+        Ok((Zeroizing::new(own.to_vec()), Zeroizing::new(beside.to_vec())))
     }
 }
 
@@ -147,6 +176,10 @@ mod tests {
         let (stored, wrapped) = vault.protect(b"un contenu").unwrap();
         assert_eq!(*vault.reveal(&stored, &wrapped).unwrap(), b"un contenu");
         assert!(!stored.windows(7).any(|w| w == b"contenu"));
+        assert_eq!(vault.beside(&wrapped), Ok(None));
+        let (stored, wrapped) = vault.protect_with(b"un contenu", b"une autre cle").unwrap();
+        assert_eq!(*vault.reveal(&stored, &wrapped).unwrap(), b"un contenu");
+        assert_eq!(vault.beside(&wrapped).unwrap().as_deref().map(Vec::as_slice), Some(&b"une autre cle"[..]));
         let other = Vault::from_text(&key("cd")).unwrap();
         assert_eq!(other.reveal(&stored, &wrapped).unwrap_err(), SegmentError::Authentication);
         let mut changed = wrapped.clone();
