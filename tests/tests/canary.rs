@@ -3,7 +3,13 @@
 //! wait on either side, after delivery, and after a kill with a message in hand.
 
 // Asserting is what tests do, in their helpers too.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -333,6 +339,8 @@ fn unnamed_files(pid: u32, folder: &Path) -> Vec<Vec<u8>> {
         .collect()
 }
 
+type Compress = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// The same search over the same message kept in the clear: every canary is found in every form.
 fn control(delivered: &[u8]) {
     let folder = Scratch::new("control");
@@ -355,7 +363,7 @@ fn control(delivered: &[u8]) {
     folder.write("utf-16le", plain.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
     folder.write("utf-16be", plain.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>());
     folder.write("hexadecimal", plain.bytes().map(|b| format!("{b:02x}")).collect::<String>());
-    let mut streams: BTreeMap<&str, Box<dyn Fn(&[u8]) -> Vec<u8>>> = BTreeMap::new();
+    let mut streams: BTreeMap<&str, Compress> = BTreeMap::new();
     let level = flate2::Compression::default();
     streams.insert(
         "deflate",
