@@ -7,6 +7,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use sceau::demo::cast::Place::A;
+use tests::capture::{Sink, SinkOptions};
 use tests::certs::{Authority, Use};
 use tests::gateway::sceau_json;
 use tests::process::PATIENCE;
@@ -98,17 +99,17 @@ fn hundreds_of_colleagues_get_their_blind_copies() {
 
 // ---- the world changes while mail waits ----
 
-/// The letter that waits at A was tried and is put off: no attempt is under way.
+/// The letter that waits at A was tried, and this is why it is put off: no attempt is under way.
 #[track_caller]
-fn wait_until_tried(world: &World) {
+fn wait_for_queue(world: &World, reason: &str) {
     let configuration = world.configuration(A);
     let begun = std::time::Instant::now();
     loop {
         let (_, queue) = sceau_json(&["queue", "list", "--config", configuration.to_str().unwrap()]);
-        if queue.to_string().contains("\"code\"") {
+        if queue.to_string().contains(reason) {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "never tried: {queue}");
+        assert!(begun.elapsed() < PATIENCE, "the queue never said {reason:?}: {queue}");
     }
 }
 
@@ -142,7 +143,7 @@ fn what_was_accepted_is_delivered_under_a_lower_limit_too() {
     // The inner store is down: the letter waits.
     let mut wire = world.submission(A, world.card("martin"));
     assert_eq!(hand_over(&mut wire, &from, &to, &large).code, 250);
-    wait_until_tried(&world);
+    wait_for_queue(&world, "cannot connect");
     world.append(A, "sceau.toml", "[limits]\nmessage = \"10KB\"\nrecipients = 1");
     a.hang_up();
     a.wait_for_line(&["read again"]);
@@ -176,3 +177,45 @@ fn what_the_gateway_writes_is_its_own() {
     }
     assert!(files > 3);
 }
+
+/// Promise 2: once the inner server's certificate is named, opened mail goes to it over TLS and to
+/// nobody else.
+#[test]
+fn a_pinned_inner_server_gets_opened_mail_over_tls_and_nobody_else_does() {
+    let world = World::new();
+    let house = Authority::new("AC du reseau interne");
+    let (inner, imposter) = (house.issue("imap.ch-a.test", &SERVER), house.issue("imap.ch-a.test", &SERVER));
+    std::fs::write(world.folder().join("ch-a/inner.pem"), inner.certificate.to_pem().unwrap()).unwrap();
+    world.edit(A, "sceau.toml", "inner = { protocol", "inner = { certificate = \"inner.pem\", protocol");
+    let port = world.ports(A).inner;
+    let roots = [world.root("servers")];
+    let a = world.serve(A);
+    let (from, to) = (world.address("martin"), world.address("durand"));
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Interne")).code, 250);
+
+    let plain = Sink::start(SinkOptions::lmtp().at(port));
+    wait_for_queue(&world, "does not offer it");
+    assert!(plain.messages().is_empty());
+    drop(plain);
+    wait_until_free(port);
+    let false_one = Sink::start(SinkOptions::lmtp().at(port).mutual_tls(&imposter, &[], &roots));
+    wait_for_queue(&world, "does not show the certificate");
+    assert!(false_one.messages().is_empty());
+    drop(false_one);
+    wait_until_free(port);
+    let true_one = Sink::start(SinkOptions::lmtp().at(port).mutual_tls(&inner, &[], &roots));
+    assert!(true_one.wait_for(1)[0].tls.is_some());
+    drop(a);
+}
+
+/// A sink that is dropped ends a moment later.
+#[track_caller]
+fn wait_until_free(port: std::net::SocketAddr) {
+    let begun = std::time::Instant::now();
+    while let Err(error) = std::net::TcpListener::bind(port) {
+        assert!(begun.elapsed() < PATIENCE, "{error}");
+    }
+}
+
+const SERVER: Use<'static> = Use::Server(&["imap.ch-a.test"], None);

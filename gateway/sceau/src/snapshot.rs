@@ -63,6 +63,8 @@ pub struct OwnDomain {
     reading: Certificate,
     /// The inner mail server.
     pub inner: config::Inner,
+    /// The one certificate that the inner server may show; without it TLS is not required of it.
+    pub inner_certificate: Option<Fingerprint>,
 }
 
 impl OwnDomain {
@@ -83,8 +85,8 @@ impl Snapshot {
     /// # Errors
     /// Every problem found, not only the first.
     pub fn load(loaded: &Loaded, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
         let config = &loaded.config;
+        let mut problems = config::faults(config, &loaded.folder);
         let tls = keep(
             &mut problems,
             TlsIdentity::load(&loaded.path(&config.server.certificate), &loaded.path(&config.server.key)),
@@ -211,10 +213,11 @@ fn own_domains(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Domain,
         let reading = DecryptionKey::certificate(current.as_ref()).clone();
         if let (Some(registry), Some(signing)) = (registry, signing) {
             let inner = own.inner.clone();
-            domains.insert(
-                own.name.clone(),
-                OwnDomain { name: own.name.clone(), registry, signing, decryption, reading, inner },
-            );
+            let shown = inner.certificate.as_ref().map(|file| keep(problems, one_certificate(&loaded.path(file))));
+            let inner_certificate = shown.flatten().map(|certificate| certificate.fingerprint());
+            let name = own.name.clone();
+            let own = OwnDomain { name, registry, signing, decryption, reading, inner, inner_certificate };
+            domains.insert(own.name.clone(), own);
         }
     }
     domains
@@ -307,7 +310,8 @@ fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprin
     let mut vouching = BTreeMap::new();
     for client in &loaded.config.clients {
         if let Some(certificate) = keep(problems, one_certificate(&loaded.path(&client.certificate))) {
-            vouching.insert(certificate.fingerprint(), client.vouches_for.clone());
+            let domains: &mut Vec<Domain> = vouching.entry(certificate.fingerprint()).or_default();
+            domains.extend(client.vouches_for.iter().cloned());
         }
     }
     vouching

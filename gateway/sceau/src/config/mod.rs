@@ -2,6 +2,7 @@
 
 mod duration;
 mod model;
+mod sound;
 
 use std::{
     fmt, fs,
@@ -10,6 +11,7 @@ use std::{
 
 pub use duration::{Size, Span};
 pub use model::*;
+pub(crate) use sound::faults;
 
 /// Largest configuration file read.
 const MAX_FILE: u64 = 1024 * 1024;

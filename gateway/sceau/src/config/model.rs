@@ -161,6 +161,11 @@ pub struct Inner {
     pub protocol: InnerProtocol,
     /// Where it listens.
     pub address: SocketAddr,
+    /// PEM file of the certificate that it must show: TLS is then required, with this peer and no other.
+    pub certificate: Option<PathBuf>,
+    /// The network between us is ours alone: opened mail may cross it without TLS. Not needed on loopback.
+    #[serde(default)]
+    pub clear: bool,
 }
 
 /// Protocol towards the inner mail server.

@@ -27,18 +27,18 @@ pub(super) async fn attempt(gateway: &Arc<Gateway>, sessions: &Sessions, work: &
         let mailbox = own.registry.mailbox(&recipient.address);
         mailbox.and_then(|mailbox| mailbox.inner_address.clone()).unwrap_or_else(|| recipient.address.clone())
     };
-    let (protocol, tls) = match own.inner.protocol {
-        InnerProtocol::Lmtp => (Protocol::Lmtp, TlsUse::IfOffered),
-        InnerProtocol::Smtp => (Protocol::Smtp, TlsUse::IfOffered),
+    let protocol = match own.inner.protocol {
+        InnerProtocol::Lmtp => Protocol::Lmtp,
+        InnerProtocol::Smtp => Protocol::Smtp,
     };
     let mut options = ClientOptions::new(snapshot.config.server.hostname.as_str(), protocol);
-    options.tls = tls;
+    options.tls = if own.inner_certificate.is_some() { TlsUse::Required } else { TlsUse::IfOffered };
     let host = own.inner.address.ip().to_string();
     let line = Line { address: own.inner.address, host: &host, identity: &snapshot.tls, options };
     let envelope = queued::envelope(work, inner_address, u64::try_from(message.len()).ok());
     let mut attempt = Attempt::facts_only(work);
     attempt.facts.address = Some(own.inner.address.to_string());
-    match sessions.carry(&line, &mut Inside, envelope, &message).await {
+    match sessions.carry(&line, &mut Inside(own.inner_certificate), envelope, &message).await {
         Ok(carried) => attempt.answers(work, &carried.outcomes, inner_address),
         Err(error) => {
             let end = End::temporary("inner-server", error);

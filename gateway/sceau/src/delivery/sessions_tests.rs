@@ -141,7 +141,7 @@ impl Client {
     }
 
     async fn delivers(&self, server: &Server) -> bool {
-        let outcomes = self.send(server, &mut super::super::talk::Inside).await;
+        let outcomes = self.send(server, &mut super::super::talk::Inside(None)).await;
         outcomes.len() == 1 && outcomes.iter().all(|outcome| matches!(outcome.outcome, Outcome::Accepted(_)))
     }
 }

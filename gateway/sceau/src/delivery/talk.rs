@@ -3,6 +3,8 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use ident::Fingerprint;
+use pki::certificate::Certificate;
 use smtp::{Cause, Client, ClientClosed, ClientEvent, ClientOptions, Envelope, Outcome, RecipientOutcome, Stage};
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
@@ -40,12 +42,17 @@ pub(super) trait Judge: Send {
     fn judge(&mut self, facts: &TlsFacts) -> Result<(), String>;
 }
 
-/// A peer on this machine or on the inside that is spoken to without TLS.
-pub(super) struct Inside;
+/// A peer on this machine or on the inside: the one whose certificate is pinned, or whoever answers.
+pub(super) struct Inside(pub(super) Option<Fingerprint>);
 
 impl Judge for Inside {
-    fn judge(&mut self, _facts: &TlsFacts) -> Result<(), String> {
-        Ok(())
+    fn judge(&mut self, facts: &TlsFacts) -> Result<(), String> {
+        let shown = facts.peer.first().map(Certificate::fingerprint);
+        match (self.0, shown) {
+            (None, _) => Ok(()),
+            (Some(pinned), Some(shown)) if pinned == shown => Ok(()),
+            _ => Err("the inner server does not show the certificate that the configuration names".to_owned()),
+        }
     }
 }
 
