@@ -51,10 +51,11 @@ pub struct Letter {
 }
 
 #[derive(Debug)]
-struct Variant {
-    before_id: Vec<u8>,
-    /// `None`: the message is sent as it is, its Message-ID cannot be changed.
-    after_id: Option<Vec<u8>>,
+enum Variant {
+    /// What stands before and after the Message-ID.
+    Open(Vec<u8>, Vec<u8>),
+    /// A message whose Message-ID cannot be changed.
+    Finished(Vec<u8>),
 }
 
 impl Letter {
@@ -85,14 +86,15 @@ impl Letter {
             after_id.extend_from_slice(b"\r\n");
         }
         after_id.extend_from_slice(end);
-        let variants = vec![Variant { before_id: before_id.into_bytes(), after_id: Some(after_id) }];
+        let variants = vec![Variant::Open(before_id.into_bytes(), after_id)];
         Self { from: from.to_owned(), to: to.to_owned(), variants: Arc::new(variants) }
     }
 
-    /// Finished messages, sent in turn.
+    /// Finished messages, sent in turn, each time with another trace on top: else they would be taken
+    /// for repetitions.
     #[must_use]
     pub fn finished(from: &str, to: &str, messages: Vec<Vec<u8>>) -> Self {
-        let variants = messages.into_iter().map(|before_id| Variant { before_id, after_id: None }).collect();
+        let variants = messages.into_iter().map(Variant::Finished).collect();
         Self { from: from.to_owned(), to: to.to_owned(), variants: Arc::new(variants) }
     }
 
@@ -100,13 +102,16 @@ impl Letter {
     #[must_use]
     pub fn message(&self, run: u32, number: u64) -> Vec<u8> {
         let turn = usize::try_from(number).unwrap() % self.variants.len();
-        let variant = &self.variants[turn];
-        let mut message = variant.before_id.clone();
-        if let Some(after_id) = &variant.after_id {
-            message.extend_from_slice(id(run, number).as_bytes());
-            message.extend_from_slice(after_id);
+        let id = id(run, number);
+        match &self.variants[turn] {
+            Variant::Open(before_id, after_id) => [before_id, id.as_bytes(), after_id].concat(),
+            Variant::Finished(message) => {
+                let trace = format!(
+                    "Received: from generator.test by relay.test with ESMTPS id {id};\r\n\tThu, 1 Jan 2026 00:00:00 +0000\r\n"
+                );
+                [trace.as_bytes(), message].concat()
+            }
         }
-        message
     }
 }
 

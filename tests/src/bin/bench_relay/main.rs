@@ -64,9 +64,10 @@ struct Round {
 }
 
 fn main() {
-    let full = match std::env::args().nth(1).as_deref() {
-        Some("--full") => true,
-        None | Some("--quick") => false,
+    let (full, only_peak) = match std::env::args().nth(1).as_deref() {
+        Some("--full") => (true, false),
+        Some("--peak") => (true, true),
+        None | Some("--quick") => (false, false),
         Some(other) => panic!("unknown option {other}"),
     };
     let seconds = Duration::from_secs;
@@ -77,7 +78,7 @@ fn main() {
     };
     let mut bench = Bench::new(tier);
     bench.describe();
-    let mut ratios = bench.relay();
+    let mut ratios = if only_peak { Vec::new() } else { bench.relay() };
     if full {
         ratios.push(peak::measure(&bench.world, &bench.runtime, &bench.sink));
     }
