@@ -13,7 +13,7 @@ use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store
 use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome};
 
 use super::{
-    REPEAT_WINDOW,
+    REPEAT_WINDOW, Received,
     outgoing::{Sealing, envelope, notify, trace},
     storage, taken, technical,
     trust::Answers,
@@ -28,7 +28,7 @@ use crate::{
     events,
     gateway::Gateway,
     net::session::Peer,
-    queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
+    queued::{self, BodyNotes, Notes, limits, under_storage_key},
     refusal::{Refusal, RefusalId},
     rest::Spool,
     snapshot::Snapshot,
@@ -84,6 +84,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     let operator = identify_operator(&snapshot, incoming.peer.certificates()?, now)?;
     incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address))?;
     let bytes = spool.read().map_err(technical)?;
+    let arrived = Received::of(&bytes);
     // What is wrong outside may be named; from here on a fault may be about what is inside.
     mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let opened = opened(&snapshot, &bytes)?;
@@ -104,7 +105,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
         mail::result_fields(&judgement, hostname)
     );
     let body = at_rest(gateway, &bytes, &opened)?;
-    let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, &bytes, now), judged];
+    let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, arrived, now), judged];
     records.extend(peer_checkpoint(gateway, &opened, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
     // The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
@@ -118,8 +119,8 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
         direction: Direction::Incoming,
         envelope: envelope(&incoming.mail),
         message_id: opened.facts.message_id.clone(),
-        digest: digest(&bytes),
-        size: spool.len(),
+        digest: arrived.digest,
+        size: arrived.size,
         accepted: now,
         expires: gateway.schedule.expires(now),
         repeat,
@@ -250,7 +251,7 @@ fn acceptance(
     incoming: &Incoming,
     operator: &Certificate,
     opened: &Opened,
-    bytes: &[u8],
+    arrived: Received,
     now: Timestamp,
 ) -> Record {
     let acceptance = Acceptance {
@@ -258,8 +259,8 @@ fn acceptance(
         from: incoming.mail.sender.as_ref().map(|sender| gateway.masker.party(sender)),
         author: Some(gateway.masker.party(&opened.facts.from)),
         message_id: opened.facts.message_id.as_deref().map(|id| gateway.masker.text(id)),
-        digest: digest(bytes),
-        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        digest: arrived.digest,
+        size: arrived.size,
         recipients: u32::try_from(incoming.recipients.len()).unwrap_or(u32::MAX),
         connection: Some(events::connection(&gateway.masker, &incoming.peer, "exchange")),
         speaker: Some(events::operator(&gateway.masker, operator)),

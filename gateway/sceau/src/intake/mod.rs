@@ -8,17 +8,32 @@ mod trust;
 
 use std::time::Duration;
 
+use ident::Fingerprint;
 use mail::MailFault;
 use store::{Accepted, Committed, StoreError};
 use trail::{Event, QueueId, Record, Speaker};
 
 use crate::{
     gateway::Gateway,
+    queued::digest,
     refusal::{Refusal, RefusalId},
 };
 
 /// How far back the same message from the same sender counts as the same (ASK-11).
 pub(crate) const REPEAT_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// What was received: hashed once, for the queue and for the trail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    digest: Fingerprint,
+    size: u64,
+}
+
+impl Received {
+    fn of(bytes: &[u8]) -> Self {
+        Self { digest: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) }
+    }
+}
 
 /// The id to tell the sender: the first one's, if this is a repetition.
 pub(crate) fn taken(gateway: &Gateway, committed: &Committed, speaker: Speaker) -> Result<QueueId, Refusal> {

@@ -13,7 +13,7 @@ use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Rep
 use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
-use super::{REPEAT_WINDOW, in_hand::InHand, incoming, storage, taken, technical, unreadable};
+use super::{REPEAT_WINDOW, Received, in_hand::InHand, incoming, storage, taken, technical, unreadable};
 use crate::{
     admission::{
         caller::{Caller, identify},
@@ -64,6 +64,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
     let snapshot = gateway.snapshot();
     let now = gateway.now();
     let bytes = spool.read().map_err(technical)?;
+    let arrived = Received::of(&bytes);
     let facts = mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let (caller, granted) = again(&snapshot, outgoing, now)?;
     let admitted: Vec<_> = outgoing.recipients.iter().map(|wanted| wanted.admitted.clone()).collect();
@@ -88,15 +89,15 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
     let wanted: Vec<_> =
         decision.recipients.into_iter().zip(asked).map(|(admitted, rcpt)| Wanted { admitted, rcpt }).collect();
     let (bodies, recipients, records) = sealing.bodies(&wanted)?;
-    let mut all_records = vec![acceptance(gateway, outgoing, &caller, &facts, &bytes, now)];
+    let mut all_records = vec![acceptance(gateway, outgoing, &caller, &facts, arrived, now)];
     all_records.extend(records);
     Ok(NewMessage {
         id: outgoing.id,
         direction: direction(&recipients),
         envelope: envelope(&outgoing.mail),
         message_id: facts.message_id.clone(),
-        digest: digest(&bytes),
-        size: spool.len(),
+        digest: arrived.digest,
+        size: arrived.size,
         accepted: now,
         expires: gateway.schedule.expires(now),
         repeat: facts.message_id.as_ref().map(|_| Repeat {
@@ -201,7 +202,7 @@ fn acceptance(
     outgoing: &Outgoing,
     caller: &Caller,
     facts: &Facts,
-    bytes: &[u8],
+    arrived: Received,
     now: Timestamp,
 ) -> Record {
     let snapshot = gateway.snapshot();
@@ -210,8 +211,8 @@ fn acceptance(
         from: outgoing.mail.sender.as_ref().map(|sender| gateway.masker.party(sender)),
         author: None,
         message_id: facts.message_id.as_deref().map(|id| gateway.masker.text(id)),
-        digest: digest(bytes),
-        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        digest: arrived.digest,
+        size: arrived.size,
         recipients: u32::try_from(outgoing.recipients.len()).unwrap_or(u32::MAX),
         connection: Some(events::connection(&gateway.masker, &outgoing.peer, "submission")),
         speaker: Some(events::speaker(&gateway.masker, caller, Some(outgoing.granted.rule))),
