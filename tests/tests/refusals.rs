@@ -362,3 +362,24 @@ fn a_null_sender_that_is_no_report_is_refused() {
     let message = letter(&world.address("petit"), &world.address("moreau"), "no report");
     assert_refused(&hand_over(&mut wire, "", &world.address("moreau"), &message), 550, "report-malformed");
 }
+
+/// A card in a reader answers for whoever holds it, often without a PIN: what only authenticates a
+/// connection signs no letter, and neither does what reads mail or serves TLS.
+#[test]
+fn only_certificates_for_mail_sign_mail() {
+    let (world, _b) = hospital_b();
+    let inner = letter(&world.address("martin"), &world.address("moreau"), "signed by what");
+    for (certificate, key) in [
+        ("cards/martin/card.pem", "cards/martin/card.key"),
+        ("ch-a/application.pem", "ch-a/application.key"),
+        ("ch-a/messagerie.pem", "ch-a/messagerie.key"),
+        ("ch-a/decryption.pem", "ch-a/decryption.key"),
+    ] {
+        let reply = from_a_to_b(&world, &sealed(&world, &inner, (certificate, key), "ch-b/decryption.pem"));
+        assert_refused(&reply, 554, "signature-invalid");
+        assert!(reply.text().contains("signer_not_for_mail"), "{certificate}: {}", reply.text());
+    }
+    let by_hand = ("cards/martin/signature.pem", "cards/martin/signature.key");
+    let reply = from_a_to_b(&world, &sealed(&world, &inner, by_hand, "ch-b/decryption.pem"));
+    assert!(reply.code == 250, "{} {}", reply.code, reply.text());
+}

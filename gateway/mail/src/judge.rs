@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ident::{Address, Domain, PersonId, StructureId};
 use pki::{
-    certificate::Certificate,
+    certificate::{Certificate, usage},
     cms::CmsError,
     finding::Finding,
     identity::Identity,
@@ -147,6 +147,10 @@ impl Case<'_> {
         let mut paths = Paths { certificate: &signed.signer, trust: self.trust, seen: Vec::new() };
         let bound = self.binding(&signed.signer, identity.as_ref(), &mut paths);
         let (state, finding) = paths.state(identity.as_ref());
+        if state == SignatureState::Valid && !signs_mail(&signed.signer) {
+            judgement.signature = SignatureState::Invalid;
+            return self.say(Why::SignerPurpose);
+        }
         judgement.signature = state;
         judgement.bound_by = bound;
         match (state, finding) {
@@ -342,6 +346,14 @@ fn mail_purpose(identity: Option<&Identity>) -> Purpose {
         Some(own @ (Purpose::Person | Purpose::Organisation)) => own,
         _ => Purpose::Email,
     }
+}
+
+/// A path that is good for a person or a structure is good for everything that they do. A signature on
+/// mail takes a certificate made for it: a card that merely lies in its reader proves presence, and a
+/// key that opens mail is in other hands than one that signs.
+fn signs_mail(certificate: &Certificate) -> bool {
+    let mail = |oid: &String| [usage::EMAIL_PROTECTION, usage::ANY].contains(&oid.as_str());
+    certificate.may_sign() && certificate.extended_key_usage().is_none_or(|purposes| purposes.iter().any(mail))
 }
 
 fn describe(signed: &Signed, identity: Option<&Identity>) -> Signer {

@@ -72,6 +72,9 @@ reasons! {
     SignerUnknown "signer_certificate_missing" "H6" Refuse
         "Le certificat du signataire n'est ni dans le message ni connu."
         "The signer's certificate is neither in the message nor known.";
+    SignerPurpose "signer_not_for_mail" "NT-T09" Refuse
+        "Le certificat du signataire ne sert pas à signer du courrier : il authentifie, ou il déchiffre."
+        "The signer's certificate is not for signing mail: it authenticates, or it decrypts.";
     SignatureMalformed "signature_malformed" "H6" Refuse
         "La signature est mal formée."
         "The signature is malformed.";

@@ -10,8 +10,7 @@ const MAX_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Everything that is contradictory or unsafe in `config`; `folder` is named in the problems.
 pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     let mut found = Vec::new();
-    let own = || config.domains.iter().map(|own| own.name.to_string());
-    twice(&mut found, "[[domain]]", own());
+    twice(&mut found, "[[domain]]", config.domains.iter().map(|own| own.name.to_string()));
     twice(&mut found, "[[partner]]", config.partners.iter().map(|partner| partner.domain.to_string()));
     twice(&mut found, "[[route]]", config.routes.iter().map(|route| route.domain.to_string()));
     spans(&mut found, config);
@@ -23,12 +22,6 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
                  `certificate` (TLS is then required), or write `clear = true` if that network is yours alone",
                 own.name, inner.address
             ));
-        }
-    }
-    let known: BTreeSet<String> = own().collect();
-    for domain in config.clients.iter().flat_map(|client| &client.vouches_for) {
-        if !known.contains(domain.as_str()) {
-            found.push(format!("a [[client]] vouches for {domain}, which is none of our domains"));
         }
     }
     found.into_iter().map(|what| Problem::of(folder, what)).collect()
@@ -88,10 +81,6 @@ registry = "registry.toml"
 signing = { certificate = "a.pem", key = "a.key" }
 decryption = [{ certificate = "b.pem", key = "b.key" }]
 inner = { address = "127.0.0.1:24" }
-
-[[client]]
-certificate = "c.pem"
-vouches_for = ["ch-exemple.test"]
 "#;
 
     fn faults_of(text: &str) -> Vec<String> {
@@ -137,12 +126,5 @@ vouches_for = ["ch-exemple.test"]
         one(&trust("reload = \"0s\""), "trust.reload");
         one(&trust("grace = \"365d\""), "trust.grace");
         assert!(trust("grace = \"0s\"").is_empty());
-    }
-
-    #[test]
-    fn vouching_for_a_domain_that_is_not_ours_is_a_mistake() {
-        let found =
-            faults_of(&SOUND.replace("vouches_for = [\"ch-exemple.test\"]", "vouches_for = [\"ch-exempel.test\"]"));
-        one(&found, "ch-exempel.test");
     }
 }
