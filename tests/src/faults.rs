@@ -1,5 +1,7 @@
 //! Disk faults in a running program, by strace's fault injection: the real process, the real calls.
 
+use std::path::PathBuf;
+
 use crate::process::Running;
 
 /// While this value lives, these system calls of the program fail with this error.
@@ -12,9 +14,27 @@ impl Faults {
     #[must_use]
     #[track_caller]
     pub fn inject(pid: u32, calls: &str, error: &str) -> Self {
+        Self::inject_at(pid, calls, error, &[])
+    }
+
+    /// The same, for calls on these files and folders only, should any be named.
+    #[must_use]
+    #[track_caller]
+    pub fn inject_at(pid: u32, calls: &str, error: &str, paths: &[PathBuf]) -> Self {
+        Self::tamper(pid, calls, &format!("error={error}"), paths)
+    }
+
+    /// Attaches to a running program and tampers with these calls as strace's `inject=` says. Where
+    /// strace may not attach (a container without ptrace), the test fails and says so.
+    #[must_use]
+    #[track_caller]
+    pub fn tamper(pid: u32, calls: &str, how: &str, paths: &[PathBuf]) -> Self {
         let strace = Running::start("strace", "strace", |command| {
             command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
-            command.args(["-e", &format!("inject={calls}:error={error}"), "-p", &pid.to_string()]);
+            command.args(["-e", &format!("inject={calls}:{how}"), "-p", &pid.to_string()]);
+            for path in paths {
+                command.arg("-P").arg(path);
+            }
         });
         strace.wait_for_line(&["attached"]);
         Self(strace)

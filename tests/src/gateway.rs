@@ -97,6 +97,11 @@ impl Gateway {
         self.process.stop()
     }
 
+    /// Makes it crash (SIGABRT).
+    pub fn crash(mut self) -> ExitStatus {
+        self.process.crash()
+    }
+
     /// Ends it as a power switch would.
     pub fn kill(&mut self) -> ExitStatus {
         self.process.kill()

@@ -172,6 +172,11 @@ impl Running {
         self.end(Signal::KILL)
     }
 
+    /// Makes it crash, as a failed assertion would (SIGABRT).
+    pub fn crash(&mut self) -> ExitStatus {
+        self.end(Signal::ABORT)
+    }
+
     /// Waits until it ends by itself.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {

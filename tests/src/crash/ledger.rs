@@ -116,6 +116,11 @@ impl Ledger {
         Err(format!("{} promises are not kept, for example {missing:?}", state.missing().count()))
     }
 
+    /// Waits until each good recipient has its message, whatever notices are still under way.
+    pub fn delivered(&self, patience: Duration) -> bool {
+        self.wait(patience, |state| state.undelivered().next().is_none())
+    }
+
     fn wait(&self, patience: Duration, mut done: impl FnMut(&State) -> bool) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.state.lock().unwrap();
@@ -132,11 +137,17 @@ impl Ledger {
 
 impl State {
     fn missing(&self) -> impl Iterator<Item = String> {
+        let untold = self.acknowledged.iter().flat_map(|(number, promise)| {
+            let refused = promise.refused.iter().filter(|_| !self.notified.contains(number));
+            refused.map(move |to| format!("notice that {number} cannot reach {to}"))
+        });
+        self.undelivered().chain(untold)
+    }
+
+    fn undelivered(&self) -> impl Iterator<Item = String> {
         self.acknowledged.iter().flat_map(|(number, promise)| {
             let good = promise.good.iter().filter(|to| !self.delivered.contains_key(&(*number, (*to).clone())));
-            let refused = promise.refused.iter().filter(|_| !self.notified.contains(number));
             good.map(move |to| format!("{number} to {to}"))
-                .chain(refused.map(move |to| format!("notice that {number} cannot reach {to}")))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Practice software that sends and knows what it was promised: each message is offered, and offered
 //! again in the very same octets, until it is acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,8 @@ struct Shared {
     ledger: Arc<Ledger>,
     /// Final refusals: there must be none.
     refused: Mutex<Vec<String>>,
+    /// Temporary refusals, by code.
+    deferred: Mutex<BTreeMap<u16, u64>>,
     stop: AtomicBool,
 }
 
@@ -67,6 +69,7 @@ impl Load {
             changed: Notify::new(),
             ledger,
             refused: Mutex::default(),
+            deferred: Mutex::default(),
             stop: AtomicBool::new(false),
         });
         let card = world.card("martin");
@@ -89,14 +92,37 @@ impl Load {
         }
     }
 
-    /// Orders so many new messages.
+    /// Orders so many new messages of all sizes.
     pub fn issue(&mut self, count: u64) {
         for _ in 0..count {
-            let letter = self.letter();
-            self.shared.waiting.lock().unwrap().push_back(letter);
-            self.issued += 1;
+            // Bodies in a row of the queue, and bodies in a file of their own.
+            let lines = match self.chance.below(10) {
+                0..7 => 10 + self.chance.below(40),
+                7..9 => 200 + self.chance.below(300),
+                _ => 1500 + self.chance.below(1000),
+            };
+            self.issue_one(lines);
         }
+    }
+
+    /// Orders so many new messages that need files of their own, in hand and at rest.
+    pub fn issue_large(&mut self, count: u64) {
+        for _ in 0..count {
+            self.issue_one(2500);
+        }
+    }
+
+    fn issue_one(&mut self, lines: u64) {
+        let letter = self.letter(lines);
+        self.shared.waiting.lock().unwrap().push_back(letter);
+        self.issued += 1;
         self.shared.changed.notify_waiters();
+    }
+
+    /// Temporary refusals so far, by code.
+    #[must_use]
+    pub fn deferred(&self) -> BTreeMap<u16, u64> {
+        self.shared.deferred.lock().unwrap().clone()
     }
 
     /// How many messages were ordered.
@@ -111,16 +137,10 @@ impl Load {
         self.shared.refused.lock().unwrap().clone()
     }
 
-    fn letter(&mut self) -> Letter {
+    fn letter(&mut self, lines: u64) -> Letter {
         let number = self.issued;
         let way = usize::try_from(self.chance.below(self.ways.len() as u64)).unwrap();
         let promise = self.ways[way].clone();
-        // Bodies in a row of the queue, and bodies in a file of their own.
-        let lines = match self.chance.below(10) {
-            0..7 => 10 + self.chance.below(40),
-            7..9 => 200 + self.chance.below(300),
-            _ => 1500 + self.chance.below(1000),
-        };
         let to: Vec<String> = promise.good.iter().chain(&promise.refused).map(|to| format!("<{to}>")).collect();
         let mut octets = format!(
             "From: <{}>\r\nTo: {}\r\nSubject: Essai {number}\r\nMessage-ID: <{}>\r\n\
@@ -183,7 +203,7 @@ struct Client {
 /// What became of an offer.
 enum Answer {
     Acknowledged,
-    NotNow,
+    NotNow(u16),
     Never(String),
 }
 
@@ -209,7 +229,12 @@ async fn work(client: Client, shared: Arc<Shared>) {
                 session = Some(open);
             }
             Ok((_, Answer::Never(reply))) => shared.refused.lock().unwrap().push(reply),
-            Ok((_, Answer::NotNow)) | Err(_) => {
+            Ok((_, Answer::NotNow(code))) => {
+                *shared.deferred.lock().unwrap().entry(code).or_default() += 1;
+                shared.waiting.lock().unwrap().push_back(letter);
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(_) => {
                 shared.waiting.lock().unwrap().push_back(letter);
                 tokio::time::sleep(PAUSE).await;
             }
@@ -281,7 +306,7 @@ impl Session {
 fn refusal(reply: &str) -> Option<Answer> {
     match reply.as_bytes().first() {
         Some(b'2' | b'3') => None,
-        Some(b'4') => Some(Answer::NotNow),
+        Some(b'4') => Some(Answer::NotNow(reply.get(..3).and_then(|code| code.parse().ok()).unwrap_or(400))),
         _ => Some(Answer::Never(reply.to_owned())),
     }
 }

@@ -91,15 +91,37 @@ impl Installation {
             interrupted += interrupted_in(&gateway.log());
             self.gateways[*victim] = Some(gateway);
         }
+        self.everything_arrives();
+        let repeated = self.ledger.duplicates() - before;
+        assert!(repeated <= interrupted, "{repeated} came again, {interrupted} were in flight");
+        tally.interrupted += interrupted;
+        tally.duplicates += repeated;
+    }
+
+    /// Stops a hospital's gateway in good order.
+    pub fn stop(&mut self, place: Place) {
+        self.gateways[index(place)].take().unwrap().stop();
+    }
+
+    /// Starts it again.
+    pub fn restart(&mut self, place: Place) {
+        self.gateways[index(place)] = Some(self.world.serve(place));
+    }
+
+    /// Everything ordered is acknowledged and delivered, once or again, within patience.
+    #[track_caller]
+    pub fn everything_arrives(&self) {
         assert!(self.ledger.wait_acknowledged(self.load.issued(), PATIENCE), "{}", self.state("not all accepted"));
         if let Err(missing) = self.ledger.settle(PATIENCE) {
             panic!("{}", self.state(&missing));
         }
         assert!(self.load.refused().is_empty(), "refused for good: {:?}", self.load.refused());
-        let repeated = self.ledger.duplicates() - before;
-        assert!(repeated <= interrupted, "{repeated} came again, {interrupted} were in flight");
-        tally.interrupted += interrupted;
-        tally.duplicates += repeated;
+    }
+
+    /// The running gateway of a hospital.
+    #[must_use]
+    pub fn gateway(&self, place: Place) -> &Gateway {
+        self.gateways[index(place)].as_ref().unwrap()
     }
 
     /// Starts a gateway and kills it before it is ready: recovery must stand a crash, too.
@@ -167,10 +189,16 @@ impl Installation {
             .collect()
     }
 
-    fn state(&self, what: &str) -> String {
+    /// What there is to know when something went wrong.
+    #[must_use]
+    pub fn state(&self, what: &str) -> String {
         let logs: Vec<String> = self.gateways.iter().flatten().map(Gateway::log).collect();
         format!("{what}; refused for good: {:?}\n--- A\n{}", self.load.refused(), logs.join("\n--- B\n"))
     }
+}
+
+fn index(place: Place) -> usize {
+    HOSPITALS.iter().position(|hospital| *hospital == place).unwrap()
 }
 
 /// How often each recipient of each message was queued and ended, by the records.
