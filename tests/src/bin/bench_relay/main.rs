@@ -74,7 +74,7 @@ fn main() {
     let tier = if full {
         Tier { rounds: 5, time: seconds(20), latency: seconds(20) }
     } else {
-        Tier { rounds: 2, time: Duration::from_millis(2500), latency: seconds(3) }
+        Tier { rounds: 2, time: Duration::from_millis(2500), latency: seconds(2) }
     };
     let mut bench = Bench::new(tier);
     bench.describe();
