@@ -29,7 +29,7 @@ use tests::process::run;
 use tests::world::World;
 use tokio::runtime::Runtime;
 
-/// Connections of the generator, as many as either relay opens to the sink.
+/// Connections of the generator.
 const CONNECTIONS: usize = 20;
 /// A message of the main load.
 const OCTETS: usize = 10 * 1024;
