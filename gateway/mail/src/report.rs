@@ -1,6 +1,8 @@
 //! Notices that come in: what they claim, and which of it may change a state of ours (design §3,
 //! "The null sender").
 
+use std::{borrow::Cow, collections::HashSet};
+
 use ident::{Address, Bilingual, Domain};
 use thiserror::Error;
 
@@ -77,6 +79,10 @@ pub fn check_null_sender(
     Ok(())
 }
 
+/// Messages that one report may be about, as far as we look: its own field, the returned header and
+/// `In-Reply-To` name one.
+const MAX_IDS: usize = 10;
+
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportKind {
@@ -148,7 +154,8 @@ pub fn read_report(message: &[u8], limits: &Limits) -> Result<Option<IncomingRep
     Ok(report.map(|mut report| {
         report.message_ids.extend(message_ids);
         report.message_ids.extend(facts.in_reply_to);
-        report.message_ids.dedup();
+        let mut known = HashSet::new();
+        report.message_ids.retain(|id| known.len() < MAX_IDS && known.insert(id.clone()));
         report
     }))
 }
@@ -156,19 +163,19 @@ pub fn read_report(message: &[u8], limits: &Limits) -> Result<Option<IncomingRep
 /// The groups of fields of a status part, an empty line between each two (RFC 3464 §2.1).
 fn fields(kind: ReportKind, content: &[u8], limits: &Limits) -> Result<IncomingReport, MailFault> {
     let mut report = IncomingReport { kind, envelope_id: None, message_ids: Vec::new(), claims: Vec::new() };
-    let mut rest = content;
+    // What the part ends with may lack its line end, which belongs to the delimiter.
+    let closed = if content.ends_with(b"\r\n") { Cow::Borrowed(content) } else { [content, b"\r\n"].concat().into() };
+    let mut rest: &[u8] = &closed;
+    let mut groups = 0usize;
+    // The group about the message, one for each recipient, and nothing that would keep us busy.
     while !rest.is_empty() {
-        // What the part ends with may lack its line end, which belongs to the delimiter.
-        let closed;
-        let text = if rest.ends_with(b"\r\n") {
-            rest
-        } else {
-            closed = [rest, b"\r\n"].concat();
-            &closed
-        };
-        let block = HeaderBlock::parse(text, limits)?;
+        groups = groups.saturating_add(1);
+        if groups > limits.mailboxes.saturating_mul(2) {
+            return Err(MailFault::TooManyMailboxes("Final-Recipient"));
+        }
+        let block = HeaderBlock::parse(rest, limits)?;
         // At least the empty line is consumed, so this ends.
-        let consumed = text.len().saturating_sub(block.body().len()).max(1);
+        let consumed = rest.len().saturating_sub(block.body().len()).max(1);
         if report.envelope_id.is_none() {
             report.envelope_id = block.one("Original-Envelope-Id")?.map(|field| field.value().into_owned());
         }
@@ -260,10 +267,9 @@ pub fn match_report(
         let hit = sent.iter().position(|sent| {
             let same_message = report.message_ids.iter().any(|id| id == sent.message_id)
                 || sent.envelope_id.is_some_and(|id| report.envelope_id.as_deref() == Some(id));
-            let same_recipient =
-                [&claim.recipient, &claim.original].into_iter().flatten().any(|r| r.same_mailbox(sent.recipient));
+            let mut named = [&claim.recipient, &claim.original].into_iter().flatten();
             same_message
-                && same_recipient
+                && named.any(|named| named.same_mailbox(sent.recipient))
                 && sent.sender.same_mailbox(addressed_to)
                 && operator_owns(sent.recipient.domain())
         });
@@ -375,6 +381,28 @@ mod tests {
         assert_eq!(check_null_sender(&auto, 2, owns), Err(NullSenderFault::Recipients));
         assert_eq!(check_null_sender(&plain, 1, owns), Err(NullSenderFault::NotAutomatic));
         assert_eq!(check_null_sender(&auto, 1, |_| false), Err(NullSenderFault::Domain));
+    }
+
+    /// RX: what a listed operator writes into a report costs what a report may cost, whatever it writes.
+    #[test]
+    fn a_report_is_about_one_message_and_some_recipients() {
+        let read = |parts: &str| {
+            let text = format!(
+                "From: b@ch-autre.test\nIn-Reply-To: {}\nContent-Type: multipart/report; boundary=b\n\n{parts}--b--\n",
+                (0..2000).map(|n| format!("<{n}@reply.test>")).collect::<Vec<_>>().join("\n ")
+            );
+            read_report(text.replace('\n', "\r\n").as_bytes(), &Limits::default())
+        };
+        let status = "--b\nContent-Type: message/delivery-status\n\n";
+        let claim = "Final-Recipient: rfc822;b@ch-autre.test\nAction: failed\n\n";
+        let returned = |n: usize| format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{n}@x.test>\n\n");
+        let again: String = (0..3000).map(|n| returned(n % 2)).collect();
+        let report = read(&format!("{status}Reporting-MTA: dns; x\n\n{claim}\n{again}")).unwrap().unwrap();
+        assert_eq!(report.message_ids.len(), MAX_IDS);
+        assert_eq!(report.message_ids[..3], ["0@x.test", "1@x.test", "0@reply.test"]);
+        // Empty groups cost as much as others.
+        let empty = format!("{status}Reporting-MTA: dns; x\n{}x\n", "\n".repeat(5000));
+        assert_eq!(read(&empty).map(|_| ()), Err(MailFault::TooManyMailboxes("Final-Recipient")));
     }
 
     #[test]
