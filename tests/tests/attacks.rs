@@ -6,7 +6,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use sceau::demo::cast::Place::A;
+use sceau::demo::cast::Place::{self, A, B};
 use tests::capture::{Sink, SinkOptions};
 use tests::certs::{Authority, Use};
 use tests::gateway::sceau_json;
@@ -99,10 +99,10 @@ fn hundreds_of_colleagues_get_their_blind_copies() {
 
 // ---- the world changes while mail waits ----
 
-/// The letter that waits at A was tried, and this is why it is put off: no attempt is under way.
+/// The letter that waits was tried, and this is why it is put off: no attempt is under way.
 #[track_caller]
-fn wait_for_queue(world: &World, reason: &str) {
-    let configuration = world.configuration(A);
+fn wait_for_queue(world: &World, place: Place, reason: &str) {
+    let configuration = world.configuration(place);
     let begun = std::time::Instant::now();
     loop {
         let (_, queue) = sceau_json(&["queue", "list", "--config", configuration.to_str().unwrap()]);
@@ -143,7 +143,7 @@ fn what_was_accepted_is_delivered_under_a_lower_limit_too() {
     // The inner store is down: the letter waits.
     let mut wire = world.submission(A, world.card("martin"));
     assert_eq!(hand_over(&mut wire, &from, &to, &large).code, 250);
-    wait_for_queue(&world, "cannot connect");
+    wait_for_queue(&world, A, "cannot connect");
     world.append(A, "sceau.toml", "[limits]\nmessage = \"10KB\"\nrecipients = 1");
     a.hang_up();
     a.wait_for_line(&["read again"]);
@@ -178,6 +178,28 @@ fn what_the_gateway_writes_is_its_own() {
     assert!(files > 3);
 }
 
+/// Promise 1: nothing is given up while its sender cannot be told. As long as no notice can be sealed for
+/// the sender's domain, what failed waits; when one can, it goes.
+#[test]
+fn what_fails_waits_until_its_sender_can_be_told() {
+    let world = World::new();
+    let reads = "use = \"reads\"\ncertificate = \"../book/ch-a-reads.pem\"";
+    let signs = "use = \"signs\"\ncertificate = \"../book/ch-a-signs.pem\"";
+    world.edit(B, "sceau.toml", reads, signs);
+    let refuses = |line: &str| line.starts_with("RCPT").then(|| "550 5.1.1 no such mailbox".to_owned());
+    let _inner = Sink::start(SinkOptions::lmtp().at(world.ports(B).inner).answering(refuses));
+    let home = world.inner_store(A);
+    let (_a, b) = (world.serve(A), world.serve(B));
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Sans reponse")).code, 250);
+    wait_for_queue(&world, B, "notice-impossible");
+    world.edit(B, "sceau.toml", signs, reads);
+    b.hang_up();
+    let notice = String::from_utf8_lossy(&home.wait_for(1)[0].message).into_owned();
+    assert!(notice.contains("Action: failed") && notice.contains("no such mailbox"), "{notice}");
+}
+
 /// Promise 2: once the inner server's certificate is named, opened mail goes to it over TLS and to
 /// nobody else.
 #[test]
@@ -195,12 +217,12 @@ fn a_pinned_inner_server_gets_opened_mail_over_tls_and_nobody_else_does() {
     assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Interne")).code, 250);
 
     let plain = Sink::start(SinkOptions::lmtp().at(port));
-    wait_for_queue(&world, "does not offer it");
+    wait_for_queue(&world, A, "does not offer it");
     assert!(plain.messages().is_empty());
     drop(plain);
     wait_until_free(port);
     let false_one = Sink::start(SinkOptions::lmtp().at(port).mutual_tls(&imposter, &[], &roots));
-    wait_for_queue(&world, "does not show the certificate");
+    wait_for_queue(&world, A, "does not show the certificate");
     assert!(false_one.messages().is_empty());
     drop(false_one);
     wait_until_free(port);

@@ -174,12 +174,45 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, resolver: Option<&
 }
 
 async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: &Attempt, now: Timestamp) -> Changes {
+    let ends = attempt.ends(work);
+    let (mut changes, news) = outcome(gateway, work, attempt, &ends, now);
+    match notify::write(gateway, work, news, now).await {
+        Ok(Some((notice, records))) => {
+            changes.messages.push(notice);
+            changes.records.extend(records);
+            changes
+        }
+        Ok(None) => changes,
+        Err(why) => {
+            tracing::error!(why, message = %work.info.id, "a sender cannot be told what became of a message");
+            // Nothing is given up in silence (promise 1): what failed for good waits, as long as its time
+            // lasts, for a notice to become possible. A certificate may come, a revocation list be read.
+            let ends = ends
+                .into_iter()
+                .map(|(recipient, end)| (recipient, end.until_it_can_be_told(&why)))
+                .collect::<Vec<_>>();
+            let (mut changes, _) = outcome(gateway, work, attempt, &ends, now);
+            let untold = ends.iter().filter(|(_, end)| *end == End::Expired);
+            changes.records.extend(untold.map(|(recipient, _)| notify::untold(gateway, work, recipient, &why, now)));
+            changes
+        }
+    }
+}
+
+/// What the ends of an attempt mean for the queue, and for the sender.
+fn outcome(
+    gateway: &Gateway,
+    work: &Work,
+    attempt: &Attempt,
+    ends: &[(&store::Recipient, End)],
+    now: Timestamp,
+) -> (Changes, Vec<notify::News>) {
     // A notice to a sender is part of the outcome: it may use the room that is kept for outcomes.
     let mut changes = Changes { use_reserve: true, ..Changes::default() };
     let mut news = Vec::new();
-    for (recipient, end) in attempt.ends(work) {
+    for (recipient, end) in ends {
         let step = end.step(gateway, work, recipient, now);
-        news.extend(notify::News::of(work, recipient, &end, &step, attempt, now));
+        news.extend(notify::News::of(work, recipient, end, &step, attempt, now));
         changes.records.push(end.record(gateway, work, recipient, &step, &attempt.facts, now));
         changes.updates.push(store::Update {
             message: work.info.id,
@@ -188,9 +221,5 @@ async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: &Attempt, now: T
             step,
         });
     }
-    if let Some((notice, records)) = notify::write(gateway, work, news, now).await {
-        changes.messages.push(notice);
-        changes.records.extend(records);
-    }
-    changes
+    (changes, news)
 }

@@ -110,16 +110,16 @@ fn advice(action: Action, end: &End) -> Bilingual {
 }
 
 /// Writes one notice for all the news of an attempt; `None` when there is nobody to tell.
+///
+/// # Errors
+/// Why somebody cannot be told.
 pub(super) async fn write(
     gateway: &Arc<Gateway>,
     work: &Work,
     news: Vec<News>,
     now: Timestamp,
-) -> Option<(NewMessage, Vec<Record>)> {
-    let sender = work.info.envelope.sender.clone()?;
-    if news.is_empty() {
-        return None;
-    }
+) -> Result<Option<(NewMessage, Vec<Record>)>, String> {
+    let Some(sender) = work.info.envelope.sender.clone().filter(|_| !news.is_empty()) else { return Ok(None) };
     // Only the header is used; without it the notice still names the message.
     let original = queued::as_sent(gateway, work).await.ok();
     let (worker, work) = (Arc::clone(gateway), work.clone());
@@ -130,13 +130,15 @@ pub(super) async fn write(
                 .notice(&news, original)
         })
         .await;
-    match written {
-        Ok(Ok(notice)) => Some(notice),
-        Ok(Err(why)) | Err(why) => {
-            tracing::warn!(why, "a sender could not be notified");
-            None
-        }
-    }
+    written?.map(Some)
+}
+
+/// For the trail: this recipient's time is over, and the sender does not know.
+pub(super) fn untold(gateway: &Gateway, work: &Work, recipient: &Recipient, why: &str, now: Timestamp) -> Record {
+    let suppressed = Some(gateway.masker.text(why).to_string());
+    Record::new(now, Event::NotificationSent { kind: NotificationKind::Failed, notification: None, suppressed })
+        .of_message(work.info.id)
+        .of_recipient(gateway.masker.party(&recipient.address))
 }
 
 struct Writer<'a> {

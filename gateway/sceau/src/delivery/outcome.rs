@@ -47,6 +47,16 @@ impl End {
     pub fn permanent(code: &str, text: impl ToString) -> Self {
         Self::Permanent { code: code.to_owned(), text: text.to_string(), status: None }
     }
+
+    /// The same, but a failure that its sender cannot be told of is none yet.
+    pub(super) fn until_it_can_be_told(self, why: &str) -> Self {
+        match self {
+            Self::Permanent { code, text, .. } => {
+                Self::temporary("notice-impossible", format!("{code}: {text}; the sender cannot be told: {why}"))
+            }
+            other => other,
+        }
+    }
 }
 
 /// An attempt: facts of the connection, and an end for each recipient of the work.
