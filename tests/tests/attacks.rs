@@ -178,6 +178,17 @@ fn what_the_gateway_writes_is_its_own() {
     assert!(files > 3);
 }
 
+/// Promise 3: who believes that patients of a new domain are masked, and is wrong, writes their numbers
+/// into the trail.
+#[test]
+fn a_reload_does_not_pretend_to_mask_other_patients() {
+    let world = World::new();
+    let a = world.serve(A);
+    world.append(A, "sceau.toml", "[patients]\ndomains = [\"patients.ch-a.mssante.test\"]");
+    a.hang_up();
+    a.wait_for_line(&["reload refused", "takes a restart"]);
+}
+
 /// Promise 1: nothing is given up while its sender cannot be told. As long as no notice can be sealed for
 /// the sender's domain, what failed waits; when one can, it goes.
 #[test]

@@ -185,14 +185,14 @@ impl Gateway {
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
         let mut snapshot = Snapshot::load(&loaded, self.now())?;
         let current = self.snapshot();
-        if snapshot.trust_list.generated() < current.trust_list.generated() {
-            let path = loaded.path(&loaded.config.trust.list);
-            let what = format!(
-                "is older ({}) than the list in force ({})",
-                snapshot.trust_list.generated(),
-                current.trust_list.generated()
-            );
-            return Err(vec![Problem::of(path, what)]);
+        if let Err(error) = snapshot.trust_list.may_follow(&current.trust_list) {
+            return Err(vec![Problem::of(loaded.path(&loaded.config.trust.list), error.to_string())]);
+        }
+        // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
+        // a change that is only believed to be in force would write numbers down.
+        if snapshot.config.patients != current.config.patients {
+            let what = "[patients] has changed: that takes a restart";
+            return Err(vec![Problem::of(&self.configuration, what)]);
         }
         self.vault.store(Arc::new(snapshot::vault(&loaded).map_err(|problem| vec![problem])?));
         // One memory for all snapshots: what is remembered meanwhile must not be missing in the new one.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ident::SystemClock;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
 };
@@ -52,6 +52,8 @@ pub enum ServeError {
 pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
     hardening::no_core_dumps()?;
     hardening::private_files();
+    // Before anybody can know that we are there: a reload ordered too early must not end us.
+    let orders = Orders::listen()?;
     let (gateway, records) = Gateway::open(configuration, Arc::new(SystemClock))?;
     let writer = tokio::spawn(Gateway::write_records(Arc::clone(&gateway.store), records));
     let (stop, stopping) = watch::channel(false);
@@ -72,7 +74,7 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway);
     ready(&listening);
-    wait_for_the_end(&gateway).await?;
+    orders.obey(&gateway).await;
     tracing::info!("stopping: no new sessions, finishing what is under way");
     let _ = stop.send(true);
     let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
@@ -89,15 +91,31 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     Ok(())
 }
 
-async fn wait_for_the_end(gateway: &Arc<Gateway>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(gateway).await,
+/// What a service manager or an operator at a terminal orders.
+struct Orders {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Orders {
+    /// From now on no signal ends the process by itself.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Reloads when asked to, until the end is asked for.
+    async fn obey(mut self, gateway: &Arc<Gateway>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => reload(gateway).await,
+            }
         }
     }
 }

@@ -390,7 +390,7 @@ pub struct Delivery {
 }
 
 /// Domains whose local parts are patients' national numbers: never in logs or trail.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Patients {
     /// The domains.
