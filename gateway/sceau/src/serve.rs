@@ -59,9 +59,17 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
     let mut listening = Vec::new();
-    for listener in gateway.snapshot().config.listeners.clone() {
+    let listeners = gateway.snapshot().config.listeners.clone();
+    let room = hardening::connections_per_port(listeners.len());
+    if room < gateway.snapshot().config.limits.connections {
+        tracing::warn!(
+            room,
+            "the system gives us descriptors for fewer connections at each port than limits.connections"
+        );
+    }
+    for listener in listeners {
         let kind = listener.kind;
-        let port = Port::bind(listener).await?;
+        let port = Port::bind(listener, room).await?;
         listening.push(Listening { kind, address: port.address()? });
         tasks.spawn(port.serve(Arc::clone(&gateway), stopping.clone()));
     }

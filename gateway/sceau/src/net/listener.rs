@@ -33,18 +33,20 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Port {
     socket: TcpListener,
     listener: Listener,
+    /// Connections that the system has room for, whatever the configuration allows.
+    room: usize,
 }
 
 impl Port {
-    /// Binds it.
+    /// Binds it; it will take no more than `room` connections at once.
     ///
     /// # Errors
     /// Those of the system, with the address in the text.
-    pub async fn bind(listener: Listener) -> io::Result<Self> {
+    pub async fn bind(listener: Listener, room: usize) -> io::Result<Self> {
         let socket = TcpListener::bind(listener.address)
             .await
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", listener.address)))?;
-        Ok(Self { socket, listener })
+        Ok(Self { socket, listener, room })
     }
 
     /// Where it listens.
@@ -87,7 +89,8 @@ impl Port {
         stopping: &watch::Receiver<bool>,
     ) {
         let snapshot = gateway.snapshot();
-        let limits = snapshot.config.limits.clone();
+        let mut limits = snapshot.config.limits.clone();
+        limits.connections = limits.connections.min(self.room);
         let help = snapshot.config.operator.help.clone();
         // While nothing can be kept, nothing is begun; a full disk is told at MAIL, where peers understand it.
         if let Err(error @ StoreError::Unavailable(_)) = gateway.ready() {
