@@ -44,11 +44,14 @@ fn a_stranger_is_refused_a_few_times_only() {
     wire.expect(220);
     wire.exchange("EHLO wire.test", 250);
     wire.start_tls(&A.host(), &tls);
-    for _ in 0..4 {
-        wire.say(&format!("MAIL FROM:<{}>", world.address("martin")));
-        assert_eq!(wire.reply().code, 550);
+    // Nor does whoever found a card that is revoked: each refusal of a known card is a row in the trail.
+    for mut wire in [wire, world.submission(A, world.card("leroy"))] {
+        for _ in 0..4 {
+            wire.say(&format!("MAIL FROM:<{}>", world.address("martin")));
+            assert_eq!(wire.reply().code, 550);
+        }
+        wire.expect_close();
     }
-    wire.expect_close();
 }
 
 /// A20: each blind recipient has a copy apart; what they come to together has a bound.

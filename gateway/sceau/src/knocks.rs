@@ -49,6 +49,21 @@ impl Knocks {
         )
     }
 
+    /// Whether a refusal leaves the peer at the door: unknown, or known and not let in. Each such refusal
+    /// costs a look at its certificates, and one of somebody known a row in the trail.
+    pub fn is_not_let_in(id: RefusalId) -> bool {
+        Self::concerns_a_stranger(id)
+            || matches!(
+                id,
+                RefusalId::CertificateExpired
+                    | RefusalId::CertificateRevoked
+                    | RefusalId::CertificateUndetermined
+                    | RefusalId::HolderInactive
+                    | RefusalId::CardOpposed
+                    | RefusalId::PeerNotListed
+            )
+    }
+
     /// Counts one.
     pub fn count(&self, peer: IpAddr, listener: &'static str, refusal: &Refusal, now: Timestamp) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -340,7 +340,7 @@ impl<D: Door> Session<D> {
             Err(refusal) => {
                 self.door.refused(&self.peer, &refusal);
                 let reply = refusal.reply(&self.terms.help);
-                if !self.known && Knocks::concerns_a_stranger(refusal.id) {
+                if !self.known && Knocks::is_not_let_in(refusal.id) {
                     self.strange = self.strange.saturating_add(1);
                 }
                 if self.strange > STRANGE {
