@@ -10,6 +10,10 @@ use crate::{
     media::{MediaType, TransferEncoding, file_name},
 };
 
+/// Longest Message-ID. It is repeated in fields with longer names, in outer headers and in notices, and a
+/// line must not be over 998 octets there either.
+const MAX_MESSAGE_ID: usize = 900;
+
 /// What a message's header says. Addresses are checked values; texts that only people read are
 /// not here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +161,9 @@ fn message_id(block: &HeaderBlock<'_>) -> Result<Option<String>, MailFault> {
     let Some(field) = block.one("Message-ID")? else { return Ok(None) };
     let mut all = angle_words(&field.value());
     match (all.pop(), all.is_empty()) {
-        (Some(id), true) if field.value().len() == id.len().saturating_add(2) => Ok(Some(id)),
+        (Some(id), true) if id.len() <= MAX_MESSAGE_ID && field.value().len() == id.len().saturating_add(2) => {
+            Ok(Some(id))
+        }
         _ => Err(MailFault::MessageId),
     }
 }
@@ -265,6 +271,8 @@ mod tests {
     /// One row for each forged header shape, with the rule that refuses it.
     #[test]
     fn forged_headers_are_refused_with_their_rule() {
+        // It would not fit behind the longer names of the fields that we repeat it in.
+        let overlong = format!("From: a@x.test\nMessage-ID:\n <{}@x.test>\n\n", "a".repeat(985));
         let rows = [
             ("A14", "two From", "From: a@x.test\nFrom: b@x.test\n\n"),
             ("A13", "no From", "To: a@x.test\n\n"),
@@ -279,6 +287,7 @@ mod tests {
             ("A14", "two Date", "From: a@x.test\nDate: x\nDate: y\n\n"),
             ("A14", "two Content-Type", "From: a@x.test\nContent-Type: text/plain\nContent-type: text/html\n\n"),
             ("A14", "two Message-ID", "From: a@x.test\nMessage-ID: <a@x>\nMessage-ID: <b@x>\n\n"),
+            ("NT-H10", "Message-ID that fills a line by itself", &overlong),
             ("NT-H10", "blank in Message-ID", "From: a@x.test\nMessage-ID: <a b>\n\n"),
             ("IN15", "blank before the colon", "From : a@x.test\n\n"),
             ("IN15", "blank continuation", "From: a@x.test\n \nSubject: x\n\n"),
