@@ -6,4 +6,5 @@ pub mod chance;
 pub mod ledger;
 pub mod load;
 pub mod patients;
+pub mod power;
 pub mod rounds;

@@ -19,6 +19,8 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct State {
     acknowledged: BTreeMap<u64, Promise>,
+    /// When, in seconds since 1970.
+    when: BTreeMap<u64, f64>,
     delivered: BTreeMap<(u64, String), u32>,
     notified: BTreeSet<u64>,
 }
@@ -50,7 +52,11 @@ fn numbers(text: &str) -> impl Iterator<Item = u64> {
 impl Ledger {
     /// A message was acknowledged.
     pub fn acknowledge(&self, number: u64, promise: Promise) {
-        self.state.lock().unwrap().acknowledged.insert(number, promise);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let mut state = self.state.lock().unwrap();
+        state.acknowledged.insert(number, promise);
+        state.when.insert(number, now);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -95,6 +101,20 @@ impl Ledger {
     #[must_use]
     pub fn promises(&self) -> Vec<Promise> {
         self.state.lock().unwrap().acknowledged.values().cloned().collect()
+    }
+
+    /// What was promised before this moment (seconds since 1970), by message number.
+    #[must_use]
+    pub fn promised_before(&self, moment: f64) -> BTreeMap<u64, Promise> {
+        let state = self.state.lock().unwrap();
+        let early = |number: &u64| state.when.get(number).is_some_and(|when| *when < moment);
+        state.acknowledged.iter().filter(|(number, _)| early(number)).map(|(n, p)| (*n, p.clone())).collect()
+    }
+
+    /// Whether a message has arrived at a recipient.
+    #[must_use]
+    pub fn has_arrived(&self, number: u64, recipient: &str) -> bool {
+        self.state.lock().unwrap().delivered.contains_key(&(number, recipient.to_owned()))
     }
 
     /// Waits until `count` messages are acknowledged.

@@ -221,17 +221,24 @@ fn interrupted_in(log: &str) -> u64 {
 
 /// The far ends: both inner mail stores and the third operator's server.
 fn sinks(world: &World, ledger: &Arc<Ledger>) -> Vec<Sink> {
-    let books = || {
-        let ledger = Arc::clone(ledger);
-        move |captured| ledger.arrive(&captured)
-    };
     let nobody = |said: &str| said.starts_with("RCPT TO:<refuse.").then(|| "550 5.1.1 no such mailbox".to_owned());
-    let inner = |place| SinkOptions::lmtp().at(world.ports(place).inner).answering(nobody).giving_to(books());
+    let inner = |place| SinkOptions::lmtp().at(world.ports(place).inner).answering(nobody).giving_to(books(ledger));
+    vec![Sink::start(inner(Place::A)), Sink::start(inner(Place::B)), operator(world, ledger)]
+}
+
+fn books(ledger: &Arc<Ledger>) -> impl Fn(crate::capture::Captured) + Send + Sync + 'static {
+    let ledger = Arc::clone(ledger);
+    move |captured| ledger.arrive(&captured)
+}
+
+/// The third operator's server, which enters what it gets in the books.
+#[must_use]
+pub fn operator(world: &World, ledger: &Arc<Ledger>) -> Sink {
     let identity = &world.space.operator;
     let (server, chain): (Credentials, Vec<X509>) = Credentials::load(&identity.certificate, &identity.key);
     let operator = SinkOptions::smtp()
         .mutual_tls(&server, &chain, &[world.root("servers")])
         .at(world.space.ports.c.exchange)
-        .giving_to(books());
-    vec![Sink::start(inner(Place::A)), Sink::start(inner(Place::B)), Sink::start(operator)]
+        .giving_to(books(ledger));
+    Sink::start(operator)
 }

@@ -53,7 +53,8 @@ impl Bodies {
             make(&dir)?;
             make(&dir.join(UNFINISHED))?;
             SHARDS.chars().try_for_each(|shard| make(&dir.join(shard.to_string())))?;
-            sync_dir(&dir)
+            sync_dir(&dir)?;
+            dir.parent().map_or(Ok(()), sync_dir)
         };
         prepare().map_err(|error| health.disk("the folder of bodies", &error))?;
         Ok(Self { dir, generation, counter: AtomicU64::new(0), health })
@@ -121,6 +122,21 @@ impl Bodies {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name.get(..1).unwrap_or_default()).join(name)
     }
+}
+
+/// Makes a folder and those above it that are missing, each with a durable name: what is synced in a
+/// folder without one is lost with it (CR2).
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().unwrap_or(Path::new("/"));
+    make_dir(parent)?;
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Makes the names in a folder durable.

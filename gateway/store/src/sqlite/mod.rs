@@ -21,7 +21,7 @@ mod write;
 use std::{
     fs::{self, File, OpenOptions},
     io::{Cursor, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -211,7 +211,7 @@ struct Parts<'a> {
 /// Makes the folder and takes its lock; it is given back when the process ends, however it ends.
 fn take_lock(dir: &Path) -> Result<File, StoreError> {
     let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", dir.display()));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unavailable)?;
+    files::make_dir(dir).map_err(unavailable)?;
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -132,12 +132,14 @@ impl Folder {
         fs::read(self.tile(tile, width))
     }
 
-    /// Makes the folders.
+    /// Makes the folders. Their names are made durable even if they are there: whoever made them may
+    /// have died before.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        for dir in [self.log(), self.records()] {
-            make_dirs(&dir)?;
+        for dir in [&self.root, &self.log(), &self.records()] {
+            make_dirs(dir)?;
+            sync_dir(dir)?;
         }
-        sync_dir(&self.root)
+        self.root.parent().map_or(Ok(()), sync_dir)
     }
 
     /// Writes a file whole and durable: under another name, synced, renamed, folder synced.

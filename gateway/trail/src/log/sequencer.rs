@@ -81,12 +81,13 @@ impl Trail {
     /// See [`TrailError`].
     pub fn open(dir: &Path, secrets: TrailSecrets) -> Result<(Self, TrailRecovery), TrailError> {
         let folder = Folder::new(dir);
-        fs::create_dir_all(dir).and_then(|()| folder.prepare()).map_err(TrailError::disk(dir))?;
+        folder.prepare().map_err(TrailError::disk(dir))?;
         let lock = lock(dir)?;
         let mut recovery = TrailRecovery::default();
         let (checkpoint, note) = newest(&folder, &secrets.signer, &mut recovery)?;
         let size = checkpoint.map_or(0, |checkpoint| checkpoint.size);
         let mut keys = KeyTable::open(&folder.keys())?;
+        super::layout::sync_dir(dir).map_err(TrailError::disk(dir))?;
         recovery.taken_back = keys.roll_back(size)?;
         if keys.size()? != size {
             return Err(TrailError::damaged("keys.db", "it knows fewer entries than the last checkpoint covers"));
