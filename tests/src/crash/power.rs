@@ -110,6 +110,11 @@ impl Record {
             let Some((time, call)) = rest.trim_start().split_once(' ') else { continue };
             let Ok(at) = time.parse::<f64>() else { continue };
             if let Some(start) = call.strip_suffix(" <unfinished ...>") {
+                // A number is free as soon as its close has begun: another thread may be given it at once.
+                if start.starts_with("close(") {
+                    reader.call(line, line, at, &format!("{start}) = 0"));
+                    continue;
+                }
                 begun.insert(process, (line, start.to_owned()));
             } else if let Some(resumed) = call.strip_prefix("<... ") {
                 let Some((began, start)) = begun.remove(process) else { continue };
@@ -498,12 +503,15 @@ mod tests {
              8 1.4 openat(AT_FDCWD, \"{here}\", O_RDONLY) = 4<{here}>\n\
              7 1.5 <... fdatasync resumed>) = 0\n\
              8 1.6 fsync(4<{here}>) = 0\n\
+             8 1.61 close(6<{a}> <unfinished ...>\n\
+             7 1.62 openat(AT_FDCWD, \"{here}\", O_RDONLY) = 6<{here}>\n\
+             8 1.63 <... close resumed>) = 0\n\
              7 1.7 write(3<{a}>, \"{second}\", 6) = 6\n\
              7 1.8 openat(AT_FDCWD, \"{n}\", O_WRONLY|O_CREAT|O_EXCL, 0600) = 5<{n}>\n\
              7 1.9 pwrite64(5<{n}>, \"{new}\", 3, 0) = 3\n\
              7 2.0 fsync(5<{n}>) = 0\n\
              7 2.1 rename(\"{n}\", \"{b}\") = 0\n\
-             8 2.2 fsync(4<{here}>) = 0\n"
+             8 2.2 fsync(6<{here}>) = 0\n"
         );
         Record::read(&folder.write("log", log), &root)
     }
