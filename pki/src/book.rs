@@ -1,15 +1,19 @@
 //! The certificate book: which certificates sign for a domain or an address, and which read for it.
 //! Nothing else answers these two questions (design §4).
 
-use std::collections::HashMap;
+pub mod ledger;
 
-use ident::{Address, Domain};
+use std::{collections::HashMap, fmt};
+
+use ident::{Address, Domain, Fingerprint};
 use serde::{Deserialize, Serialize};
+
+pub use ledger::{Ledger, LedgerError, Standing};
 
 use crate::certificate::Certificate;
 
 /// What an entry's certificate is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BookUse {
     /// Messages of the owner carry its signature.
@@ -26,6 +30,51 @@ pub enum BookOwner {
     Domain(Domain),
     /// One mailbox.
     Address(Address),
+}
+
+impl BookOwner {
+    /// The domain concerned.
+    pub fn domain(&self) -> &Domain {
+        match self {
+            Self::Domain(domain) => domain,
+            Self::Address(address) => address.domain(),
+        }
+    }
+
+    /// Reads what [`Self::key`] or `Display` wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.contains('@') {
+            Address::parse(text).ok().map(Self::Address)
+        } else {
+            Domain::parse(text).ok().map(Self::Domain)
+        }
+    }
+
+    /// Under which it is looked up: address keys hold an `@`, domains never do.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Domain(domain) => domain.as_str().to_owned(),
+            Self::Address(address) => address.key(),
+        }
+    }
+}
+
+impl fmt::Display for BookOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(domain) => domain.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for BookUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Signs => "signs",
+            Self::Reads => "reads",
+        })
+    }
 }
 
 /// One certificate of the book.
@@ -45,6 +94,7 @@ pub struct BookEntry {
 #[derive(Debug, Clone, Default)]
 pub struct Book {
     entries: Vec<BookEntry>,
+    others: Vec<(BookEntry, Standing)>,
     /// Positions in `entries` by use and owner: address keys hold an `@`, domains never do.
     index: HashMap<(BookUse, String), Vec<usize>>,
 }
@@ -54,7 +104,7 @@ impl Book {
     pub fn new(entries: Vec<BookEntry>) -> Self {
         let mut book = Self::default();
         for entry in entries {
-            let key = (entry.usage, owner_key(&entry.owner));
+            let key = (entry.usage, entry.owner.key());
             let positions = book.index.entry(key).or_default();
             let known = positions.iter().filter_map(|at| book.entries.get(*at));
             if known.into_iter().any(|other| other.certificate == entry.certificate) {
@@ -66,7 +116,52 @@ impl Book {
         book
     }
 
-    /// All entries, in the order given.
+    /// Adds certificates that are not in use: waiting, replaced, withdrawn or rejected.
+    #[must_use]
+    pub fn with_others(mut self, others: Vec<(BookEntry, Standing)>) -> Self {
+        self.others = others;
+        self
+    }
+
+    /// The certificates that are known and not in use.
+    pub fn others(&self) -> &[(BookEntry, Standing)] {
+        &self.others
+    }
+
+    /// A certificate by its fingerprint, whatever its standing; the best standing if it has several.
+    pub fn lookup(&self, certificate: Fingerprint) -> Option<(&BookEntry, Standing)> {
+        let used = self.entries.iter().find(|entry| entry.certificate.fingerprint() == certificate);
+        let others = self.others.iter().filter(|(entry, _)| entry.certificate.fingerprint() == certificate);
+        let other = others.min_by_key(|(_, standing)| *standing).map(|(entry, standing)| (entry, *standing));
+        used.map(|entry| (entry, Standing::InForce)).or(other)
+    }
+
+    /// Whether a certificate for this mailbox and use waits for approval.
+    pub fn awaits(&self, address: &Address, usage: BookUse) -> bool {
+        self.waiting(address, usage).next().is_some()
+    }
+
+    /// The certificates for this mailbox and use that wait for approval.
+    pub fn waiting(&self, address: &Address, usage: BookUse) -> impl Iterator<Item = &BookEntry> {
+        self.others.iter().filter_map(move |(entry, standing)| {
+            let about = match &entry.owner {
+                BookOwner::Domain(domain) => domain == address.domain(),
+                BookOwner::Address(own) => own.same_mailbox(address),
+            };
+            (about && entry.usage == usage && *standing == Standing::Pending).then_some(entry)
+        })
+    }
+
+    /// Whether a certificate of the domain or of one of its mailboxes is in use, or was once approved:
+    /// such a domain is never treated as one without certificates again.
+    pub fn knows(&self, domain: &Domain, usage: BookUse) -> bool {
+        let about = |entry: &BookEntry| entry.usage == usage && entry.owner.domain() == domain;
+        let approved = |standing: Standing| matches!(standing, Standing::Former | Standing::Withdrawn);
+        self.entries.iter().any(about)
+            || self.others.iter().any(|(entry, standing)| approved(*standing) && about(entry))
+    }
+
+    /// All entries in use, in the order given.
     pub fn entries(&self) -> &[BookEntry] {
         &self.entries
     }
@@ -97,13 +192,6 @@ impl Book {
     fn find(&self, usage: BookUse, key: String) -> Vec<&BookEntry> {
         let positions = self.index.get(&(usage, key)).map(Vec::as_slice).unwrap_or_default();
         positions.iter().filter_map(|at| self.entries.get(*at)).collect()
-    }
-}
-
-fn owner_key(owner: &BookOwner) -> String {
-    match owner {
-        BookOwner::Domain(domain) => domain.as_str().to_owned(),
-        BookOwner::Address(address) => address.key(),
     }
 }
 

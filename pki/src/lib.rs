@@ -17,6 +17,7 @@ pub mod identity;
 pub mod issue;
 pub mod keys;
 pub mod name;
+pub mod partner_file;
 pub mod path;
 mod pkcs1;
 mod revocation;
