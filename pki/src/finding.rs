@@ -3,7 +3,7 @@
 use ident::Bilingual;
 use serde::Serialize;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateError};
 
 /// Why a certificate is not valid, or why that cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,17 @@ impl Finding {
         let (code, fr, en) = reason.entry();
         let certificate = certificate.map(|it| format!("{} (serial {})", it.subject(), it.serial_hex()));
         Self { code, text: Bilingual::new(fr, en), certificate }
+    }
+
+    /// What is said of octets that are no certificate at all.
+    pub fn unreadable(error: &CertificateError) -> Self {
+        Self::new(
+            match error {
+                CertificateError::Key => Reason::UnreadableKey,
+                _ => Reason::Unreadable,
+            },
+            None,
+        )
     }
 }
 
@@ -55,6 +66,14 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// Octets that are no certificate.
+    Unreadable "unreadable"
+        "ces octets ne sont pas un certificat X.509 strictement codé"
+        "these octets are not a strictly encoded X.509 certificate";
+    /// A certificate whose key nobody here can use.
+    UnreadableKey "unreadable_key"
+        "la clé publique du certificat est illisible ou d'un type inconnu"
+        "the public key of the certificate cannot be read or is of an unknown kind";
     Revoked "revoked"
         "le certificat est révoqué par son autorité"
         "the certificate has been revoked by its authority";

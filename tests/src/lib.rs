@@ -28,6 +28,7 @@ pub mod faults;
 pub mod gateway;
 pub mod msmtp;
 pub mod openssl_cli;
+pub mod pkits;
 pub mod place;
 pub mod postfix;
 pub mod process;

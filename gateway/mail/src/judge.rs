@@ -154,7 +154,18 @@ impl Case<'_> {
         judgement.signature = state;
         judgement.bound_by = bound;
         match (state, finding) {
-            (SignatureState::Invalid, Some(finding)) => self.reasons.push(Why::path_invalid(finding)),
+            (SignatureState::Invalid, Some(finding)) => {
+                if let Some((general, said)) = paths.without_purpose() {
+                    judgement.signature = general;
+                    let why = if general == SignatureState::Undetermined {
+                        Why::path_undetermined
+                    } else {
+                        Why::path_invalid
+                    };
+                    self.reasons.extend(said.filter(|said| said.code != finding.code).map(why));
+                }
+                self.reasons.push(Why::path_invalid(finding));
+            }
             (SignatureState::Undetermined, Some(finding)) => self.reasons.push(Why::path_undetermined(finding)),
             _ if bound.is_none() => self.say(Why::FromNotBound),
             _ => {}
@@ -336,6 +347,20 @@ impl Paths<'_> {
             }
             (own, _) => (SignatureState::Invalid, own.finding().cloned()),
         }
+    }
+
+    /// What RFC 5280 alone says of a signer whose certificate states no purpose. It is good for none of
+    /// ours, so its message is refused; whether its signature is worth anything is another question
+    /// (specs/decisions/0014).
+    fn without_purpose(&mut self) -> Option<(SignatureState, Option<Finding>)> {
+        if self.certificate.extended_key_usage().is_some() {
+            return None;
+        }
+        Some(match self.verdict(Purpose::Any) {
+            PathVerdict::Valid(_) => (SignatureState::Valid, None),
+            PathVerdict::Invalid(finding) => (SignatureState::Invalid, Some(finding)),
+            PathVerdict::Undetermined(finding) => (SignatureState::Undetermined, Some(finding)),
+        })
     }
 }
 

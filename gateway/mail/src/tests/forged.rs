@@ -388,6 +388,36 @@ fn what_cannot_be_told_is_not_refused_for_good() {
     assert_eq!((judgement.verdict, judgement.reasons[0].code), (Verdict::Refuse, "envelope_sender_differs"));
 }
 
+/// RFC 5280 §4.2.1.12: no extended key usage, no restriction. It is good for none of our purposes all
+/// the same; only what is said of its signature follows the general rule.
+#[test]
+fn a_signer_that_states_no_purpose_is_refused_whatever_its_signature_is_worth() {
+    let world = World::new();
+    let validity = Validity::days(NOW, 3650);
+    let root = Authority::root(&AuthorityRequest::new("RACINE EXEMPLE", KeyAlgorithm::P256, validity)).unwrap();
+    let profile = Kind::Custom { subject: pki::issue::SubjectName::french(), extensions: vec![] };
+    let plain =
+        root.issue(&CertificateRequest::new(profile, KeyAlgorithm::P256, validity)).unwrap().file_key().unwrap();
+    let message = mail("labo@tiers.test", &signed(&plain, &text("bonjour")));
+    let valid = |purposes: Vec<Purpose>| Fake {
+        valid: HashMap::from([(plain.certificate().fingerprint(), purposes)]),
+        ..world.trust()
+    };
+    for (purposes, expected) in [(vec![Purpose::Any], SignatureState::Valid), (vec![], SignatureState::Invalid)] {
+        let judgement = outcome(&world, &message, &valid(purposes), None, &[]).unwrap();
+        assert_eq!((judgement.verdict, judgement.signature), (Verdict::Refuse, expected));
+        assert_eq!(judgement.reasons[0].code, "wrong_purpose");
+    }
+    // A certificate that does state a purpose is judged by it alone.
+    let gateway = mail(ZOE, &signed(&world.gateway, &text("bonjour")));
+    let any = Fake {
+        valid: HashMap::from([(world.gateway.certificate().fingerprint(), vec![Purpose::Any])]),
+        ..world.trust()
+    };
+    let judgement = outcome(&world, &gateway, &any, None, &[]).unwrap();
+    assert_eq!((judgement.verdict, judgement.signature), (Verdict::Refuse, SignatureState::Invalid));
+}
+
 /// NT-H02, NT-H04, NT-H05, NT-H07.
 #[test]
 fn envelope_and_misleading_headers() {

@@ -12,7 +12,7 @@ use std::{
 use ident::Timestamp;
 use openssl::pkey::PKey;
 use pki::{
-    certificate::Certificate,
+    certificate::{Certificate, CertificateError},
     crl::{CrlError, RevocationList},
     keys::FileKey,
 };
@@ -46,13 +46,33 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// The certificates of one file, PEM (all of them) or DER (one).
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, Problem> {
+    parsed(&read_bytes(path, MAX_CERTIFICATES)?).map_err(|error| Problem::of(path, error.to_string()))
+}
+
+/// The certificates of all these files that can be read, and what was passed over: nobody can be
+/// reached through a certificate that cannot be read, so leaving it out never makes a verdict better.
+pub(super) fn readable_certificates(paths: &[PathBuf]) -> Result<(Vec<Certificate>, Vec<Problem>), Problem> {
+    let (mut all, mut unusable) = (Vec::new(), Vec::new());
+    for path in expand(paths, &CERTIFICATE_ENDINGS)? {
+        match presented(&path)? {
+            Ok(found) => all.extend(found),
+            Err(error) => unusable.push(Problem::of(path, format!("not used: {error}"))),
+        }
+    }
+    Ok((all, unusable))
+}
+
+/// The certificates of a file that is judged: one that cannot be read is an answer, no mistake of ours.
+pub(super) fn presented(path: &Path) -> Result<Result<Vec<Certificate>, CertificateError>, Problem> {
     let octets = read_bytes(path, MAX_CERTIFICATES)?;
-    let found = if is_pem(&octets) {
-        Certificate::list_from_pem(&octets)
-    } else {
-        Certificate::from_der(&octets).map(|one| vec![one])
-    };
-    found.map_err(|error| Problem::of(path, error.to_string()))
+    match parsed(&octets) {
+        Err(error @ CertificateError::Pem) => Err(Problem::of(path, error.to_string())),
+        other => Ok(other),
+    }
+}
+
+fn parsed(octets: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    if is_pem(octets) { Certificate::list_from_pem(octets) } else { Certificate::from_der(octets).map(|one| vec![one]) }
 }
 
 /// The certificates of all these files; a folder stands for the certificate files in it.

@@ -93,7 +93,8 @@ impl TrustArgs {
                 builder = builder.anchor(*purpose, anchor.clone());
             }
         }
-        for certificate in material::all_certificates(&self.intermediates)? {
+        let (intermediates, unreadable) = material::readable_certificates(&self.intermediates)?;
+        for certificate in intermediates {
             builder = builder.intermediate(certificate);
         }
         let (lists, unusable) = material::revocation_lists(&self.crls)?;
@@ -101,7 +102,7 @@ impl TrustArgs {
             builder = builder.revocation_list(list);
         }
         let validator = builder.build().map_err(|error| Problem::of("arguments", error.to_string()))?;
-        let warnings: Vec<String> = unusable.iter().map(ToString::to_string).collect();
+        let warnings: Vec<String> = unreadable.iter().chain(&unusable).map(ToString::to_string).collect();
         warnings.iter().for_each(|warning| eprintln!("sceau: {warning}"));
         Ok(Judge {
             validator,

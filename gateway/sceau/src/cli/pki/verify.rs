@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use ident::{Address, Bilingual, Domain};
 use pki::{
-    certificate::Certificate,
+    certificate::{Certificate, CertificateError},
     finding::Finding,
     path::{Purpose, Verdict},
 };
@@ -149,13 +149,17 @@ impl Answer {
 
 pub(super) fn run(args: &Args, as_json: bool) -> Result<Exit, Problem> {
     let purpose = Purpose::from(args.purpose);
-    let (leaf, came_along) = material::leaf(&args.certificate)?;
+    let presented = material::presented(&args.certificate)?;
     let judge = args.trust.judge(&args.policies, &[purpose])?;
-    let answer = answer(args, &judge, &leaf, &came_along, purpose);
+    let (leaf, answer) = match presented.as_deref() {
+        Ok([leaf, came_along @ ..]) => (Some(leaf), answer(args, &judge, leaf, came_along, purpose)),
+        Ok([]) => (None, Answer::no("invalid", Exit::No, Finding::unreadable(&CertificateError::Malformed))),
+        Err(error) => (None, Answer::no("invalid", Exit::No, Finding::unreadable(error))),
+    };
     if as_json {
-        print_json(args, &judge, &leaf, &answer);
+        print_json(args, &judge, leaf, &answer);
     } else {
-        print_text(args, &judge, &leaf, &answer);
+        print_text(args, &judge, leaf, &answer);
     }
     Ok(answer.exit)
 }
@@ -203,7 +207,7 @@ fn purpose_name(purpose: Use) -> &'static str {
     }
 }
 
-fn print_json(args: &Args, judge: &Judge, leaf: &Certificate, answer: &Answer) {
+fn print_json(args: &Args, judge: &Judge, leaf: Option<&Certificate>, answer: &Answer) {
     println!(
         "{}",
         json!({
@@ -213,9 +217,9 @@ fn print_json(args: &Args, judge: &Judge, leaf: &Certificate, answer: &Answer) {
             "certificate": answer.concerned,
             "path": answer.path.iter().map(describe::step).collect::<Vec<_>>(),
             "policies": answer.policies,
-            "subject": leaf.subject().to_string(),
-            "fingerprint": leaf.fingerprint(),
-            "test": leaf.is_test_category(),
+            "subject": leaf.map(|leaf| leaf.subject().to_string()),
+            "fingerprint": leaf.map(Certificate::fingerprint),
+            "test": leaf.map(Certificate::is_test_category),
             "purpose": purpose_name(args.purpose),
             "at": judge.at.rfc3339(),
             "revocation_judged": judge.revocation_judged,
@@ -225,9 +229,9 @@ fn print_json(args: &Args, judge: &Judge, leaf: &Certificate, answer: &Answer) {
     );
 }
 
-fn print_text(args: &Args, judge: &Judge, leaf: &Certificate, answer: &Answer) {
+fn print_text(args: &Args, judge: &Judge, leaf: Option<&Certificate>, answer: &Answer) {
     println!("{}", answer.verdict);
-    let mut lines = vec![("subject", leaf.subject().to_string())];
+    let mut lines: Vec<_> = leaf.map(|leaf| ("subject", leaf.subject().to_string())).into_iter().collect();
     lines.push(("asked", format!("purpose {} at {}", purpose_name(args.purpose), judge.at)));
     if let (Some(reason), Some(text)) = (&answer.reason, &answer.text) {
         lines.push(("reason", format!("[{reason}] {}", text.fr)));
@@ -242,7 +246,7 @@ fn print_text(args: &Args, judge: &Judge, leaf: &Certificate, answer: &Answer) {
     if !answer.policies.is_empty() {
         lines.push(("policies", answer.policies.join(", ")));
     }
-    if leaf.is_test_category() {
+    if leaf.is_some_and(Certificate::is_test_category) {
         lines.push(("note", "certificat de test / test certificate".to_owned()));
     }
     if !judge.revocation_judged {
