@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod demo;
 pub mod events;
 pub mod exchange;
+pub mod fetch;
 pub mod gateway;
 pub mod hardening;
 pub mod health;

@@ -112,11 +112,7 @@ impl TlsIdentity {
     /// # Errors
     /// See [`TlsError`].
     pub async fn connect(&self, host: &str, stream: TcpStream) -> Result<SslStream<TcpStream>, TlsError> {
-        let mut ssl = Ssl::new(&self.connector)?;
-        ssl.set_hostname(host)?;
-        let mut tls = SslStream::new(ssl, stream)?;
-        handshake(timeout(HANDSHAKE, Pin::new(&mut tls).connect()).await)?;
-        Ok(tls)
+        connect(&self.connector, host, stream).await
     }
 }
 
@@ -176,7 +172,41 @@ fn connector(chain: &[X509], key: &PKey<Private>) -> Result<SslContext, ErrorSta
     Ok(builder.build().into_context())
 }
 
+/// A client that shows no certificate: for public servers, which need not know who asks.
+///
+/// # Errors
+/// Those of the library.
+pub fn nobody() -> Result<SslContext, ErrorStack> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    protect(&mut builder)?;
+    builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+    Ok(builder.build().into_context())
+}
+
+/// The client's side of a handshake with `host`, in this context.
+///
+/// # Errors
+/// See [`TlsError`].
+pub async fn connect(context: &SslContext, host: &str, stream: TcpStream) -> Result<SslStream<TcpStream>, TlsError> {
+    let mut ssl = Ssl::new(context)?;
+    ssl.set_hostname(host)?;
+    let mut tls = SslStream::new(ssl, stream)?;
+    handshake(timeout(HANDSHAKE, Pin::new(&mut tls).connect()).await)?;
+    Ok(tls)
+}
+
 fn settle(builder: &mut SslContextBuilder, chain: &[X509], key: &PKey<Private>) -> Result<(), ErrorStack> {
+    protect(builder)?;
+    if let Some((leaf, others)) = chain.split_first() {
+        builder.set_certificate(leaf)?;
+        others.iter().try_for_each(|other| builder.add_extra_chain_cert(other.clone()))?;
+    }
+    builder.set_private_key(key)?;
+    builder.check_private_key()
+}
+
+/// What holds for every connection.
+fn protect(builder: &mut SslContextBuilder) -> Result<(), ErrorStack> {
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     builder.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION);
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
@@ -184,10 +214,5 @@ fn settle(builder: &mut SslContextBuilder, chain: &[X509], key: &PKey<Private>) 
     builder.set_cert_store(X509StoreBuilder::new()?.build());
     // OpenSSL checks what it is shown before anybody asks us: no further than we would look.
     builder.set_verify_depth(u32::try_from(MAX_SHOWN).unwrap_or(u32::MAX));
-    if let Some((leaf, others)) = chain.split_first() {
-        builder.set_certificate(leaf)?;
-        others.iter().try_for_each(|other| builder.add_extra_chain_cert(other.clone()))?;
-    }
-    builder.set_private_key(key)?;
-    builder.check_private_key()
+    Ok(())
 }
