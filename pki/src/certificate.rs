@@ -415,7 +415,7 @@ impl<'a> Parts<'a> {
         let mut certificate = Reader::only(der, tag::SEQUENCE)?.inside();
         let mut tbs = certificate.expect(tag::SEQUENCE)?.inside();
         let outer_algorithm = certificate.expect(tag::SEQUENCE)?;
-        certificate.expect(tag::BIT_STRING)?;
+        der_reader::signature(certificate.expect(tag::BIT_STRING)?.value)?;
         certificate.end()?;
 
         let version = match tbs.optional(0xa0)? {

@@ -133,7 +133,7 @@ impl RevocationList {
         let mut outer = Reader::only(der, tag::SEQUENCE)?.inside();
         let tbs = outer.expect(tag::SEQUENCE)?;
         let algorithm = outer.expect(tag::SEQUENCE)?;
-        let signature = der_reader::bits(outer.expect(tag::BIT_STRING)?.value)?;
+        let signature = der_reader::signature(outer.expect(tag::BIT_STRING)?.value)?;
         outer.end()?;
         let (oid, parameters) = certificate::algorithm(algorithm.value)?;
         let algorithm_kind = SignatureAlgorithm::of(&oid, parameters).ok_or(CrlError::Algorithm)?;

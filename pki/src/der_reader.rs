@@ -169,6 +169,15 @@ pub(crate) fn bits(content: &[u8]) -> Read<&[u8]> {
     if clean { Ok(octets) } else { Err(Malformed) }
 }
 
+/// A signature: BIT STRING content of whole octets (RFC 5280 §4.1.1.3). Padding bits, which no verifier
+/// looks at, would give one signed thing several fingerprints.
+pub(crate) fn signature(content: &[u8]) -> Read<&[u8]> {
+    match content.split_first() {
+        Some((0, octets)) => Ok(octets),
+        _ => Err(Malformed),
+    }
+}
+
 /// Named bits as a number: bit 0 of the ASN.1 type is the lowest bit here; at most 16 of them.
 pub(crate) fn named_bits(content: &[u8]) -> Read<u16> {
     let octets = bits(content)?;

@@ -169,3 +169,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_signature_with_padding_bits_is_no_other_form_of_the_certificate() {
+    let good = issue(&PERSONS.issuing, doctor(CardUse::Authentication));
+    let (_, parsed) = X509Certificate::from_der(good.der()).unwrap();
+    let length = parsed.signature_value.data.len();
+    let mut octets = good.der().to_vec();
+    let unused = octets.len() - length - 1;
+    assert_eq!(octets[unused], 0);
+    octets[unused] = 3;
+    // The padding itself is clean.
+    *octets.last_mut().unwrap() &= 0xf8;
+    assert_eq!(Certificate::from_der(&octets), Err(CertificateError::Malformed));
+    assert_eq!(Certificate::from_pem(good.to_pem().as_bytes()), Ok(good));
+}
