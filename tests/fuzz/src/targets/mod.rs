@@ -1,0 +1,10 @@
+//! One file for each parser.
+
+pub mod certificate;
+pub mod client;
+pub mod cms;
+pub mod crl;
+pub mod message;
+pub mod pkcs12;
+pub mod server;
+pub mod trust_list;

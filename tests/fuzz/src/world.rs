@@ -1,0 +1,104 @@
+//! The small fictional trust space of the targets. Its keys are kept beside the corpus: inputs sealed
+//! for them must open in a later year, too.
+
+use std::{fs, path::PathBuf, sync::LazyLock};
+
+use ident::{StructureId, Timestamp};
+use pki::{
+    certificate::Certificate,
+    issue::{
+        Authority, AuthorityRequest, CertificateRequest, CrlRequest, Issued, KeyAlgorithm, OrganisationUse, Profile,
+        Reason, Revocation, Structure, Validity,
+    },
+    keys::FileKey,
+};
+
+/// The time at which every input is judged.
+pub const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+/// Where the keys are kept.
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/keys"))
+}
+
+fn kept(name: &str) -> Vec<u8> {
+    fs::read(folder().join(name)).expect("the key is kept in tests/fuzz/keys")
+}
+
+/// A kept key with its certificate.
+pub fn key(name: &str) -> FileKey {
+    FileKey::from_pem(&kept(&format!("{name}.key")), &kept(&format!("{name}.pem")), None).expect("a key that reads")
+}
+
+/// The kept root.
+pub fn root() -> Certificate {
+    Certificate::from_pem(&kept("root.pem")).expect("a certificate that reads")
+}
+
+/// Signs messages for the domain.
+pub static SIGNER: LazyLock<FileKey> = LazyLock::new(|| key("signer"));
+/// Signs the trust list.
+pub static PUBLISHER: LazyLock<FileKey> = LazyLock::new(|| key("publisher"));
+/// Reads what is sealed with RSA.
+pub static READER_RSA: LazyLock<FileKey> = LazyLock::new(|| key("reader-rsa"));
+/// Reads what is sealed with P-256.
+pub static READER_EC: LazyLock<FileKey> = LazyLock::new(|| key("reader-ec"));
+
+/// A fictional hospital.
+pub fn hospital() -> Structure {
+    Structure::new(StructureId::parse("1990000001").expect("an id"), "CH EXEMPLE-TEST", "Paris (75)")
+}
+
+/// The authority behind the keys, made anew: for seeds that need one.
+pub fn authority() -> Authority {
+    let request = AuthorityRequest::new("RACINE EXEMPLE", KeyAlgorithm::P256, Validity::days(NOW, 36_500));
+    Authority::root(&request).expect("a root")
+}
+
+/// Something under that authority.
+pub fn issue(authority: &Authority, profile: Profile, key: KeyAlgorithm) -> Issued {
+    authority.issue(&CertificateRequest::new(profile, key, Validity::days(NOW, 36_500))).expect("a certificate")
+}
+
+/// A certificate of the hospital.
+pub fn organisation(label: &str, usage: OrganisationUse) -> Profile {
+    Profile::Organisation { structure: hospital(), label: label.into(), usage, emails: vec![] }
+}
+
+/// What its list says: three certificates, for three reasons.
+pub fn revoked() -> CrlRequest {
+    let day = std::time::Duration::from_secs(86_400);
+    let entry = |serial: u8, reason| Revocation { serial: vec![serial, 1, 2, 3], reason, at: NOW.minus(day) };
+    CrlRequest {
+        revoked: vec![
+            entry(1, Reason::KeyCompromise),
+            entry(2, Reason::Unspecified),
+            entry(3, Reason::CertificateHold),
+        ],
+        this_update: NOW.minus(day),
+        next_update: NOW.plus(day),
+        number: 7,
+    }
+}
+
+/// Makes the kept keys where there are none. Only for a new corpus: old inputs need the old keys.
+pub fn make_keys() {
+    if folder().exists() {
+        return;
+    }
+    let write = |name: &str, octets: &[u8]| fs::write(folder().join(name), octets).expect("the key can be written");
+    fs::create_dir_all(folder()).expect("the folder can be made");
+    let root = authority();
+    write("root.pem", root.certificate_pem().as_bytes());
+    let roles = [
+        ("signer", "SCEAU", OrganisationUse::Sign, KeyAlgorithm::P256),
+        ("publisher", "Liste TEST", OrganisationUse::Sign, KeyAlgorithm::Rsa2048),
+        ("reader-rsa", "SCEAU", OrganisationUse::Confidentiality, KeyAlgorithm::Rsa2048),
+        ("reader-ec", "SCEAU", OrganisationUse::Confidentiality, KeyAlgorithm::P256),
+    ];
+    for (name, label, usage, kind) in roles {
+        let issued = issue(&root, organisation(label, usage), kind);
+        write(&format!("{name}.pem"), issued.certificate_pem().as_bytes());
+        write(&format!("{name}.key"), &issued.key_pem().expect("a key"));
+    }
+}
