@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Digests that occur in signatures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Digest {
     Sha1,
     Sha224,
@@ -27,7 +27,7 @@ pub(crate) enum Digest {
 }
 
 impl Digest {
-    fn of_oid(oid: &str) -> Option<Self> {
+    pub(crate) fn of_oid(oid: &str) -> Option<Self> {
         Some(match oid {
             "1.3.14.3.2.26" => Self::Sha1,
             "2.16.840.1.101.3.4.2.4" => Self::Sha224,
@@ -38,7 +38,17 @@ impl Digest {
         })
     }
 
-    fn message_digest(self) -> MessageDigest {
+    pub(crate) fn oid(self) -> &'static str {
+        match self {
+            Self::Sha1 => "1.3.14.3.2.26",
+            Self::Sha224 => "2.16.840.1.101.3.4.2.4",
+            Self::Sha256 => "2.16.840.1.101.3.4.2.1",
+            Self::Sha384 => "2.16.840.1.101.3.4.2.2",
+            Self::Sha512 => "2.16.840.1.101.3.4.2.3",
+        }
+    }
+
+    pub(crate) fn message_digest(self) -> MessageDigest {
         match self {
             Self::Sha1 => MessageDigest::sha1(),
             Self::Sha224 => MessageDigest::sha224(),

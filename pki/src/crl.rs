@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ident::{Fingerprint, Timestamp};
@@ -105,6 +105,8 @@ pub(crate) const REMOVE_FROM_CRL: u8 = 8;
 #[derive(Debug)]
 pub struct RevocationList {
     issuer: Name,
+    /// The issuer in words, for the record of each decision.
+    signer_text: Arc<str>,
     this_update: Timestamp,
     next_update: Timestamp,
     number: Vec<u8>,
@@ -181,6 +183,7 @@ impl RevocationList {
         let extensions = members.expect(0xa0).map_err(|Malformed| CrlError::NoNumber)?;
         members.end()?;
         let mut list = Self {
+            signer_text: issuer.to_string().into(),
             issuer,
             this_update,
             next_update,
@@ -291,6 +294,10 @@ impl RevocationList {
     /// Who issued it.
     pub fn issuer(&self) -> &Name {
         &self.issuer
+    }
+
+    pub(crate) fn signer_text(&self) -> Arc<str> {
+        Arc::clone(&self.signer_text)
     }
 
     /// When it was made.

@@ -28,6 +28,9 @@ pub(crate) mod oids {
     pub(crate) const POLICY_CONSTRAINTS: &str = "2.5.29.36";
     pub(crate) const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
     pub(crate) const FRESHEST_CRL: &str = "2.5.29.46";
+    pub(crate) const AUTHORITY_INFO_ACCESS: &str = "1.3.6.1.5.5.7.1.1";
+    /// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1): nobody publishes the status of this responder.
+    pub(crate) const OCSP_NOCHECK: &str = "1.3.6.1.5.5.7.48.1.5";
     pub(crate) const INHIBIT_ANY_POLICY: &str = "2.5.29.54";
     /// Private extension: number of the card (pki reference §7).
     pub(crate) const CARD_NUMBER: &str = "1.2.250.1.71.1.2.3";
@@ -52,6 +55,7 @@ const UNDERSTOOD: &[&str] = &[
     oids::EXTENDED_KEY_USAGE,
     oids::FRESHEST_CRL,
     oids::INHIBIT_ANY_POLICY,
+    oids::OCSP_NOCHECK,
     oids::CATEGORY,
     oids::CARD_NUMBER,
 ];
@@ -132,6 +136,12 @@ pub(crate) struct Extensions {
     pub(crate) emails: Vec<Address>,
     pub(crate) dns_names: Vec<String>,
     pub(crate) distribution_points: Vec<DistributionPoint>,
+    /// FreshestCRL: where deltas are published.
+    pub(crate) delta_points: Vec<DistributionPoint>,
+    /// Addresses of OCSP responders, from the authority information access.
+    pub(crate) responders: Vec<String>,
+    /// The authority publishes no status of this responder.
+    pub(crate) unchecked_responder: bool,
     pub(crate) unknown_critical: bool,
     pub(crate) has_name_constraints: bool,
     pub(crate) policy_constraints_not_critical: bool,
@@ -186,6 +196,10 @@ impl Extensions {
             oids::CRL_DISTRIBUTION_POINTS => {
                 self.distribution_points = distribution_points(value).map_err(malformed)?;
             }
+            // Only where deltas are fetched: what cannot be read is not fetched.
+            oids::FRESHEST_CRL => self.delta_points = distribution_points(value).unwrap_or_default(),
+            oids::AUTHORITY_INFO_ACCESS => self.responders = responders(value).unwrap_or_default(),
+            oids::OCSP_NOCHECK => self.unchecked_responder = true,
             oids::NAME_CONSTRAINTS => self.has_name_constraints = true,
             oids::POLICY_CONSTRAINTS => self.policy_constraints_not_critical = !extension.critical,
             oids::CATEGORY => self.test_category = is_test_category(value),
@@ -315,6 +329,36 @@ fn distribution_points(value: &[u8]) -> Read<Vec<DistributionPoint>> {
         out.push(point);
     }
     if out.is_empty() { Err(Malformed) } else { Ok(out) }
+}
+
+/// The addresses of OCSP responders in an AuthorityInfoAccess.
+fn responders(value: &[u8]) -> Read<Vec<String>> {
+    let mut reader = Reader::only(value, tag::SEQUENCE)?.inside();
+    let mut out = Vec::new();
+    while !reader.is_empty() {
+        let mut members = reader.expect(tag::SEQUENCE)?.inside();
+        let method = der_reader::oid(members.expect(tag::OID)?.value)?;
+        let place = members.next()?;
+        members.end()?;
+        if method == "1.3.6.1.5.5.7.48.1" {
+            out.extend(uri(&place));
+        }
+    }
+    Ok(out)
+}
+
+/// A GeneralName that is an address, as text.
+pub(crate) fn uri(name: &Element<'_>) -> Option<String> {
+    let text = std::str::from_utf8(name.value).ok()?;
+    (name.tag == 0x86 && text.bytes().all(|octet| octet.is_ascii_graphic())).then(|| text.to_owned())
+}
+
+impl DistributionPoint {
+    /// The addresses among its names: the same list at different places.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let Some(PointName::Full(names)) = &self.name else { return Vec::new() };
+        names.iter().filter_map(|name| uri(&Reader::new(name).next().ok()?)).collect()
+    }
 }
 
 /// Reads the content of a DistributionPointName.

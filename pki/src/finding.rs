@@ -14,13 +14,21 @@ pub struct Finding {
     pub text: Bilingual,
     /// Subject and serial number of the certificate concerned.
     pub certificate: Option<String>,
+    /// What exactly was found about it, where there is more to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<Bilingual>>,
 }
 
 impl Finding {
     pub(crate) fn new(reason: Reason, certificate: Option<&Certificate>) -> Self {
         let (code, fr, en) = reason.entry();
         let certificate = certificate.map(|it| format!("{} (serial {})", it.subject(), it.serial_hex()));
-        Self { code, text: Bilingual::new(fr, en), certificate }
+        Self { code, text: Bilingual::new(fr, en), certificate, detail: None }
+    }
+
+    pub(crate) fn with_detail(mut self, detail: Option<Bilingual>) -> Self {
+        self.detail = detail.map(Box::new);
+        self
     }
 
     /// What is said of octets that are no certificate at all.
@@ -141,11 +149,14 @@ reasons! {
         "trop de chaînes possibles, la recherche est abandonnée"
         "too many possible chains, the search was given up";
     CrlMissing "crl_missing"
-        "aucune liste de révocation valable n'est connue pour ce certificat"
-        "no valid revocation list is known for this certificate";
+        "aucune liste de révocation ni réponse OCSP valable n'est connue pour ce certificat"
+        "no valid revocation list or OCSP answer is known for this certificate";
     CrlStale "crl_stale"
-        "la liste de révocation connue pour ce certificat est périmée"
-        "the revocation list known for this certificate is out of date";
+        "la liste de révocation ou la réponse OCSP connue pour ce certificat est périmée"
+        "the revocation list or OCSP answer known for this certificate is out of date";
+    StatusUnknown "status_unknown"
+        "le service OCSP de l'autorité ne connaît pas ce certificat"
+        "the authority's OCSP responder does not know this certificate";
     Internal "internal"
         "la vérification n'a pas pu être menée"
         "the verification could not be carried out";

@@ -19,7 +19,9 @@ use crate::{
     der,
     finding::Finding,
     name::Name,
-    revocation::Lists,
+    ocsp::OcspAnswer,
+    revocation::{Evidence, Known, Surroundings, may_sign_lists},
+    status::{self, Holdings, RevocationStore, StatusSource},
 };
 use memory::Memory;
 use search::Search;
@@ -85,8 +87,10 @@ pub struct ValidPath {
     pub policies: Vec<String>,
     /// Whether revocation was judged.
     pub revocation_judged: bool,
-    /// Whether a revocation list past its date was used within the grace.
+    /// Whether a revocation list or OCSP answer past its date was used within the grace.
     pub stale_grace: bool,
+    /// What acquitted each certificate, from the top down; empty when revocation was not judged.
+    pub evidence: Vec<Evidence>,
 }
 
 /// The answer to "is this certificate good for this purpose at this time?".
@@ -149,7 +153,7 @@ impl ValidatorBuilder {
             known: Validator {
                 anchors: Anchors::default(),
                 intermediates: HashMap::new(),
-                lists: Lists::default(),
+                holdings: Holdings::default(),
                 test_category: false,
                 policies: PolicySettings::default(),
                 mode: RevocationMode::Required { grace: Duration::ZERO },
@@ -181,7 +185,7 @@ impl ValidatorBuilder {
     /// [`ValidatorError::Crl`] when one cannot be read.
     pub fn crl(mut self, octets: &[u8]) -> Result<Self, ValidatorError> {
         for list in RevocationList::list_from(octets)? {
-            self.known.lists.add(Arc::new(list));
+            self.known.holdings.own_mut().add_list(Arc::new(list));
         }
         Ok(self)
     }
@@ -189,7 +193,21 @@ impl ValidatorBuilder {
     /// A revocation list that was read before: the same list may serve many validators.
     #[must_use]
     pub fn revocation_list(mut self, list: Arc<RevocationList>) -> Self {
-        self.known.lists.add(list);
+        self.known.holdings.own_mut().add_list(list);
+        self
+    }
+
+    /// An OCSP answer.
+    #[must_use]
+    pub fn ocsp_answer(mut self, answer: Arc<OcspAnswer>) -> Self {
+        self.known.holdings.own_mut().add_answer(answer);
+        self
+    }
+
+    /// A store whose facts count beside those given here, as they are at each decision.
+    #[must_use]
+    pub fn store(mut self, store: Arc<RevocationStore>) -> Self {
+        self.known.holdings.shared = Some(store);
         self
     }
 
@@ -242,7 +260,7 @@ impl ValidatorBuilder {
 pub struct Validator {
     anchors: Anchors,
     intermediates: HashMap<Name, Vec<Certificate>>,
-    lists: Lists,
+    holdings: Holdings,
     test_category: bool,
     policies: PolicySettings,
     mode: RevocationMode,
@@ -263,9 +281,85 @@ impl Validator {
         &self.anchors
     }
 
+    /// As [`Self::verify`], with an OCSP answer that came along (TLS stapling). It passes the same rules
+    /// as any other: who sends it decides nothing.
+    pub fn verify_stapled(
+        &self,
+        leaf: &Certificate,
+        untrusted: &[Certificate],
+        stapled: Arc<OcspAnswer>,
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Verdict {
+        let verdict = Search::new(self, untrusted, purpose, at).with_stapled(stapled).run(leaf);
+        drop(ErrorStack::get());
+        verdict
+    }
+
+    /// A path that is valid but for revocation, which is not looked at.
+    pub fn path(
+        &self,
+        leaf: &Certificate,
+        untrusted: &[Certificate],
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Option<Vec<Certificate>> {
+        let verdict = Search::new(self, untrusted, purpose, at).without_revocation().run(leaf);
+        drop(ErrorStack::get());
+        match verdict {
+            Verdict::Valid(path) => Some(path.certificates),
+            Verdict::Invalid(_) | Verdict::Undetermined(_) => None,
+        }
+    }
+
+    /// Where the status of `leaf` and of the authorities above it is published: nothing for a
+    /// certificate that does not lead to an anchor.
+    pub fn sources_for(
+        &self,
+        leaf: &Certificate,
+        untrusted: &[Certificate],
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Vec<StatusSource> {
+        self.path(leaf, untrusted, purpose, at).map(|path| status::sources(&path)).unwrap_or_default()
+    }
+
+    /// Where the status of the configured intermediates is published, of those that lead to an anchor.
+    pub fn own_sources(&self, at: Timestamp) -> Vec<StatusSource> {
+        let mut out = Vec::new();
+        let search = Search::new(self, &[], Purpose::Any, at);
+        for certificate in self.intermediates.values().flatten() {
+            let anchors = self.anchors.of(Purpose::Any);
+            let path = anchors.iter().find_map(|anchor| search.path_to(certificate, anchor));
+            for source in path.map(|path| status::sources(&path)).unwrap_or_default() {
+                if !out.contains(&source) {
+                    out.push(source);
+                }
+            }
+        }
+        drop(ErrorStack::get());
+        out
+    }
+
+    /// Whether an authority that we trust for anything signed this list, well enough for our floor.
+    pub(crate) fn vouches_for(&self, list: &RevocationList, at: Timestamp) -> bool {
+        let search = Search::new(self, &[], Purpose::Any, at);
+        let anchors: Vec<Certificate> = self.anchors.of(Purpose::Any).into_iter().cloned().collect();
+        let good = list.strongly_signed()
+            && search.named(list.issuer()).iter().any(|signer| {
+                may_sign_lists(signer)
+                    && list.signed_by(signer)
+                    && anchors.iter().any(|anchor| anchor == signer || search.path_to(signer, anchor).is_some())
+            });
+        drop(ErrorStack::get());
+        good
+    }
+
     /// The revocation lists, for a look at their age.
-    pub fn revocation_lists(&self) -> impl Iterator<Item = &RevocationList> {
-        self.lists.iter().map(AsRef::as_ref)
+    pub fn revocation_lists(&self) -> Vec<Arc<RevocationList>> {
+        let known = self.known();
+        let shared = known.shared.iter().flat_map(|facts| facts.lists());
+        known.own.lists().chain(shared).cloned().collect()
     }
 
     /// Whether test certificates are accepted.
@@ -277,8 +371,8 @@ impl Validator {
         self.intermediates.get(subject).map(Vec::as_slice).unwrap_or_default()
     }
 
-    fn lists(&self) -> &Lists {
-        &self.lists
+    fn known(&self) -> Known {
+        self.holdings.known()
     }
 
     fn policies(&self) -> &PolicySettings {

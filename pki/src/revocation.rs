@@ -2,7 +2,11 @@
 //!
 //! One engine answers for every certificate of every path: complete lists, lists by distribution
 //! point, by kind of certificate and by reason, indirect lists, deltas, lists signed with another
-//! key of the same authority. A list past its date still revokes; it only stops to acquit.
+//! key of the same authority, and OCSP answers. A list past its date still revokes; it only stops to
+//! acquit. Where two sources disagree, the one that revokes is believed, and the disagreement is told.
+
+mod evidence;
+mod facts;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,62 +22,24 @@ use crate::{
     der_reader::Reader,
     extension::{DistributionPoint, PointName},
     name::Name,
+    ocsp::{
+        OcspAnswer, OcspStatus,
+        responder::{self, Responder},
+    },
 };
+pub(crate) use evidence::detail;
+pub use evidence::{Evidence, EvidenceSource, Said};
+use facts::Group;
+pub(crate) use facts::{Facts, Known};
 
 /// How far another machine's clock may be ahead of ours (pki reference §4.2).
-const SKEW: Duration = Duration::from_secs(300);
+pub(crate) const SKEW: Duration = Duration::from_secs(300);
 /// All reason flags, bits 1 to 8 (RFC 5280 §4.2.1.13).
 const ALL_REASONS: u16 = 0x1fe;
 /// Certificates that are tried as the signer of one list.
 const MAX_SIGNERS: usize = 64;
 /// How many authorities of lists may stand behind each other.
 const MAX_NESTING: usize = 6;
-
-/// Lists of one issuer and scope, newest first.
-#[derive(Debug)]
-struct Series {
-    lists: Vec<Arc<RevocationList>>,
-}
-
-impl Series {
-    fn scope(&self) -> Option<&Scope> {
-        self.lists.first().map(|list| list.scope())
-    }
-
-    fn is_delta(&self) -> bool {
-        self.lists.first().is_some_and(|list| list.is_delta())
-    }
-}
-
-/// All lists that a validator holds.
-#[derive(Debug, Default)]
-pub(crate) struct Lists {
-    by_issuer: HashMap<Name, Vec<Series>>,
-}
-
-impl Lists {
-    pub(crate) fn add(&mut self, list: Arc<RevocationList>) {
-        let all = self.by_issuer.entry(list.issuer().clone()).or_default();
-        let matching = all.iter_mut().find(|series| series.lists.first().is_some_and(|other| other.same_series(&list)));
-        match matching {
-            Some(series) => {
-                series.lists.push(list);
-                series.lists.sort_by(|a, b| {
-                    compare_numbers(b.number(), a.number()).then(b.this_update().cmp(&a.this_update()))
-                });
-            }
-            None => all.push(Series { lists: vec![list] }),
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
-        self.by_issuer.values().flatten().flat_map(|series| &series.lists)
-    }
-
-    fn of(&self, issuer: &Name) -> &[Series] {
-        self.by_issuer.get(issuer).map(Vec::as_slice).unwrap_or_default()
-    }
-}
 
 /// What is known about one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +51,10 @@ pub(crate) enum Status {
     Revoked,
     /// Not listed, but only by lists past their date and the grace.
     Stale,
-    /// No usable list covers it.
+    /// No usable list or answer covers it.
     Missing,
+    /// Nothing covers it, and the authority's responder says that it does not know it.
+    Unknown,
 }
 
 /// Where the engine finds other certificates: whoever builds paths.
@@ -99,7 +67,7 @@ pub(crate) trait Surroundings {
 
 /// One decision in progress.
 pub(crate) struct Judge<'a> {
-    pub(crate) lists: &'a Lists,
+    pub(crate) known_facts: &'a Known,
     pub(crate) surroundings: &'a dyn Surroundings,
     pub(crate) at: Timestamp,
     pub(crate) grace: Duration,
@@ -108,17 +76,28 @@ pub(crate) struct Judge<'a> {
     /// Authorities of lists being judged: see [`Judge::trusts`].
     pub(crate) in_progress: Vec<Fingerprint>,
     pub(crate) known: HashMap<Fingerprint, bool>,
+    /// What decided about the certificates of the path, for the record.
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(
-        lists: &'a Lists,
+        known_facts: &'a Known,
         surroundings: &'a dyn Surroundings,
         at: Timestamp,
         grace: Duration,
         floor: bool,
     ) -> Self {
-        Self { lists, surroundings, at, grace, floor, in_progress: Vec::new(), known: HashMap::new() }
+        Self {
+            known_facts,
+            surroundings,
+            at,
+            grace,
+            floor,
+            in_progress: Vec::new(),
+            known: HashMap::new(),
+            evidence: Vec::new(),
+        }
     }
 
     /// The worst status on a path, from the top down, and the certificate concerned. The last
@@ -136,9 +115,22 @@ impl<'a> Judge<'a> {
         worst
     }
 
+    /// What lists and answers say together. Whoever revokes is believed over everybody else.
     fn status(&mut self, certificate: &Certificate, issuer: &Certificate, anchor: &Certificate) -> Status {
-        let lists = self.lists;
         let mut coverage = Coverage::default();
+        self.ask_lists(certificate, issuer, anchor, &mut coverage);
+        self.ask_answers(certificate, issuer, anchor, &mut coverage);
+        coverage.status()
+    }
+
+    fn ask_lists(
+        &mut self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        anchor: &Certificate,
+        coverage: &mut Coverage,
+    ) {
+        let facts = self.known_facts;
         // The last one stands for lists that no distribution point names (RFC 5280 §6.3.3, end).
         let implied = DistributionPoint::default();
         let points = &certificate.extensions().distribution_points;
@@ -146,40 +138,117 @@ impl<'a> Judge<'a> {
             let own_name = std::slice::from_ref(certificate.issuer());
             let issuers = if point.issuers.is_empty() { own_name } else { point.issuers.as_slice() };
             for name in issuers {
-                for series in lists.of(name).iter().filter(|series| !series.is_delta()) {
-                    let Some(scope) = series.scope() else { continue };
+                let groups = facts.groups(name);
+                for group in groups.iter().filter(|group| !group.is_delta()) {
+                    let Some(scope) = group.scope() else { continue };
                     if !covers(scope, name, certificate, point, is_implied) {
                         continue;
                     }
                     let mask = point.reasons.unwrap_or(ALL_REASONS) & scope.reasons.unwrap_or(ALL_REASONS);
-                    match self.ask(series, lists.of(name), certificate, issuer, anchor) {
-                        Answer::Revoked => return Status::Revoked,
+                    match self.ask(group, &groups, certificate, issuer, anchor) {
+                        Answer::Revoked => {
+                            coverage.revoked = true;
+                            return;
+                        }
                         Answer::NotListed(age) => coverage.add(mask & ALL_REASONS, age),
                         Answer::Nothing => {}
                     }
                 }
             }
         }
-        coverage.status()
+    }
+
+    /// Asks the newest answer about the certificate; one that revokes for good counts at any age, as
+    /// nobody can take it back.
+    fn ask_answers(
+        &mut self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        anchor: &Certificate,
+        coverage: &mut Coverage,
+    ) {
+        let facts = self.known_facts;
+        let mut answers: Vec<&Arc<OcspAnswer>> = facts.answers(certificate, issuer).collect();
+        let date = |answer: &OcspAnswer| answer.about(certificate, issuer).map(|single| single.this_update);
+        answers.sort_by_key(|answer| std::cmp::Reverse(date(answer)));
+        let mut newest: Option<(Timestamp, OcspStatus, Age)> = None;
+        for answer in answers {
+            let Some(single) = answer.about(certificate, issuer) else { continue };
+            // Only what may still change the verdict is worth its signature.
+            let decided = newest.is_some_and(|(date, ..)| date > single.this_update);
+            if (decided && !single.status.is_permanent()) || !self.authentic(answer, issuer, anchor) {
+                continue;
+            }
+            if single.this_update.max(answer.produced_at()) > self.at.plus(SKEW) {
+                // From the future: as with a list, it can only revoke.
+                coverage.revoked |= matches!(single.status, OcspStatus::Revoked { since, .. } if since <= self.at);
+                continue;
+            }
+            let age = self.age_until(single.until());
+            self.note(Evidence::of_answer(certificate, answer, single, age != Age::Fresh));
+            coverage.revoked |= single.status.is_permanent();
+            // Of two of the same moment, the worse.
+            let worse = newest.is_none_or(|(_, status, _)| single.status.is_worse_than(status));
+            if !decided && worse {
+                newest = Some((single.this_update, single.status, age));
+            }
+        }
+        match newest {
+            Some((_, OcspStatus::Good, age)) => coverage.add(ALL_REASONS, age),
+            Some((_, OcspStatus::Revoked { .. }, _)) => coverage.revoked = true,
+            Some((_, OcspStatus::Unknown, _)) => coverage.unknown = true,
+            None => {}
+        }
+    }
+
+    /// Whether the authority, or a responder that it named and has not revoked, signed the answer.
+    fn authentic(&mut self, answer: &OcspAnswer, issuer: &Certificate, anchor: &Certificate) -> bool {
+        let surroundings = self.surroundings;
+        let more = || responder::name_of(answer).map(|name| surroundings.named(name)).unwrap_or_default();
+        match responder::of(answer, issuer, more, self.at, self.floor) {
+            None => false,
+            Some(Responder::Authority) => true,
+            Some(Responder::Delegate(delegate)) => self.delegate_in_force(&delegate, issuer, anchor),
+        }
+    }
+
+    /// The status of a responder stands in lists only: asking it about itself proves nothing. With
+    /// `ocsp-nocheck` (RFC 6960 §4.2.2.2.1) no list is needed, but one that revokes it is heard.
+    fn delegate_in_force(&mut self, delegate: &Certificate, issuer: &Certificate, anchor: &Certificate) -> bool {
+        if self.in_progress.len() >= MAX_NESTING || self.in_progress.contains(&delegate.fingerprint()) {
+            return false;
+        }
+        self.in_progress.push(delegate.fingerprint());
+        let told = std::mem::take(&mut self.evidence);
+        let mut coverage = Coverage::default();
+        self.ask_lists(delegate, issuer, anchor, &mut coverage);
+        self.evidence = told;
+        self.in_progress.pop();
+        match coverage.status() {
+            Status::Revoked => false,
+            Status::Good { .. } => true,
+            Status::Stale | Status::Missing | Status::Unknown => delegate.extensions().unchecked_responder,
+        }
     }
 
     /// Asks the newest usable list of a series, with its newest delta.
     fn ask(
         &mut self,
-        series: &Series,
-        siblings: &[Series],
+        group: &Group<'_>,
+        siblings: &[Group<'_>],
         certificate: &Certificate,
         issuer: &Certificate,
         anchor: &Certificate,
     ) -> Answer {
-        for list in &series.lists {
+        for list in group.lists.iter().copied() {
             if !self.usable(list, issuer, anchor) {
                 continue;
             }
             let listed = list.find(certificate.issuer(), certificate.serial());
             if list.this_update() > self.at.plus(SKEW) {
                 // From the future: it cannot acquit, but a revocation that was in force stays one.
-                if listed.is_some_and(|entry| entry.since <= self.at) {
+                if let Some(entry) = listed.filter(|entry| entry.since <= self.at) {
+                    self.note(Evidence::of_list(certificate, list, Some(entry), false));
                     return Answer::Revoked;
                 }
                 continue;
@@ -192,24 +261,34 @@ impl<'a> Judge<'a> {
                     .find(certificate.issuer(), certificate.serial())
                     .filter(|entry| entry.reason != REMOVE_FROM_CRL || self.age(delta) != Age::Stale)
             });
-            return match changed.or(listed) {
-                Some(Listed { reason: REMOVE_FROM_CRL, .. }) | None => Answer::NotListed(age),
-                Some(_) => Answer::Revoked,
+            let entry = changed.or(listed).filter(|entry| entry.reason != REMOVE_FROM_CRL);
+            let source = match (delta, changed) {
+                (Some(delta), Some(_)) => delta,
+                _ => list,
             };
+            self.note(Evidence::of_list(certificate, source, entry, age != Age::Fresh));
+            return entry.map_or(Answer::NotListed(age), |_: Listed| Answer::Revoked);
         }
         Answer::Nothing
+    }
+
+    /// A list that several distribution points lead to is one fact.
+    fn note(&mut self, fact: Evidence) {
+        if !self.evidence.contains(&fact) {
+            self.evidence.push(fact);
+        }
     }
 
     /// The newest delta that applies to `list` (RFC 5280 §5.2.4).
     fn delta_of<'s>(
         &mut self,
         list: &RevocationList,
-        siblings: &'s [Series],
+        siblings: &'s [Group<'s>],
         issuer: &Certificate,
         anchor: &Certificate,
     ) -> Option<&'s Arc<RevocationList>> {
         let series = siblings.iter().find(|series| series.is_delta() && series.scope() == Some(list.scope()))?;
-        series.lists.iter().find(|delta| {
+        series.lists.iter().copied().find(|delta| {
             let follows = delta.base().is_some_and(|base| compare_numbers(base, list.number()).is_le())
                 && compare_numbers(delta.number(), list.number()).is_ge();
             follows
@@ -257,9 +336,11 @@ impl<'a> Judge<'a> {
         }
         self.in_progress.push(id);
         let surroundings = self.surroundings;
+        let told = std::mem::take(&mut self.evidence);
         let good = surroundings
             .path_to(signer, anchor)
             .is_some_and(|path| matches!(self.judge(&path), (Status::Good { .. }, _)));
+        self.evidence = told;
         self.in_progress.pop();
         // An answer that leaned on an unfinished one may not outlive it.
         if self.in_progress.is_empty() {
@@ -269,9 +350,13 @@ impl<'a> Judge<'a> {
     }
 
     fn age(&self, list: &RevocationList) -> Age {
-        if list.next_update() >= self.at {
+        self.age_until(list.next_update())
+    }
+
+    fn age_until(&self, end: Timestamp) -> Age {
+        if end >= self.at {
             Age::Fresh
-        } else if list.next_update().plus(self.grace) >= self.at {
+        } else if end.plus(self.grace) >= self.at {
             Age::Grace
         } else {
             Age::Stale
@@ -292,9 +377,12 @@ enum Answer {
     Nothing,
 }
 
-/// Which reasons are covered by lists of which age.
+/// Which reasons are covered by lists and answers of which age.
 #[derive(Default)]
 struct Coverage {
+    revoked: bool,
+    /// A responder does not know the certificate.
+    unknown: bool,
     fresh: u16,
     grace: u16,
     stale: u16,
@@ -311,10 +399,14 @@ impl Coverage {
 
     fn status(&self) -> Status {
         let within = self.fresh | self.grace;
-        if self.fresh == ALL_REASONS {
+        if self.revoked {
+            Status::Revoked
+        } else if self.fresh == ALL_REASONS {
             Status::Good { stale: false }
         } else if within == ALL_REASONS {
             Status::Good { stale: true }
+        } else if self.unknown {
+            Status::Unknown
         } else if within | self.stale == ALL_REASONS {
             Status::Stale
         } else {
@@ -329,11 +421,12 @@ fn severity(status: Status) -> u8 {
         Status::Good { stale: true } => 1,
         Status::Stale => 2,
         Status::Missing => 3,
-        Status::Revoked => 4,
+        Status::Unknown => 4,
+        Status::Revoked => 5,
     }
 }
 
-fn may_sign_lists(certificate: &Certificate) -> bool {
+pub(crate) fn may_sign_lists(certificate: &Certificate) -> bool {
     certificate.key_usage().is_none_or(|usage| usage.has(KeyUsage::CRL_SIGN))
 }
 

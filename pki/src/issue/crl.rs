@@ -27,7 +27,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const fn code(self) -> u8 {
+    pub(super) const fn code(self) -> u8 {
         match self {
             Self::Unspecified => 0,
             Self::KeyCompromise => 1,

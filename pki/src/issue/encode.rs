@@ -42,6 +42,13 @@ pub(super) fn ascii(text: &str) -> Result<&[u8], IssueError> {
     if text.is_ascii() { Ok(text.as_bytes()) } else { Err(IssueError::NotAscii(text.to_owned())) }
 }
 
+/// SHA-1 over the public key's bits, as OCSP names keys (RFC 6960 §4.1.1).
+pub(super) fn ocsp_key_hash<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<u8>, IssueError> {
+    let info = key.public_key_to_der()?;
+    let (_, parsed) = SubjectPublicKeyInfo::from_der(&info).map_err(|_| IssueError::PublicKey)?;
+    Ok(hash(MessageDigest::sha1(), &parsed.subject_public_key.data)?.to_vec())
+}
+
 /// A key identifier: the first 160 bits of SHA-256 over the public key's bits (RFC 7093 §2, method 1).
 pub(super) fn key_identifier<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<u8>, IssueError> {
     let info = key.public_key_to_der()?;

@@ -27,12 +27,14 @@ mod crl;
 mod encode;
 mod issued;
 mod name;
+mod ocsp;
 mod profile;
 
 pub use authority::{Authority, AuthorityRequest, Category, CertificateRequest, Publication, Validity};
 pub use crl::{CrlRequest, Reason, Revocation, RevocationList};
 pub use issued::Issued;
 pub use name::{NamePart, SubjectName};
+pub use ocsp::{OcspDraft, OcspEntry, OcspSigner, OcspStatement};
 pub use profile::{CardKind, CardUse, Extension, OrganisationUse, Profile, ServerMailUse, StaffKind, Structure};
 
 use thiserror::Error;

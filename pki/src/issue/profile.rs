@@ -168,6 +168,13 @@ pub enum Profile {
         /// Addresses in SAN; none for a whole domain.
         emails: Vec<Address>,
     },
+    /// A responder that answers for its authority (RFC 6960 §4.2.2.2).
+    OcspResponder {
+        /// Its name, in CN.
+        name: String,
+        /// Whether the authority says that nobody publishes its status.
+        nocheck: bool,
+    },
     /// Anything else, for tests of what must be refused.
     Custom {
         /// The subject.
@@ -189,6 +196,7 @@ mod eku {
     pub(super) const SERVER: &str = "1.3.6.1.5.5.7.3.1";
     pub(super) const CLIENT: &str = "1.3.6.1.5.5.7.3.2";
     pub(super) const EMAIL: &str = "1.3.6.1.5.5.7.3.4";
+    pub(super) const OCSP_SIGNING: &str = "1.3.6.1.5.5.7.3.9";
     pub(super) const SMART_CARD_LOGON: &str = "1.3.6.1.4.1.311.20.2.2";
 }
 
@@ -212,6 +220,7 @@ impl Profile {
             Self::Organisation { structure, label, .. } => structure.named().with(NamePart::CommonName, label),
             Self::ServerTls { structure, host, .. } => structure.named().with(NamePart::CommonName, host),
             Self::ServerMail { structure, name, .. } => structure.named().with(NamePart::CommonName, name),
+            Self::OcspResponder { name, .. } => SubjectName::french().with(NamePart::CommonName, name),
             Self::Custom { subject, .. } => subject.clone(),
         }
     }
@@ -222,7 +231,7 @@ impl Profile {
             Self::Person { .. } | Self::Staff { .. } => Some(0x00),
             Self::ServerTls { .. } | Self::ServerMail { .. } => Some(0x02),
             Self::Organisation { .. } => Some(0x03),
-            Self::Custom { .. } => None,
+            Self::OcspResponder { .. } | Self::Custom { .. } => None,
         }
     }
 
@@ -241,6 +250,7 @@ impl Profile {
             Self::Organisation { usage: OrganisationUse::Confidentiality, .. }
             | Self::ServerMail { usage: ServerMailUse::Confidentiality, .. } => (Usage::Encipherment, vec![eku::EMAIL]),
             Self::ServerTls { .. } => (Usage::DigitalSignature, vec![eku::SERVER, eku::CLIENT]),
+            Self::OcspResponder { .. } => (Usage::DigitalSignature, vec![eku::OCSP_SIGNING]),
             Self::Custom { extensions, .. } => {
                 return extensions.iter().map(|e| extension(&e.oid, e.critical, &e.value)).collect();
             }
@@ -248,6 +258,9 @@ impl Profile {
         let mut out = vec![key_usage(usage, key)?, extended_key_usage(&purposes)?];
         out.extend(self.alternative_names()?);
         out.extend(self.card_extensions()?);
+        if matches!(self, Self::OcspResponder { nocheck: true, .. }) {
+            out.push(extension("1.3.6.1.5.5.7.48.1.5", false, &der::null())?);
+        }
         Ok(out)
     }
 
@@ -267,7 +280,7 @@ impl Profile {
             Self::Person { card, usage: CardUse::Authentication, .. } | Self::Staff { card, .. } => {
                 vec![user_principal_name(&format!("{card}@carte.test"))?]
             }
-            Self::Person { .. } | Self::Custom { .. } => vec![],
+            Self::Person { .. } | Self::OcspResponder { .. } | Self::Custom { .. } => vec![],
         };
         if names.is_empty() {
             return Ok(None);

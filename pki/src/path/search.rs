@@ -7,6 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    sync::Arc,
 };
 
 use ident::Timestamp;
@@ -21,7 +22,8 @@ use crate::{
     certificate::{Certificate, KeyKind},
     finding::{Finding, Reason},
     name::Name,
-    revocation::{Judge, Status, Surroundings},
+    ocsp::OcspAnswer,
+    revocation::{self, Judge, Known, Status, Surroundings},
 };
 
 /// Work that one search may spend on checking signatures to tell look-alikes apart: 512 signatures of
@@ -39,6 +41,8 @@ const MAX_CHAINS: usize = 48;
 pub(super) struct Search<'a> {
     validator: &'a Validator,
     untrusted: HashMap<&'a Name, Vec<&'a Certificate>>,
+    /// What is known about revocation at this moment; `None` if it is not to be judged.
+    known: Option<Known>,
     purpose: Purpose,
     at: Timestamp,
     work: Cell<usize>,
@@ -64,9 +68,11 @@ impl<'a> Search<'a> {
         for certificate in untrusted {
             by_name.entry(certificate.subject()).or_default().push(certificate);
         }
+        let judged = matches!(validator.mode(), RevocationMode::Required { .. });
         Self {
             validator,
             untrusted: by_name,
+            known: judged.then(|| validator.known()),
             purpose,
             at,
             work: Cell::new(MAX_WORK),
@@ -76,6 +82,19 @@ impl<'a> Search<'a> {
             too_long: Cell::new(false),
             checked: RefCell::default(),
         }
+    }
+
+    /// For a path whatever its status.
+    pub(super) fn without_revocation(self) -> Self {
+        Self { known: None, ..self }
+    }
+
+    /// With an answer that the peer showed.
+    pub(super) fn with_stapled(mut self, answer: Arc<OcspAnswer>) -> Self {
+        if let Some(known) = &mut self.known {
+            known.stapled = Some(answer);
+        }
+        self
     }
 
     /// The verdict on `leaf`.
@@ -271,27 +290,32 @@ impl<'a> Search<'a> {
     }
 
     fn revocation(&self, chain: &[Certificate], policies: Vec<String>) -> Best {
-        let valid = |revocation_judged, stale_grace| Best {
+        let valid = |revocation_judged, stale_grace, evidence| Best {
             stage: 9,
             verdict: Verdict::Valid(ValidPath {
                 certificates: chain.to_vec(),
                 policies,
                 revocation_judged,
                 stale_grace,
+                evidence,
             }),
         };
-        let RevocationMode::Required { grace } = self.validator.mode() else {
-            return valid(false, false);
+        let (RevocationMode::Required { grace }, Some(known)) = (self.validator.mode(), &self.known) else {
+            return valid(false, false, Vec::new());
         };
         let floor = self.purpose != Purpose::Any;
-        let mut judge = Judge::new(self.validator.lists(), self, self.at, grace, floor);
+        let mut judge = Judge::new(known, self, self.at, grace, floor);
         let (status, certificate) = judge.judge(chain);
-        let finding = |reason| Finding::new(reason, certificate.as_ref());
+        let finding = |reason| {
+            let detail = certificate.as_ref().and_then(|it| revocation::detail(&judge.evidence, it));
+            Finding::new(reason, certificate.as_ref()).with_detail(detail)
+        };
         match status {
-            Status::Good { stale } => valid(true, stale),
+            Status::Good { stale } => valid(true, stale, judge.evidence),
             Status::Revoked => Best { stage: 8, verdict: Verdict::Invalid(finding(Reason::Revoked)) },
             Status::Stale => Best { stage: 7, verdict: Verdict::Undetermined(finding(Reason::CrlStale)) },
             Status::Missing => Best { stage: 6, verdict: Verdict::Undetermined(finding(Reason::CrlMissing)) },
+            Status::Unknown => Best { stage: 6, verdict: Verdict::Undetermined(finding(Reason::StatusUnknown)) },
         }
     }
 }

@@ -152,6 +152,7 @@ impl Trust for Fake {
             code,
             text: Bilingual::new("non", "no"),
             certificate: Some(certificate.subject().to_string()),
+            detail: None,
         };
         if self.revoked && purpose != Purpose::Email {
             return PathVerdict::Invalid(finding("revoked"));
@@ -165,6 +166,7 @@ impl Trust for Fake {
                 policies: vec![],
                 revocation_judged: true,
                 stale_grace: false,
+                evidence: vec![],
             }),
             Some(_) => PathVerdict::Invalid(finding("wrong_purpose")),
             None => PathVerdict::Invalid(finding("unknown_issuer")),
