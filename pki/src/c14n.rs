@@ -3,7 +3,7 @@
 //! The document that is verified is the document that is read: there is no second parser that could
 //! see something else.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use roxmltree::{Attribute, Node, NodeId, NodeType};
 use thiserror::Error;
@@ -79,7 +79,8 @@ impl Writer {
                 used.insert(prefix(qualified), namespace);
             }
         }
-        let mut rendered = rendered.clone();
+        // Copied only where something is declared: most elements declare nothing.
+        let mut rendered = Cow::Borrowed(rendered);
         self.put(&["<", name]);
         for (prefix, namespace) in used {
             // Declared above, or "no default namespace" where none is in force.
@@ -94,7 +95,7 @@ impl Writer {
             }
             escape(&mut self.out, namespace, attribute_escape);
             self.put(&["\""]);
-            rendered.insert(prefix, namespace);
+            rendered.to_mut().insert(prefix, namespace);
         }
         for (_, _, qualified, attribute) in &attributes {
             self.put(&[" ", qualified, "=\""]);

@@ -1,5 +1,7 @@
 //! The signed trust list: which domains belong to the trust space, and which servers speak for each.
 
+mod bounds;
+mod diff;
 mod operator;
 mod sign;
 mod xades;
@@ -17,6 +19,7 @@ use crate::{
     path::{Purpose, Validator, Verdict},
 };
 
+pub use diff::{ChangedDomain, TrustListDiff};
 pub use operator::{OperatorName, OperatorNameError};
 pub use sign::sign_trust_list;
 
@@ -129,6 +132,39 @@ impl TrustList {
         validator: &Validator,
         at: Timestamp,
     ) -> Result<Self, TrustListError> {
+        let (list, signer) = Self::authentic(xml, profile)?;
+        match validator.verify(&signer, &[], Purpose::Organisation, at) {
+            Verdict::Valid(_) => {}
+            Verdict::Invalid(finding) => return Err(TrustListError::Invalid(finding)),
+            Verdict::Undetermined(finding) => return Err(TrustListError::Undetermined(finding)),
+        }
+        if list.generated > at.plus(SKEW) {
+            return Err(TrustListError::Future(list.generated));
+        }
+        Ok(list)
+    }
+
+    /// Reads again a list that [`Self::verify`] accepted earlier and whose SHA-256 was remembered: the
+    /// same form, digests, signature value and signer's name; the path of the signer's certificate was
+    /// judged then. For the last good copy, which stays in force while its signer cannot be judged (SUB-7).
+    ///
+    /// # Errors
+    /// See [`TrustListError`]; another file than the remembered one is [`TrustListError::Signature`].
+    pub fn verify_remembered(
+        xml: &[u8],
+        profile: &TrustListProfile,
+        remembered: Fingerprint,
+    ) -> Result<Self, TrustListError> {
+        let (list, _) = Self::authentic(xml, profile)?;
+        if list.digest == remembered {
+            Ok(list)
+        } else {
+            Err(TrustListError::Signature("this is not the file that was accepted"))
+        }
+    }
+
+    /// Form, digests, signature value and the signer's name; the signer's path is not judged yet.
+    fn authentic(xml: &[u8], profile: &TrustListProfile) -> Result<(Self, Certificate), TrustListError> {
         if xml.len() > MAX_TRUST_LIST {
             return Err(TrustListError::TooLarge);
         }
@@ -136,6 +172,7 @@ impl TrustList {
         if declares_other_encoding(text) {
             return Err(TrustListError::Structure("the declared encoding is not UTF-8"));
         }
+        bounds::check(text)?;
         let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
         let document = Document::parse_with_options(text, options)
             .map_err(|_| TrustListError::Structure("it is not well-formed, or has a DTD"))?;
@@ -147,13 +184,10 @@ impl TrustList {
             return Err(TrustListError::Structure("there are processing instructions outside the root"));
         }
         let (certificate, signature) = xades::verify(&document)?;
-        check_signer(&certificate, profile, validator, at)?;
+        check_signer(&certificate, profile)?;
         let mut list = Self::read(root, signature, &profile.namespace)?;
-        if list.generated > at.plus(SKEW) {
-            return Err(TrustListError::Future(list.generated));
-        }
         list.digest = certificate::fingerprint(xml).ok_or(TrustListError::Signature("no digest"))?;
-        Ok(list)
+        Ok((list, certificate))
     }
 
     /// Reads the verified tree; domains stand under the root or under `ListeDomaines`.
@@ -268,10 +302,18 @@ impl TrustList {
     /// # Errors
     /// [`TrustListError::RollBack`].
     pub fn may_follow(&self, current: &Self) -> Result<(), TrustListError> {
-        if self.generated > current.generated || self.digest == current.digest {
+        self.may_follow_dated(current.generated, current.digest)
+    }
+
+    /// The same when only the date and the SHA-256 of the list in force are remembered.
+    ///
+    /// # Errors
+    /// [`TrustListError::RollBack`].
+    pub fn may_follow_dated(&self, generated: Timestamp, digest: Fingerprint) -> Result<(), TrustListError> {
+        if self.generated > generated || self.digest == digest {
             return Ok(());
         }
-        Err(TrustListError::RollBack { current: current.generated, offered: self.generated })
+        Err(TrustListError::RollBack { current: generated, offered: self.generated })
     }
 }
 
@@ -286,13 +328,8 @@ pub struct TrustListDraft {
     pub entries: Vec<TrustListEntry>,
 }
 
-/// Pinned by common name and structure, and valid as an organisation's certificate that signs.
-fn check_signer(
-    certificate: &Certificate,
-    profile: &TrustListProfile,
-    validator: &Validator,
-    at: Timestamp,
-) -> Result<(), TrustListError> {
+/// Pinned by common name and structure, and made for signing.
+fn check_signer(certificate: &Certificate, profile: &TrustListProfile) -> Result<(), TrustListError> {
     let subject = certificate.subject();
     let only = |attribute, wanted: &str| {
         let value = subject.single(attribute);
@@ -300,14 +337,7 @@ fn check_signer(
     };
     let expected =
         only(Attribute::CommonName, &profile.signer_cn) && only(Attribute::OrganizationalUnit, &profile.signer_ou);
-    if !expected || !certificate.may_sign() {
-        return Err(TrustListError::Signer(subject.to_string()));
-    }
-    match validator.verify(certificate, &[], Purpose::Organisation, at) {
-        Verdict::Valid(_) => Ok(()),
-        Verdict::Invalid(finding) => Err(TrustListError::Invalid(finding)),
-        Verdict::Undetermined(finding) => Err(TrustListError::Undetermined(finding)),
-    }
+    if expected && certificate.may_sign() { Ok(()) } else { Err(TrustListError::Signer(subject.to_string())) }
 }
 
 fn problem(domain: &str, what: impl Into<String>) -> TrustListProblem {

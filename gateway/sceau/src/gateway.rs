@@ -4,7 +4,7 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use crate::{
     knocks::Knocks,
     rest::Vault,
     snapshot::{self, Snapshot},
+    trust::{self, Fresh, Shelf},
 };
 
 /// Trail records that may wait to be written; beyond that the oldest news is lost rather than
@@ -60,6 +61,7 @@ pub struct Gateway {
     pub recovery: Recovery,
     records: Mutex<Option<mpsc::Sender<Record>>>,
     configuration: PathBuf,
+    changing: Mutex<()>,
 }
 
 /// Why a gateway does not start.
@@ -103,6 +105,7 @@ impl Gateway {
         pki::self_test::self_test().map_err(|error| StartError::SelfTest(error.to_string()))?;
         let loaded = Loaded::read(&configuration)?;
         let snapshot = Snapshot::load(&loaded, clock.now())?;
+        let (snapshot, fresh) = remembered(&loaded, snapshot)?;
         let vault = snapshot::vault(&loaded)?;
         let data = loaded.data();
         DirBuilder::new().recursive(true).mode(0o700).create(data.join("spool"))?;
@@ -137,7 +140,9 @@ impl Gateway {
             recovery,
             records: Mutex::new(Some(records)),
             configuration,
+            changing: Mutex::new(()),
         };
+        fresh.iter().for_each(|fresh| trust::tell(&gateway, fresh));
         Ok((Arc::new(gateway), waiting))
     }
 
@@ -182,12 +187,10 @@ impl Gateway {
     /// # Errors
     /// The problems found.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
+        let _one_at_a_time = self.changing();
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
-        let mut snapshot = Snapshot::load(&loaded, self.now())?;
+        let snapshot = Snapshot::load(&loaded, self.now())?;
         let current = self.snapshot();
-        if let Err(error) = snapshot.trust_list.may_follow(&current.trust_list) {
-            return Err(vec![Problem::of(loaded.path(&loaded.config.trust.list), error.to_string())]);
-        }
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
         if snapshot.config.patients != current.config.patients {
@@ -196,10 +199,22 @@ impl Gateway {
         }
         self.vault.store(Arc::new(snapshot::vault(&loaded).map_err(|problem| vec![problem])?));
         // One memory for all snapshots: what is remembered meanwhile must not be missing in the new one.
+        let (mut snapshot, fresh) = remembered(&loaded, snapshot).map_err(|problem| vec![problem])?;
         snapshot.sealed_before = Arc::clone(&current.sealed_before);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
-        self.snapshot.store(Arc::new(snapshot));
+        self.replace(snapshot);
+        fresh.iter().for_each(|fresh| trust::tell(self, fresh));
         Ok(())
+    }
+
+    /// For whoever makes a new world of the one in force: nobody else does meanwhile.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this is the world. Only while [`Self::changing`] is held.
+    pub(crate) fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
     }
 
     /// Runs cryptographic work on a thread that may block, at most one per core at a time.
@@ -240,4 +255,15 @@ impl Gateway {
             batch.clear();
         }
     }
+}
+
+/// A list that is about to be in force for the first time is on the shelf before it is.
+fn remembered(loaded: &Loaded, snapshot: Snapshot) -> Result<(Snapshot, Option<Arc<Fresh>>), Problem> {
+    if snapshot.held.fresh.is_none() {
+        return Ok((snapshot, None));
+    }
+    let shelf = Shelf::below(&loaded.data());
+    let (held, fresh) = trust::put_on_shelf(&shelf, snapshot.held.as_ref().clone())
+        .map_err(|error| Problem::of(shelf.folder(), error.to_string()))?;
+    Ok((snapshot.under(held), fresh))
 }

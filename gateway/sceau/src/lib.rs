@@ -24,3 +24,4 @@ pub mod sealed_before;
 pub mod serve;
 pub mod snapshot;
 pub mod submission;
+pub mod trust;

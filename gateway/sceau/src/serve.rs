@@ -17,6 +17,7 @@ use crate::{
     gateway::{Gateway, StartError},
     hardening, health,
     net::listener::Port,
+    trust,
 };
 
 /// How long sessions and deliveries may go on after a stop was asked for.
@@ -79,6 +80,7 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway);
     ready(&listening);
@@ -190,11 +192,8 @@ fn loaded(gateway: &Gateway) {
     let snapshot = gateway.snapshot();
     let list = &snapshot.trust_list;
     let domains = u64::try_from(list.domains().count()).unwrap_or(u64::MAX);
-    let event = Event::TrustListLoaded { digest: list.digest(), generated: list.generated(), domains };
+    let event = Event::TrustListLoaded { digest: list.digest(), generated: list.generated(), domains, change: None };
     gateway.record(Record::new(gateway.now(), event));
-    if gateway.now().since(list.generated()) > snapshot.config.trust.alarm_after.0 {
-        tracing::warn!(generated = %list.generated(), "the trust list is older than it should be: look at its publication");
-    }
     if let Some(generation) = &snapshot.generation {
         let event = Event::DirectoryLoaded {
             generation: generation.id().to_owned(),

@@ -18,29 +18,34 @@ use crate::{
     net::tls::TlsIdentity,
     rest::Vault,
     sealed_before::SealedBefore,
+    trust::{self, Held},
 };
 
 /// Largest certificate or key file.
 const MAX_PEM: u64 = 1024 * 1024;
-/// Largest CRL or trust list.
+/// Largest CRL.
 const MAX_LIST: u64 = 256 * 1024 * 1024;
 
-/// One consistent view of the world.
+/// One consistent view of the world. Cheap to copy: what changes alone (the trust list, an order) is
+/// changed in a copy that takes the place of the one before.
+#[derive(Clone)]
 pub struct Snapshot {
     /// Who runs this gateway, names, limits: as configured.
-    pub config: config::Config,
+    pub config: Arc<config::Config>,
     /// Our own domains.
-    pub domains: BTreeMap<Domain, OwnDomain>,
+    pub domains: Arc<BTreeMap<Domain, OwnDomain>>,
     /// Path validation with anchors, intermediates and CRLs.
-    pub validator: Validator,
+    pub validator: Arc<Validator>,
     /// The trusted domains.
-    pub trust_list: TrustList,
+    pub trust_list: Arc<TrustList>,
+    /// What is remembered of it, and what is not as it should be.
+    pub held: Arc<Held>,
     /// Partners' certificates, and our own domains' ones.
-    pub book: Book,
+    pub book: Arc<Book>,
     /// Rules per partner domain.
-    pub partners: BTreeMap<Domain, Partner>,
+    pub partners: Arc<BTreeMap<Domain, Partner>>,
     /// Inner mail servers: certificate → domains that it vouches for.
-    pub vouching: BTreeMap<Fingerprint, Vec<Domain>>,
+    pub vouching: Arc<BTreeMap<Fingerprint, Vec<Domain>>>,
     /// The directory, if one is configured.
     pub generation: Option<Arc<Generation>>,
     /// Our TLS identity.
@@ -93,8 +98,10 @@ impl Snapshot {
         );
         let domains = own_domains(loaded, &mut problems);
         let validator = keep(&mut problems, validator(loaded));
-        let trust_list =
-            validator.as_ref().and_then(|validator| keep(&mut problems, trust_list(loaded, validator, at)));
+        let held = validator.as_ref().and_then(|validator| {
+            let profile = list_profile(config);
+            keep(&mut problems, trust::current(loaded, trust::rules(loaded, &profile, validator), at))
+        });
         let book = book(loaded, &domains, &mut problems);
         let vouching = vouching(loaded, &mut problems);
         let generation = keep(&mut problems, generation(loaded)).flatten();
@@ -102,21 +109,29 @@ impl Snapshot {
         let data = loaded.data();
         let sealed_before =
             keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
-        match (tls, validator, trust_list, sealed_before) {
-            (Some(tls), Some(validator), Some(trust_list), Some(sealed_before)) if problems.is_empty() => Ok(Self {
-                partners: config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect(),
-                config: config.clone(),
-                domains,
-                validator,
-                trust_list,
-                book,
-                vouching,
+        let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
+        match (tls, validator, held, sealed_before) {
+            (Some(tls), Some(validator), Some(held), Some(sealed_before)) if problems.is_empty() => Ok(Self {
+                partners: Arc::new(partners),
+                config: Arc::new(config.clone()),
+                domains: Arc::new(domains),
+                validator: Arc::new(validator),
+                trust_list: Arc::clone(&held.list),
+                held: Arc::new(held),
+                book: Arc::new(book),
+                vouching: Arc::new(vouching),
                 generation,
                 tls,
                 sealed_before: Arc::new(sealed_before),
             }),
             _ => Err(problems),
         }
+    }
+
+    /// The same world under another list.
+    #[must_use]
+    pub fn under(&self, held: Held) -> Self {
+        Self { trust_list: Arc::clone(&held.list), held: Arc::new(held), ..self.clone() }
     }
 
     /// One of our own domains.
@@ -255,17 +270,15 @@ fn validator(loaded: &Loaded) -> Result<Validator, Problem> {
     builder.build().map_err(|error| Problem::of(&loaded.folder, error.to_string()))
 }
 
-fn trust_list(loaded: &Loaded, validator: &Validator, at: Timestamp) -> Result<TrustList, Problem> {
-    let trust = &loaded.config.trust;
-    let path = loaded.path(&trust.list);
-    let profile = TrustListProfile {
-        root: trust.profile.root.clone(),
-        namespace: trust.profile.namespace.clone(),
-        signer_cn: trust.profile.signer_cn.clone(),
-        signer_ou: trust.profile.signer_ou.clone(),
-    };
-    TrustList::verify(&read_bytes(&path, MAX_LIST)?, &profile, validator, at)
-        .map_err(|error| Problem::of(path, error.to_string()))
+/// What a genuine list looks like, by the configuration.
+pub(crate) fn list_profile(config: &config::Config) -> TrustListProfile {
+    let profile = &config.trust.profile;
+    TrustListProfile {
+        root: profile.root.clone(),
+        namespace: profile.namespace.clone(),
+        signer_cn: profile.signer_cn.clone(),
+        signer_ou: profile.signer_ou.clone(),
+    }
 }
 
 fn book(loaded: &Loaded, domains: &BTreeMap<Domain, OwnDomain>, problems: &mut Vec<Problem>) -> Book {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Acceptance, Class, ConnectionFacts, DeliveryFacts, NotificationKind, Party, QueueId, Refusal, SafeText, Speaker,
-    Verdict,
+    TrustListChange, Verdict,
 };
 
 /// What happened. The serde names are the stable ids.
@@ -30,7 +30,13 @@ pub enum Event {
     ConfigurationRefused { reason: SafeText },
     /// A trust list is in force.
     #[serde(rename = "trust_list.loaded")]
-    TrustListLoaded { digest: Fingerprint, generated: Timestamp, domains: u64 },
+    TrustListLoaded {
+        digest: Fingerprint,
+        generated: Timestamp,
+        domains: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<TrustListChange>,
+    },
     /// A trust list was refused; the last good one stays in force.
     #[serde(rename = "trust_list.refused")]
     TrustListRefused { reason: SafeText },

@@ -168,6 +168,19 @@ pub struct DeliveryFacts {
     pub took: Option<u64>,
 }
 
+/// What a list changed when it took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustListChange {
+    /// Domains that came in.
+    pub added: u64,
+    /// Domains that were struck off.
+    pub removed: u64,
+    /// Domains whose operators changed.
+    pub changed: u64,
+    /// It took too much away: mail of what was struck off waits.
+    pub shrunk: bool,
+}
+
 /// What a notification says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

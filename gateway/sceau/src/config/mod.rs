@@ -3,6 +3,7 @@
 mod duration;
 mod model;
 mod sound;
+mod trust;
 
 use std::{
     fmt, fs,
@@ -12,6 +13,7 @@ use std::{
 pub use duration::{Size, Span};
 pub use model::*;
 pub(crate) use sound::faults;
+pub use trust::*;
 
 /// Largest configuration file read.
 const MAX_FILE: u64 = 1024 * 1024;

@@ -8,7 +8,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use ident::{Address, Domain, Fingerprint};
 use serde::Deserialize;
 
-use super::duration::{Size, Span};
+use super::{
+    Shrinkage,
+    duration::{Size, Span},
+};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -205,6 +208,9 @@ pub struct Trust {
     /// How old the list may be before the alarm.
     #[serde(default = "default_list_age")]
     pub alarm_after: Span,
+    /// When a list has shrunk so much that mail waits for a second look.
+    #[serde(default)]
+    pub shrinkage: Shrinkage,
 }
 
 /// Names that the published list uses (kept as settings: they are not established, WL-8).
