@@ -522,7 +522,7 @@ fn modest_exponent(key: &PKey<Public>) -> bool {
     key.rsa().is_ok_and(|rsa| rsa.e().num_bits() <= MAX_EXPONENT)
 }
 
-fn key_kind(key: &PKey<Public>) -> KeyKind {
+pub(crate) fn key_kind(key: &PKey<Public>) -> KeyKind {
     match key.id() {
         Id::RSA | Id::RSA_PSS if modest_exponent(key) => KeyKind::Rsa(key.bits()),
         Id::ED25519 => KeyKind::Ed25519,

@@ -5,6 +5,8 @@
 //! padding and do the second ourselves, on every release: the answer always is some octets, found
 //! without a branch or an index that depends on the padding.
 
+pub(crate) mod oaep;
+
 use std::hint::black_box;
 
 use zeroize::Zeroizing;
@@ -20,7 +22,6 @@ const FIRST_SEPARATOR: u64 = 10;
 pub(crate) fn message(block: &[u8], random: [u8; 32]) -> Option<Zeroizing<Vec<u8>>> {
     let size = u64::try_from(block.len()).ok()?;
     let [zero, two, rest @ ..] = block else { return None };
-    let tail = block.get(block.len().checked_sub(LONGEST)?..)?;
     let mut sound = is_zero(u64::from(*zero)) & is_zero(u64::from(*two ^ 2));
     let (mut separator, mut found) = (0u64, 0u64);
     for (index, octet) in (2u64..).zip(rest) {
@@ -28,9 +29,16 @@ pub(crate) fn message(block: &[u8], random: [u8; 32]) -> Option<Zeroizing<Vec<u8
         separator |= index & first;
         found |= first;
     }
-    let length = size.wrapping_sub(separator).wrapping_sub(1);
-    sound &= found & !is_less(separator, FIRST_SEPARATOR) & !is_less(LONGEST as u64, length);
+    sound &= found & !is_less(separator, FIRST_SEPARATOR);
+    message_or(block, separator, sound, size, random)
+}
 
+/// What stands behind `separator` if the padding was `sound` (all ones) and it has at most 64 octets,
+/// else `random`; found without a branch or an index that depends on either.
+fn message_or(block: &[u8], separator: u64, sound: u64, size: u64, random: [u8; 32]) -> Option<Zeroizing<Vec<u8>>> {
+    let tail = block.get(block.len().checked_sub(LONGEST)?..)?;
+    let length = size.wrapping_sub(separator).wrapping_sub(1);
+    let sound = sound & !is_less(LONGEST as u64, length);
     let random_at = LONGEST.saturating_sub(random.len());
     let mut out = Zeroizing::new(Vec::with_capacity(LONGEST));
     for (index, octet) in tail.iter().enumerate() {

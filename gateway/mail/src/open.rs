@@ -151,6 +151,9 @@ pub enum OpenFault {
     /// A second encryption under the first.
     #[error("the message is encrypted twice")]
     EncryptedTwice,
+    /// Our key cannot be reached now, whatever the message holds: later.
+    #[error("our decryption key cannot be reached now: {0}")]
+    KeyUnavailable(TokenFault),
 }
 
 impl From<OpenError> for OpenFault {
@@ -158,6 +161,7 @@ impl From<OpenError> for OpenFault {
         match fault {
             OpenError::NotForUs => Self::NotForUs,
             OpenError::Refused(refusal) => Self::Refused(refusal),
+            OpenError::Unavailable(fault) => Self::KeyUnavailable(fault),
             _ => Self::Failed,
         }
     }
@@ -175,6 +179,7 @@ impl OpenFault {
             Self::Kind(_) => "container_kind",
             Self::Layers => "too_many_layers",
             Self::EncryptedTwice => "encrypted_twice",
+            Self::KeyUnavailable(_) => "key_unavailable",
         }
     }
 
@@ -189,6 +194,10 @@ impl OpenFault {
             Self::Failed => Bilingual::new(
                 "Le message n'a pas pu être ouvert : il est abîmé, ou chiffré sans authentification ni signature valable.",
                 "The message could not be opened: it is damaged, or encrypted without authentication and without a valid signature.",
+            ),
+            Self::KeyUnavailable(_) => Bilingual::new(
+                "Notre clé de lecture n'est pas disponible pour le moment. Renvoyez le message plus tard : rien n'est perdu.",
+                "Our reading key is not available right now. Send the message again later: nothing is lost.",
             ),
             Self::Container(_) | Self::Refused(_) | Self::Kind(_) | Self::Layers | Self::EncryptedTwice => {
                 Bilingual::new(

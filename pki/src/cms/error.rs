@@ -5,6 +5,7 @@ use ident::Timestamp;
 use thiserror::Error;
 
 use super::reader::Malformed;
+use crate::keys::{KeyError, TokenFault};
 
 /// Why a signature was not made, not found good, or content not encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,9 +65,9 @@ pub enum CmsError {
     /// A signing time outside the years that can be written.
     #[error("the signing time {0} cannot be written")]
     SigningTime(Timestamp),
-    /// The signing key failed.
+    /// The signing key failed, or cannot be reached now.
     #[error("the signing key failed: {0}")]
-    Key(String),
+    Key(KeyError),
     /// An additional attribute is one that we write ourselves, or is malformed.
     #[error("the additional signed attribute {0} is reserved or malformed")]
     AttributeRefused(String),
@@ -149,6 +150,9 @@ pub enum OpenError {
     /// Refused by policy or form, before any private key was used.
     #[error("the encrypted container is refused: {0}")]
     Refused(#[from] Refusal),
+    /// Our key cannot be reached now, whatever the container holds: it must be tried again later.
+    #[error("our decryption key cannot be reached now: {0}")]
+    Unavailable(TokenFault),
 }
 
 impl OpenError {
@@ -157,6 +161,7 @@ impl OpenError {
         match self {
             Self::NotForUs => "cms_not_for_us",
             Self::Failed => "cms_decryption_failed",
+            Self::Unavailable(_) => "cms_key_unavailable",
             Self::Refused(refusal) => refusal.code(),
         }
     }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     certificate::KeyKind,
     der,
-    keys::{DecryptionKey, RsaPadding},
+    keys::{DecryptionKey, KeyError, RsaPadding},
 };
 
 /// Recipients of one container (A20).
@@ -172,12 +172,16 @@ impl Attempt<'_> {
         let mut random = Zeroizing::new(vec![0; self.key_length]);
         rand_bytes(&mut random).map_err(|_| OpenError::Failed)?;
         let unwrapped = match &self.how {
-            How::Rsa(padding) => self.key.rsa_decrypt(*padding, &self.wrapped).ok(),
+            How::Rsa(padding) => self.key.rsa_decrypt(*padding, &self.wrapped),
             How::Ecdh { peer, digest, shared_info, wrap_length } => {
                 self.agreed(peer, *digest, shared_info, *wrap_length)
             }
         };
-        Ok(one_of(unwrapped.as_deref().map_or(&[], Vec::as_slice), random))
+        match unwrapped {
+            // The one failure that may be told apart: it says nothing about the message.
+            Err(KeyError::Unavailable(fault)) => Err(OpenError::Unavailable(fault)),
+            unwrapped => Ok(one_of(unwrapped.as_deref().map_or(&[], Vec::as_slice), random)),
+        }
     }
 
     fn agreed(
@@ -186,14 +190,15 @@ impl Attempt<'_> {
         digest: MessageDigest,
         shared_info: &[u8],
         wrap_length: usize,
-    ) -> Option<Zeroizing<Vec<u8>>> {
-        let secret = self.key.ecdh(peer).ok()?;
-        let wrapping = kdf::x963(digest, &secret, shared_info, wrap_length).ok()?;
-        let wrapping = AesKey::new_decrypt(&wrapping).ok()?;
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let failed = |_| KeyError::Failed;
+        let secret = self.key.ecdh(peer)?;
+        let wrapping = kdf::x963(digest, &secret, shared_info, wrap_length).map_err(failed)?;
+        let wrapping = AesKey::new_decrypt(&wrapping).map_err(|_| KeyError::Failed)?;
         let mut unwrapped = Zeroizing::new(vec![0; self.key_length]);
         // Lengths were compared in `choose`: what comes in is eight octets longer than what goes out.
-        unwrap_key(&wrapping, None, &mut unwrapped, &self.wrapped).ok()?;
-        Some(unwrapped)
+        unwrap_key(&wrapping, None, &mut unwrapped, &self.wrapped).map_err(|_| KeyError::Failed)?;
+        Ok(unwrapped)
     }
 }
 

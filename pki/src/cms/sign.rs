@@ -83,7 +83,7 @@ impl Parts {
         }
         // Signed as a SET OF, written under [0] (RFC 5652 §5.4).
         let mut attributes = der::set_of(&attributes);
-        let signature = key.sign(scheme, &attributes).map_err(|error| CmsError::Key(error.to_string()))?;
+        let signature = key.sign(scheme, &attributes).map_err(CmsError::Key)?;
         if let Some(tag) = attributes.first_mut() {
             *tag = 0xa0;
         }

@@ -2,7 +2,13 @@
 
 use std::{process::Command, sync::LazyLock};
 
-use openssl::{encrypt::Encrypter, rsa::Rsa, sign::Verifier, symm::Cipher};
+use openssl::{
+    encrypt::Encrypter,
+    hash::MessageDigest,
+    rsa::{Padding, Rsa},
+    sign::{RsaPssSaltlen, Verifier},
+    symm::Cipher,
+};
 
 use super::*;
 use crate::{
