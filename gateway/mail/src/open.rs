@@ -10,7 +10,7 @@ use openssl::sha::sha256;
 use pki::{
     certificate::Certificate,
     cms::{self, CmsError, ContainerKind, Malformed, OpenError, Verified},
-    keys::DecryptionKey,
+    keys::{DecryptionKey, TokenFault},
 };
 use thiserror::Error;
 use zeroize::Zeroizing;

@@ -17,7 +17,7 @@ use super::{
     outgoing::{Sealing, envelope, notify, trace},
     storage, taken, technical,
     trust::Answers,
-    unreadable,
+    unopened, unreadable,
 };
 use crate::{
     admission::{
@@ -136,7 +136,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
 fn opened(snapshot: &Snapshot, bytes: &[u8]) -> Result<Opened, Refusal> {
     let keys = snapshot.decryption_keys();
     let opened = mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(snapshot))
-        .map_err(|fault| Refusal::new(RefusalId::OpeningFailed, fault.code()))?;
+        .map_err(|fault| unopened(&fault))?;
     // Without a tag, a failed decryption may look like anything: the peer must not see what (H9).
     let unproven = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
     if unproven && !matches!(opened.signature, Signature::Good(_)) {

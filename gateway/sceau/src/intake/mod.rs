@@ -9,7 +9,8 @@ mod trust;
 use std::time::Duration;
 
 use ident::Fingerprint;
-use mail::MailFault;
+use mail::{MailFault, OpenFault, SealFault};
+use pki::cms::CmsError;
 use store::{Accepted, Committed, StoreError};
 use trail::{Event, QueueId, Record, Speaker};
 
@@ -68,6 +69,23 @@ pub(crate) fn unreadable(fault: &MailFault) -> Refusal {
     Refusal::new(id, format!("{} ({})", fault.code(), fault.rule())).about(fault)
 }
 
+/// What a message that could not be opened means for the peer: one answer for every fault of the message
+/// (H4), another when our key was out of reach and nothing is known about the message.
+pub(crate) fn unopened(fault: &OpenFault) -> Refusal {
+    match fault {
+        OpenFault::KeyUnavailable(why) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
+        fault => Refusal::new(RefusalId::OpeningFailed, fault.code()),
+    }
+}
+
+/// What a message that could not be sealed means for the sender: never for good.
+pub(crate) fn unsealed(fault: &SealFault) -> Refusal {
+    match fault {
+        SealFault::Cms(CmsError::Key(why)) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
+        fault => technical(format!("sealing: {fault}")),
+    }
+}
+
 /// Work on a cryptographic thread that could not be done.
 pub(crate) fn technical(cause: impl ToString) -> Refusal {
     Refusal::new(RefusalId::StorageUnavailable, cause.to_string())
@@ -75,6 +93,8 @@ pub(crate) fn technical(cause: impl ToString) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use pki::keys::{KeyError, TokenFault};
+
     use super::*;
 
     /// Neither a full disk nor a failing one is ever the sender's fault (CR3).
@@ -90,6 +110,19 @@ mod tests {
             let refusal = storage(&error);
             assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::StorageUnavailable, true));
         }
+    }
+
+    /// Out of reach is not refused: 4xx whichever half of the key pair was wanted.
+    #[test]
+    fn an_unreachable_key_defers() {
+        let away = || TokenFault::Absent("sceau".to_owned());
+        let opening = unopened(&OpenFault::KeyUnavailable(away()));
+        let sealing = unsealed(&SealFault::Cms(CmsError::Key(KeyError::Unavailable(away()))));
+        for refusal in [opening, sealing] {
+            assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::KeyUnavailable, true));
+            assert!(refusal.cause.contains("plug it in"));
+        }
+        assert_eq!(unopened(&OpenFault::Failed).id, RefusalId::OpeningFailed);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Rep
 use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
-use super::{REPEAT_WINDOW, Received, in_hand::InHand, incoming, storage, taken, technical, unreadable};
+use super::{REPEAT_WINDOW, Received, in_hand::InHand, incoming, storage, taken, technical, unreadable, unsealed};
 use crate::{
     admission::{
         caller::{Caller, identify},
@@ -376,7 +376,7 @@ impl Sealing<'_> {
             subject: mail::DEFAULT_SUBJECT,
             limits: &limits(self.snapshot),
         })
-        .map_err(|fault| technical(format!("sealing: {fault}")))?;
+        .map_err(|fault| unsealed(&fault))?;
         Ok(sealed.bytes)
     }
 

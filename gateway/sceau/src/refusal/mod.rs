@@ -203,6 +203,10 @@ refusals! {
         "Sans expediteur, seuls passent les comptes rendus et reponses automatiques du domaine emetteur, pour un seul destinataire.",
         "Without a sender, only reports and automatic answers of the peer's own domain pass, for one recipient.",
         "a_null_sender_that_is_no_report_is_refused";
+    /// The token that holds our signing or reading key cannot be reached; the message itself was not judged.
+    KeyUnavailable = "key-unavailable", 451 4 . 3 . 0, 451,
+        "La cle de ce serveur n'est pas disponible pour le moment : votre logiciel reessaiera, rien n'est perdu.",
+        "This server's key is not available right now: your software will try again, nothing is lost.", "an_unreachable_key_defers";
     /// Disk or database refused the message.
     StorageUnavailable = "storage-unavailable", 451 4 . 3 . 0, 451,
         "Incident technique : le message n'est pas pris en charge, votre logiciel reessaiera.",
