@@ -49,7 +49,7 @@ fn run(data: &[u8]) -> bool {
             "no key of ours signed it"
         );
     });
-    certificate.serial().first() == Some(&0x5a)
+    certificate.subject().to_string().contains('~')
 }
 
 /// Of the certificates that the fuzzer can make, only those that we issued have a good signature.
@@ -61,15 +61,7 @@ fn is_kept(certificate: &Certificate) -> bool {
 
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let authority = world::authority();
-    let issue = |profile: &str, key| {
-        // The planted panic must not be in a seed.
-        loop {
-            let issued = world::issue(&authority, profile_of(profile), key);
-            if issued.serial().first() != Some(&0x5a) {
-                return issued.certificate_der().to_vec();
-            }
-        }
-    };
+    let issue = |profile: &str, key| world::issue(&authority, profile_of(profile), key).certificate_der().to_vec();
     vec![
         ("root", authority.certificate_der().to_vec()),
         ("card", issue("card", KeyAlgorithm::P256)),

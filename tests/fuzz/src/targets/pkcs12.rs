@@ -1,7 +1,10 @@
 //! PKCS#12 files that an operator imports (RFC 7292).
 
 use openssl::{nid::Nid, pkcs12::Pkcs12};
-use pki::keys::{FileKey, SigningKey};
+use pki::{
+    der,
+    keys::{FileKey, SigningKey},
+};
 
 use crate::{Target, world};
 
@@ -11,7 +14,8 @@ pub const TARGET: Target = Target { name: "pkcs12", covers: &["pki/src/keys.rs"]
 const PASSWORD: &str = "essai";
 
 fn run(data: &[u8]) -> bool {
-    let Ok(key) = FileKey::from_pkcs12(data, PASSWORD) else {
+    let read = |password| FileKey::from_pkcs12(data, password).ok();
+    let Some(key) = read(PASSWORD).or_else(|| read("")) else {
         return false;
     };
     let scheme = *SigningKey::schemes(&key).first().expect("a key that has been read can sign");
@@ -19,24 +23,19 @@ fn run(data: &[u8]) -> bool {
 }
 
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let (signer, root) = (&world::SIGNER, world::root());
-    let sealed = signer.to_pkcs12(PASSWORD, &[root]).expect("a file");
-    // Neither encrypted nor authenticated, so that a changed octet is still read.
-    let undefined = Nid::UNDEF;
+    let sealed = world::SIGNER.to_pkcs12(PASSWORD, &[world::root()]).expect("a file");
+    vec![("sealed", sealed), ("open", open().expect("a file"))]
+}
+
+/// Neither encrypted nor authenticated, so that a changed octet is still read.
+fn open() -> Option<Vec<u8>> {
+    let none = Nid::from_raw(-1);
+    let certificate = openssl::x509::X509::from_der(SigningKey::certificate(&*world::SIGNER).der()).ok()?;
     let mut builder = Pkcs12::builder();
-    builder
-        .name("essai")
-        .pkey(signer.openssl())
-        .key_algorithm(undefined)
-        .cert_algorithm(undefined)
-        .mac_iter(1)
-        .key_iter(1);
-    let mut seeds = vec![("sealed", sealed)];
-    if let Ok(certificate) = openssl::x509::X509::from_der(SigningKey::certificate(&**signer).der()) {
-        builder.cert(&certificate);
-        if let Ok(open) = builder.build2(PASSWORD).and_then(|file| file.to_der()) {
-            seeds.push(("open", open));
-        }
-    }
-    seeds
+    builder.name("essai").pkey(world::SIGNER.openssl()).cert(&certificate).key_algorithm(none).cert_algorithm(none);
+    let file = builder.build2("").ok()?.to_der().ok()?;
+    // PFX: version, contents, authentication code; each length of the two first takes two octets.
+    let contents = file.get(7..)?;
+    let length = usize::from(u16::from_be_bytes(contents.get(2..4)?.try_into().ok()?));
+    Some(der::sequence(&[file.get(4..7)?.to_vec(), contents.get(..length.checked_add(4)?)?.to_vec()]))
 }
