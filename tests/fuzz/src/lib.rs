@@ -27,7 +27,9 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     targets::certificate::TARGET,
     targets::crl::TARGET,
+    targets::ocsp::TARGET,
     targets::trust_list::TARGET,
+    targets::partner_file::TARGET,
     targets::pkcs12::TARGET,
     targets::cms::TARGET,
     targets::message::TARGET,

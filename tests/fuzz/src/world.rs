@@ -7,8 +7,8 @@ use ident::{StructureId, Timestamp};
 use pki::{
     certificate::Certificate,
     issue::{
-        Authority, AuthorityRequest, CertificateRequest, CrlRequest, Issued, KeyAlgorithm, OrganisationUse, Profile,
-        Reason, Revocation, Structure, Validity,
+        Authority, AuthorityRequest, CertificateRequest, CrlRequest, Issued, KeyAlgorithm, OcspDraft, OcspSigner,
+        OcspStatement, OrganisationUse, Profile, Reason, Revocation, Structure, Validity,
     },
     keys::FileKey,
 };
@@ -16,12 +16,16 @@ use pki::{
 /// The time at which every input is judged.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
+/// The nonce of every OCSP question.
+pub const NONCE: [u8; 32] = [7; 32];
+
 /// Where the keys are kept.
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/keys"))
 }
 
-fn kept(name: &str) -> Vec<u8> {
+/// A kept file.
+pub fn kept(name: &str) -> Vec<u8> {
     fs::read(folder().join(name)).expect("the key is kept in tests/fuzz/keys")
 }
 
@@ -100,5 +104,28 @@ pub fn make_keys() {
         let issued = issue(&root, organisation(label, usage), kind);
         write(&format!("{name}.pem"), issued.certificate_pem().as_bytes());
         write(&format!("{name}.key"), &issued.key_pem().expect("a key"));
+        if name == "signer" {
+            for (name, answer) in answers(&root, issued.serial()) {
+                write(name, &answer);
+            }
+        }
     }
+}
+
+/// What the authority's responder says about one certificate. Kept with the keys: only their authority can say it.
+fn answers(authority: &Authority, serial: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let day = std::time::Duration::from_secs(86_400);
+    let draft = |status| OcspDraft::new(serial, status, NOW.minus(day), NOW.plus(day));
+    let answer = |draft: &OcspDraft, signer| authority.ocsp_answer(draft, signer).expect("an answer");
+    let mut asked = draft(OcspStatement::Good);
+    (asked.nonce, asked.by_key) = (Some(NONCE.to_vec()), true);
+    let revoked = draft(OcspStatement::Revoked { at: NOW.minus(day), reason: Reason::KeyCompromise });
+    let delegate = issue(authority, organisation("OCSP", OrganisationUse::Sign), KeyAlgorithm::P256);
+    vec![
+        ("ocsp-good", answer(&asked, OcspSigner::Authority)),
+        ("ocsp-revoked", answer(&revoked, OcspSigner::Authority)),
+        ("ocsp-unknown", answer(&draft(OcspStatement::Unknown), OcspSigner::Authority)),
+        ("ocsp-delegated", answer(&draft(OcspStatement::Good), OcspSigner::Delegate(&delegate))),
+        ("ocsp-later", Authority::ocsp_refusal(3)),
+    ]
 }

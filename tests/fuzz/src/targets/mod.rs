@@ -5,6 +5,8 @@ pub mod client;
 pub mod cms;
 pub mod crl;
 pub mod message;
+pub mod ocsp;
+pub mod partner_file;
 pub mod pkcs12;
 pub mod server;
 pub mod trust_list;
