@@ -311,6 +311,13 @@ impl Registry {
         self.aliases.get(person).unwrap_or(person)
     }
 
+    /// Every identifier of the same person: the one in use now, and those before it.
+    pub fn names_of<'a>(&'a self, person: &'a PersonId) -> impl Iterator<Item = &'a PersonId> {
+        let current = self.current(person);
+        let former = self.aliases.iter().filter(move |(_, now)| *now == current).map(|(former, _)| former);
+        std::iter::once(current).chain(former)
+    }
+
     /// By what right this person, or this staff card, writes from this mailbox; `None` = by none.
     ///
     /// Only the registry is judged here: whether the person is active and the card good is the caller's part.

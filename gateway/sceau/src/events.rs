@@ -32,6 +32,7 @@ pub fn speaker(masker: &Masker, caller: &Caller, assurance: Option<&str>) -> Spe
         name: masker.text(&caller.name()),
         certificate: Some(caller.certificate.fingerprint()),
         assurance: assurance.map(str::to_owned),
+        notes: caller.notes(),
     }
 }
 
@@ -47,6 +48,7 @@ pub fn operator(masker: &Masker, certificate: &Certificate) -> Speaker {
         name: masker.text(&name),
         certificate: Some(certificate.fingerprint()),
         assurance: None,
+        notes: Vec::new(),
     }
 }
 

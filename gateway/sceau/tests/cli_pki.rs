@@ -140,7 +140,7 @@ fn what_cannot_be_read_is_named_and_is_a_usage_error() {
         ("pki verify cards/martin/card.pem".to_owned(), "--anchors"),
         (format!("pki verify {good} --crls text.crl"), "text.crl"),
         (format!("pki verify {good} --crls anchors/persons.pem"), "anchors/persons.pem"),
-        (format!("pki verify {good} --ocsp answer.der"), "not supported yet"),
+        (format!("pki verify {good} --ocsp text.crl"), "text.crl"),
         (format!("pki verify {good} --at tomorrow"), "tomorrow"),
         (format!("pki verify {good} --policy one.two"), "one.two"),
         (format!("pki verify {good} --purpose treasure"), "treasure"),

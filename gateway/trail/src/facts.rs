@@ -73,6 +73,10 @@ pub struct Speaker {
     pub certificate: Option<Fingerprint>,
     /// How far the proof goes: `authenticated`, `delegated`, `vouched`…
     pub assurance: Option<String>,
+    /// What was not certain about the proof and let pass all the same, as stable codes:
+    /// `card-opposition-uncertain`, `revocation-within-grace`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Which way a message goes.

@@ -1,14 +1,14 @@
 //! Who is at the other end of a connection: certificate, identity, and what the directory says.
 
-use annuaire::{CardState, Generation};
 use ident::{Domain, Timestamp};
 use pki::{
     certificate::{Certificate, KeyUsage, usage},
     finding::Finding,
     identity::Identity,
-    path::{Purpose, Verdict},
+    path::{Purpose, ValidPath, Verdict},
 };
 
+use super::cards;
 use crate::{
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
@@ -25,6 +25,8 @@ pub struct Caller {
     pub vouches_for: Vec<Domain>,
     /// What the directory added, for the trail.
     pub directory: DirectoryNote,
+    /// Revocation data past its date vouched for the certificate, within the configured grace.
+    pub within_grace: bool,
 }
 
 /// What the directory knows of the holder. Absence is a note, never a refusal (promise 5).
@@ -34,11 +36,23 @@ pub enum DirectoryNote {
     NotConsulted,
     /// The holder is not in the extract.
     Absent,
-    /// The holder is there and active.
+    /// The holder is there, and nothing is held against them.
     Active,
+    /// One of the holder's cards is opposed, another is good, and nothing proves on which the certificate is.
+    OppositionUncertain,
 }
 
 impl Caller {
+    /// What was not certain and let pass all the same, as stable codes for the trail.
+    pub fn notes(&self) -> Vec<String> {
+        let uncertain = self.directory == DirectoryNote::OppositionUncertain;
+        [(uncertain, "card-opposition-uncertain"), (self.within_grace, "revocation-within-grace")]
+            .into_iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, code)| code.to_owned())
+            .collect()
+    }
+
     /// For the log and the trail: never a display name alone.
     pub fn describe(&self) -> String {
         match &self.identity {
@@ -92,11 +106,13 @@ pub fn identify(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Re
         Identity::Server(_) => Purpose::Peer,
         _ => identity.purpose(),
     };
-    accept(snapshot.validator.verify(certificate, untrusted, purpose, at))?;
+    let path = accept(snapshot.validator.verify(certificate, untrusted, purpose, at))?;
     proves_presence(certificate, purpose)?;
     let vouches_for = snapshot.vouching.get(&certificate.fingerprint()).cloned().unwrap_or_default();
-    let directory = consult(snapshot.generation.as_deref(), &identity, at)?;
-    Ok(Caller { certificate: certificate.clone(), identity, vouches_for, directory })
+    let registries: Vec<_> = snapshot.domains.values().map(|own| &own.registry).collect();
+    let directory = cards::consult(snapshot.generation.as_deref(), &registries, &identity, at)?;
+    let within_grace = path.stale_grace;
+    Ok(Caller { certificate: certificate.clone(), identity, vouches_for, directory, within_grace })
 }
 
 /// A structure's certificate for signing or reading mail says nothing about who connects.
@@ -130,9 +146,9 @@ pub fn identify_operator(snapshot: &Snapshot, chain: &[Certificate], at: Timesta
 }
 
 /// Turns a verdict into the refusal that its reason deserves.
-pub fn accept(verdict: Verdict) -> Result<(), Refusal> {
+pub fn accept(verdict: Verdict) -> Result<ValidPath, Refusal> {
     match verdict {
-        Verdict::Valid(_) => Ok(()),
+        Verdict::Valid(path) => Ok(path),
         Verdict::Invalid(finding) => Err(Refusal::new(invalid(&finding), cause(&finding))),
         Verdict::Undetermined(finding) => Err(Refusal::new(RefusalId::CertificateUndetermined, cause(&finding))),
     }
@@ -149,33 +165,6 @@ fn invalid(finding: &Finding) -> RefusalId {
 
 fn cause(finding: &Finding) -> String {
     let certificate = finding.certificate.as_deref().unwrap_or("certificate");
-    format!("{} ({}): {}", finding.code, certificate, finding.text.en)
-}
-
-pub(super) fn consult(
-    generation: Option<&Generation>,
-    identity: &Identity,
-    at: Timestamp,
-) -> Result<DirectoryNote, Refusal> {
-    let (Some(generation), Identity::Person(person)) = (generation, identity) else {
-        return Ok(DirectoryNote::NotConsulted);
-    };
-    let Some(entry) = generation.person(&person.id) else {
-        return Ok(DirectoryNote::Absent);
-    };
-    if let Some(card) = &person.card
-        && entry.cards().any(|known| known.number().as_ref() == Some(card) && known.state(at) == CardState::Opposed)
-    {
-        return Err(Refusal::new(
-            RefusalId::CardOpposed,
-            format!("card {card} is opposed in generation {}", generation.id()),
-        ));
-    }
-    if !entry.active() {
-        return Err(Refusal::new(
-            RefusalId::HolderInactive,
-            format!("{} is inactive in generation {}", person.id, generation.id()),
-        ));
-    }
-    Ok(DirectoryNote::Active)
+    let detail = finding.detail.as_ref().map(|detail| format!("; {}", detail.en)).unwrap_or_default();
+    format!("{} ({}): {}{detail}", finding.code, certificate, finding.text.en)
 }

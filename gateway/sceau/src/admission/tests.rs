@@ -11,7 +11,8 @@ use pki::{
 };
 
 use super::{
-    caller::{Caller, DirectoryNote, consult, identify, identify_operator},
+    caller::{Caller, DirectoryNote, identify, identify_operator},
+    cards::consult,
     content::{MAX_RECEIVED, admit_content},
     exchange,
     recipient::{AdmittedRecipient, Destination, Protection, admit_recipient},
@@ -202,10 +203,14 @@ fn an_opposed_card_is_refused() {
     let generation = snapshot.generation.as_deref();
     // Revoked and opposed: here the directory is asked alone.
     let opposed = Identity::of(&card("leroy")[0]).unwrap();
-    assert_eq!(id(consult(generation, &opposed, NOW)), RefusalId::CardOpposed);
+    assert_eq!(id(consult(generation, &[], &opposed, NOW)), RefusalId::CardOpposed);
     let good = Identity::of(&card("martin")[0]).unwrap();
-    assert_eq!(consult(generation, &good, NOW), Ok(DirectoryNote::Active));
-    assert_eq!(consult(None, &opposed, NOW), Ok(DirectoryNote::NotConsulted), "without a directory nothing is known");
+    assert_eq!(consult(generation, &[], &good, NOW), Ok(DirectoryNote::Active));
+    assert_eq!(
+        consult(None, &[], &opposed, NOW),
+        Ok(DirectoryNote::NotConsulted),
+        "without a directory nothing is known"
+    );
 }
 
 #[test]
@@ -225,9 +230,13 @@ fn an_inactive_holder_is_refused() {
         Identity::Person(holder) => Identity::Person(Person { id: person, card: None, ..holder }),
         other => panic!("{other:?}"),
     };
-    assert_eq!(id(consult(Some(generation), &person(gone), NOW)), RefusalId::HolderInactive);
+    assert_eq!(id(consult(Some(generation), &[], &person(gone), NOW)), RefusalId::HolderInactive);
     let unknown = PersonId::parse("899999999999").unwrap();
-    assert_eq!(consult(Some(generation), &person(unknown), NOW), Ok(DirectoryNote::Absent), "absence is no refusal");
+    assert_eq!(
+        consult(Some(generation), &[], &person(unknown), NOW),
+        Ok(DirectoryNote::Absent),
+        "absence is no refusal"
+    );
 }
 
 #[test]

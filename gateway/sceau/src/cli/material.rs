@@ -15,6 +15,7 @@ use pki::{
     certificate::{Certificate, CertificateError},
     crl::{CrlError, RevocationList},
     keys::FileKey,
+    ocsp::{OcspAnswer, OcspError},
 };
 use zeroize::Zeroizing;
 
@@ -25,11 +26,14 @@ use crate::config::{Problem, read_bytes};
 const MAX_CERTIFICATES: u64 = 64 * 1024 * 1024;
 /// Largest file of revocation lists.
 const MAX_LIST: u64 = 256 * 1024 * 1024;
+/// Largest file with an OCSP answer.
+const MAX_ANSWER: u64 = 64 * 1024;
 /// Most files of one folder.
 const MAX_FILES: usize = 10_000;
 /// Endings of the files that are read when a folder is given.
 const CERTIFICATE_ENDINGS: [&str; 4] = ["pem", "crt", "cer", "der"];
 const LIST_ENDINGS: [&str; 3] = ["crl", "pem", "der"];
+const ANSWER_ENDINGS: [&str; 3] = ["ocsp", "ors", "der"];
 /// Where the passphrase of an encrypted key is looked for: never on the command line, where others see it.
 const PASSPHRASE: &str = "SCEAU_PASSPHRASE";
 
@@ -105,6 +109,22 @@ pub(super) fn revocation_lists(paths: &[PathBuf]) -> Result<(Vec<Arc<RevocationL
         }
     }
     Ok((lists, unusable))
+}
+
+/// The OCSP answers of all these files, and what was passed over: a responder that gives no answer, or one
+/// that cannot be used, leaves the verdict open.
+pub(super) fn ocsp_answers(paths: &[PathBuf]) -> Result<(Vec<Arc<OcspAnswer>>, Vec<Problem>), Problem> {
+    let (mut answers, mut unusable) = (Vec::new(), Vec::new());
+    for path in expand(paths, &ANSWER_ENDINGS)? {
+        match OcspAnswer::from_der(&read_bytes(&path, MAX_ANSWER)?) {
+            Ok(answer) => answers.push(Arc::new(answer)),
+            Err(error @ (OcspError::TooLarge | OcspError::Malformed)) => {
+                return Err(Problem::of(path, error.to_string()));
+            }
+            Err(error) => unusable.push(Problem::of(path, format!("not used: {error}"))),
+        }
+    }
+    Ok((answers, unusable))
 }
 
 /// A private key with its certificate; both PEM or DER, the key also encrypted PEM.

@@ -24,7 +24,7 @@ pub(super) struct TrustArgs {
     /// Revocation lists (PEM or DER); with none, revocation is not judged
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(super) crls: Vec<PathBuf>,
-    /// OCSP answers (not supported yet)
+    /// OCSP answers (DER), from `openssl ocsp -respout` and its like
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(super) ocsp: Vec<PathBuf>,
     /// Moment of the judgement (RFC 3339 or seconds since 1970), now if absent
@@ -78,14 +78,12 @@ impl TrustArgs {
     /// Test certificates are accepted only where the caller gave a test root as an anchor: test and
     /// production never mix (design §4).
     pub(super) fn judge(&self, policies: &PolicyArgs, purposes: &[Purpose]) -> Result<Judge, Problem> {
-        if let Some(first) = self.ocsp.first() {
-            return Err(Problem::of(first, "--ocsp is not supported yet: give revocation lists with --crls"));
-        }
         let anchors = material::all_certificates(&self.anchors)?;
         let test = anchors.iter().any(pki::certificate::Certificate::is_test_category);
-        let mode = match self.crls.is_empty() {
-            true => RevocationMode::NotJudged,
-            false => RevocationMode::Required { grace: Duration::ZERO },
+        let judged = !self.crls.is_empty() || !self.ocsp.is_empty();
+        let mode = match judged {
+            false => RevocationMode::NotJudged,
+            true => RevocationMode::Required { grace: Duration::ZERO },
         };
         let mut builder = ValidatorBuilder::new().test_category(test).policies(policies.settings()).revocation(mode);
         for anchor in anchors {
@@ -97,18 +95,18 @@ impl TrustArgs {
         for certificate in intermediates {
             builder = builder.intermediate(certificate);
         }
-        let (lists, unusable) = material::revocation_lists(&self.crls)?;
+        let (lists, mut unusable) = material::revocation_lists(&self.crls)?;
         for list in lists {
             builder = builder.revocation_list(list);
         }
+        let (answers, no_answers) = material::ocsp_answers(&self.ocsp)?;
+        for answer in answers {
+            builder = builder.ocsp_answer(answer);
+        }
+        unusable.extend(no_answers);
         let validator = builder.build().map_err(|error| Problem::of("arguments", error.to_string()))?;
         let warnings: Vec<String> = unreadable.iter().chain(&unusable).map(ToString::to_string).collect();
         warnings.iter().for_each(|warning| eprintln!("sceau: {warning}"));
-        Ok(Judge {
-            validator,
-            at: self.at.unwrap_or_else(|| SystemClock.now()),
-            revocation_judged: !self.crls.is_empty(),
-            warnings,
-        })
+        Ok(Judge { validator, at: self.at.unwrap_or_else(|| SystemClock.now()), revocation_judged: judged, warnings })
     }
 }

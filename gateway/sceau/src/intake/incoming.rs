@@ -210,6 +210,7 @@ fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement) -> trail::
             name: gateway.masker.text(&signer.name),
             certificate: Some(signer.fingerprint),
             assurance: None,
+            notes: Vec::new(),
         }),
         assurance: judgement.notice().fr,
         inner: Some(opened.inner_digest),

@@ -4,6 +4,7 @@ use pki::{
     certificate::{Certificate, Fault, KeyKind, KeyUsage},
     crl::RevocationList,
     identity::Identity,
+    revocation::{Evidence, EvidenceSource, Said},
 };
 use serde_json::{Value, json};
 
@@ -170,6 +171,30 @@ fn holder(certificate: &Certificate) -> String {
         }
         Err(error) => format!("unknown: {error}"),
     }
+}
+
+/// A fact about the revocation of one certificate.
+pub(super) fn fact(fact: &Evidence) -> Value {
+    let source = match fact.source {
+        EvidenceSource::List => "crl",
+        EvidenceSource::Answer => "ocsp",
+    };
+    let (said, reason, since) = match fact.said {
+        Said::NotRevoked => ("good", None, None),
+        Said::Unknown => ("unknown", None, None),
+        Said::Revoked { reason, since } => ("revoked", Some(reason), Some(since.rfc3339())),
+    };
+    json!({
+        "certificate": fact.certificate.subject().to_string(),
+        "source": source,
+        "signer": fact.signer.as_ref(),
+        "this_update": fact.this_update.rfc3339(),
+        "next_update": fact.next_update.rfc3339(),
+        "stale": fact.stale,
+        "status": said,
+        "reason": reason,
+        "since": since,
+    })
 }
 
 /// What a revocation list says about itself.

@@ -7,6 +7,7 @@ use pki::{
     certificate::{Certificate, CertificateError},
     finding::Finding,
     path::{Purpose, Verdict},
+    revocation::Evidence,
 };
 use serde_json::json;
 
@@ -117,6 +118,10 @@ struct Answer {
     path: Vec<Certificate>,
     policies: Vec<String>,
     stale: bool,
+    /// What was found about the revocation of the certificate concerned.
+    detail: Option<Bilingual>,
+    /// What acquitted each certificate of the path.
+    evidence: Vec<Evidence>,
 }
 
 impl Answer {
@@ -130,6 +135,8 @@ impl Answer {
             path: Vec::new(),
             policies: Vec::new(),
             stale: false,
+            detail: finding.detail.map(|detail| *detail),
+            evidence: Vec::new(),
         }
     }
 
@@ -143,6 +150,8 @@ impl Answer {
             path: Vec::new(),
             policies: Vec::new(),
             stale: false,
+            detail: None,
+            evidence: Vec::new(),
         }
     }
 }
@@ -194,6 +203,8 @@ fn answer(args: &Args, judge: &Judge, leaf: &Certificate, came_along: &[Certific
         path: path.certificates,
         policies: path.policies,
         stale: path.stale_grace,
+        detail: None,
+        evidence: path.evidence,
     }
 }
 
@@ -224,6 +235,8 @@ fn print_json(args: &Args, judge: &Judge, leaf: Option<&Certificate>, answer: &A
             "at": judge.at.rfc3339(),
             "revocation_judged": judge.revocation_judged,
             "stale_grace": answer.stale,
+            "detail": answer.detail,
+            "evidence": answer.evidence.iter().map(describe::fact).collect::<Vec<_>>(),
             "warnings": judge.warnings,
         })
     );
@@ -240,8 +253,15 @@ fn print_text(args: &Args, judge: &Judge, leaf: Option<&Certificate>, answer: &A
     if let Some(concerned) = &answer.concerned {
         lines.push(("concerns", concerned.clone()));
     }
+    if let Some(detail) = &answer.detail {
+        lines.push(("found", detail.fr.clone()));
+        lines.push(("", detail.en.clone()));
+    }
     for (position, certificate) in answer.path.iter().enumerate().skip(1) {
         lines.push((if position == 1 { "issued by" } else { "under" }, certificate.subject().to_string()));
+    }
+    for fact in &answer.evidence {
+        lines.push(("status", format!("{}: {}", fact.certificate.subject(), fact.text().en)));
     }
     if !answer.policies.is_empty() {
         lines.push(("policies", answer.policies.join(", ")));
