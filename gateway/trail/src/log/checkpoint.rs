@@ -52,6 +52,11 @@ impl Checkpoint {
         if checkpoint.text(verifier.name()) == text { Ok(checkpoint) } else { Err(NoteError::Form) }
     }
 
+    /// What a note says, its signature not looked at: to find the one that is wanted.
+    pub(crate) fn peek(note: &str) -> Option<Self> {
+        Self::parse(note)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
         let size = lines.next()?.parse().ok()?;

@@ -59,6 +59,14 @@ pub enum TrailError {
         /// What came.
         got: u64,
     },
+    /// More entries than one bundle may hold.
+    #[error("{entries} entries are wanted; one bundle holds {most}: narrow the period")]
+    TooMuch {
+        /// Wanted.
+        entries: u64,
+        /// The bound.
+        most: u64,
+    },
     /// After an error the trail must be opened again before it is written.
     #[error("the trail stands still after an error; open it again")]
     Stopped,

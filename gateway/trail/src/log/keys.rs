@@ -1,11 +1,11 @@
 //! The small table that really deletes: for each entry its wrapped seed, and where its record is.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use ident::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::{error::TrailError, seal::WRAPPED};
+use super::{error::TrailError, retention::Purge, seal::WRAPPED};
 use crate::Class;
 
 const APPLICATION_ID: i32 = 0x5343_544b;
@@ -25,6 +25,12 @@ CREATE TABLE leaf (
 ) STRICT;
 CREATE TABLE source (id TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE batch (one INTEGER PRIMARY KEY CHECK (one = 1), source TEXT NOT NULL, before INTEGER NOT NULL, first INTEGER NOT NULL) STRICT;
+";
+
+/// Orders to erase, each told by an entry, and what is held back from them.
+const RETENTION: &str = "
+CREATE TABLE IF NOT EXISTS purge (told INTEGER PRIMARY KEY, class INTEGER NOT NULL, before INTEGER NOT NULL, records INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS hold (number INTEGER PRIMARY KEY AUTOINCREMENT, seed BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;
 ";
 
 /// A line of the table.
@@ -71,11 +77,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<LeafRow> {
         day: row.get(2)?,
         place: unsigned(row.get(3)?),
         length: unsigned(row.get(4)?),
-        class: match row.get::<_, i64>(5)? {
-            0 => Class::Mail,
-            1 => Class::Access,
-            _ => Class::Operation,
-        },
+        class: class_of(row.get(5)?),
         at: Timestamp::from_millis(row.get(6)?),
         erased: row.get::<_, Option<i64>>(7)?.map(unsigned),
     })
@@ -102,6 +104,7 @@ impl KeyTable {
         };
         let found = set_up().map_err(failed)?;
         check(found)?;
+        db.execute_batch(RETENTION).map_err(failed)?;
         Ok(Self { db })
     }
 
@@ -162,6 +165,7 @@ impl KeyTable {
         let tx = self.begin()?;
         let undo = || -> rusqlite::Result<usize> {
             let gone = tx.execute("DELETE FROM leaf WHERE number >= ?1", [signed(size)])?;
+            tx.execute("DELETE FROM purge WHERE told >= ?1", [signed(size)])?;
             if gone > 0 {
                 tx.execute(
                     "UPDATE source SET last = (SELECT before FROM batch) WHERE id = (SELECT source FROM batch)",
@@ -185,20 +189,101 @@ impl KeyTable {
         }
     }
 
-    /// Deletes the seeds of leaves of a class that are older than `before` and not held, and names
-    /// the entry that tells about it. Says how many.
-    pub(crate) fn erase(&mut self, class: Class, before: Timestamp, told: u64) -> Result<u64, TrailError> {
+    /// Deletes the seeds of leaves of a class that are older than told and not held, the oldest first
+    /// and no more than told, also when this is done again after a crash. Says how many.
+    pub(crate) fn erase(&mut self, purge: &Purge) -> Result<u64, TrailError> {
         let tx = self.begin()?;
-        let gone = tx
-            .execute(
-                "UPDATE leaf SET seed = NULL, erased = ?3 WHERE class = ?1 AND at < ?2 AND number < ?3 AND NOT held AND seed IS NOT NULL",
-                (class_number(class), before.millis(), signed(told)),
+        let erase = || -> rusqlite::Result<usize> {
+            let before: i64 =
+                tx.query_row("SELECT count(*) FROM leaf WHERE erased = ?1", [signed(purge.told)], |row| row.get(0))?;
+            let room = signed(purge.records).saturating_sub(before).max(0);
+            tx.execute(
+                "UPDATE leaf SET seed = NULL, erased = ?3 WHERE number IN (
+                   SELECT number FROM leaf WHERE class = ?1 AND at < ?2 AND number < ?3 AND NOT held AND seed IS NOT NULL
+                   ORDER BY number LIMIT ?4)",
+                (class_number(purge.class), purge.before.millis(), signed(purge.told), room),
             )
-            .map_err(failed)?;
+        };
+        let gone = erase().map_err(failed)?;
         tx.commit().map_err(failed)?;
-        // The old page images must not live on in the log.
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
         Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
+
+    /// Empties the write-ahead log, where old images of the pages live on. False when a reader is in
+    /// the way.
+    pub(crate) fn wipe(&self) -> Result<bool, TrailError> {
+        let busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        busy.map(|busy| busy == 0).map_err(failed)
+    }
+
+    /// Orders that are told and not carried out.
+    pub(crate) fn pending(&self) -> Result<Vec<Purge>, TrailError> {
+        let read = || -> rusqlite::Result<Vec<Purge>> {
+            let sql = "SELECT told, class, before, records FROM purge WHERE NOT done ORDER BY told";
+            let mut query = self.db.prepare_cached(sql)?;
+            let rows = query.query_map([], |row| {
+                Ok(Purge {
+                    told: unsigned(row.get(0)?),
+                    class: class_of(row.get(1)?),
+                    before: Timestamp::from_millis(row.get(2)?),
+                    records: unsigned(row.get(3)?),
+                })
+            })?;
+            rows.collect()
+        };
+        read().map_err(failed)
+    }
+
+    /// An order was carried out.
+    pub(crate) fn purged(&self, told: u64) -> Result<(), TrailError> {
+        self.db.execute("UPDATE purge SET done = 1 WHERE told = ?1", [signed(told)]).map(drop).map_err(failed)
+    }
+
+    /// How many orders told from an entry on are carried out.
+    pub(crate) fn purges_done(&self, from: u64) -> Result<u64, TrailError> {
+        self.count("SELECT count(*) FROM purge WHERE done AND told >= ?1", from)
+    }
+
+    /// How many leaves the orders told from an entry on have erased.
+    pub(crate) fn erased_since(&self, from: u64) -> Result<u64, TrailError> {
+        self.count("SELECT count(*) FROM leaf WHERE erased >= ?1", from)
+    }
+
+    fn count(&self, sql: &str, from: u64) -> Result<u64, TrailError> {
+        self.db.query_row(sql, [signed(from)], |row| row.get::<_, i64>(0)).map(unsigned).map_err(failed)
+    }
+
+    /// The holds: number, wrapped key, sealed text.
+    pub(crate) fn holds(&self) -> Result<Vec<(u64, Vec<u8>, Vec<u8>)>, TrailError> {
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let mut query = self.db.prepare_cached("SELECT number, seed, sealed FROM hold ORDER BY number")?;
+            query.query_map([], |row| Ok((unsigned(row.get(0)?), row.get(1)?, row.get(2)?)))?.collect()
+        };
+        read().map_err(failed)
+    }
+
+    /// Adds a hold.
+    pub(crate) fn add_hold(&mut self, seed: &[u8; WRAPPED], sealed: &[u8]) -> Result<u64, TrailError> {
+        let insert = "INSERT INTO hold (seed, sealed) VALUES (?1, ?2) RETURNING number";
+        self.db.query_row(insert, (seed.as_slice(), sealed), |row| row.get(0)).map(unsigned).map_err(failed)
+    }
+
+    /// Removes a hold; says whether there was one.
+    pub(crate) fn remove_hold(&mut self, number: u64) -> Result<bool, TrailError> {
+        let removed = self.db.execute("DELETE FROM hold WHERE number = ?1", [signed(number)]);
+        removed.map(|count| count > 0).map_err(failed)
+    }
+
+    /// These leaves are held, and no others.
+    pub(crate) fn mark_held(&mut self, held: &BTreeSet<u64>) -> Result<(), TrailError> {
+        let tx = self.begin()?;
+        let mark = || -> rusqlite::Result<()> {
+            tx.execute("UPDATE leaf SET held = 0 WHERE held", [])?;
+            let mut update = tx.prepare_cached("UPDATE leaf SET held = 1 WHERE number = ?1")?;
+            held.iter().try_for_each(|leaf| update.execute([signed(*leaf)]).map(drop))
+        };
+        mark().map_err(failed)?;
+        tx.commit().map_err(failed)
     }
 
     /// How many leaves of a class are older than `before`, readable and not held.
@@ -219,6 +304,14 @@ fn check(found: (i32, i32)) -> Result<(), TrailError> {
         (APPLICATION_ID, VERSION) => Ok(()),
         (APPLICATION_ID, version) => Err(TrailError::Foreign(format!("keys.db has version {version}"))),
         _ => Err(TrailError::Foreign("keys.db is not a key table of Sceau".to_owned())),
+    }
+}
+
+fn class_of(number: i64) -> Class {
+    match number {
+        0 => Class::Mail,
+        1 => Class::Access,
+        _ => Class::Operation,
     }
 }
 
@@ -267,4 +360,11 @@ pub(crate) fn insert(tx: &Transaction<'_>, row: &LeafRow, seed: &[u8; WRAPPED]) 
         row.at.millis(),
     );
     insert.execute(values).map(drop).map_err(failed)
+}
+
+/// Notes an order to erase that an entry tells of.
+pub(crate) fn note_purge(tx: &Transaction<'_>, purge: &Purge) -> Result<(), TrailError> {
+    let sql = "INSERT OR REPLACE INTO purge (told, class, before, records) VALUES (?1, ?2, ?3, ?4)";
+    let values = (signed(purge.told), class_number(purge.class), purge.before.millis(), signed(purge.records));
+    tx.execute(sql, values).map(drop).map_err(failed)
 }

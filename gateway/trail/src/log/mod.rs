@@ -3,11 +3,18 @@
 
 pub(crate) mod checkpoint;
 mod error;
+mod evidence;
+#[cfg(test)]
+mod evidence_tests;
+mod export;
 mod keys;
 mod layout;
 mod merkle;
 mod note;
 mod reader;
+mod retention;
+#[cfg(test)]
+mod retention_tests;
 mod seal;
 mod sequencer;
 #[cfg(test)]
@@ -16,6 +23,10 @@ mod verify;
 
 pub use checkpoint::Checkpoint;
 pub use error::TrailError;
+pub use evidence::{
+    About, Bundle, BundleError, BundleReport, KnownOutcome, MAX_BUNDLE, MAX_EVIDENCE, ProvenCheckpoint, ProvenEntry,
+};
+pub use export::Wanted;
 pub(crate) use keys::KeyTable;
 pub use merkle::{
     Hash, ProofError, RangeRoot, check_consistency, check_inclusion, consistency_proof, empty_root, inclusion_proof,
@@ -23,6 +34,7 @@ pub use merkle::{
 };
 pub use note::{NoteError, NoteSigner, NoteVerifier};
 pub use reader::{Hit, Search, Shown, TrailReader};
+pub use retention::{Hold, Purge, Retention};
 pub use seal::commitment;
 pub use sequencer::{Sequenced, Trail, TrailRecovery, TrailSecrets};
 pub use verify::{Finding, KnownCheckpoint, Report, verify};

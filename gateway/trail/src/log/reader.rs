@@ -1,6 +1,6 @@
 //! Reading a trail, also while another process writes it: records, proofs, search.
 
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeMap, path::Path, rc::Rc};
 
 use ident::Timestamp;
 
@@ -22,12 +22,16 @@ use crate::{
 /// Most hits of one search.
 const MAX_HITS: usize = 10_000;
 
+/// Tiles kept in memory: what the proofs of neighbours share.
+const TILES: usize = 64;
+
 /// A trail to read.
 pub struct TrailReader {
     folder: Folder,
     keys: KeyTable,
     wrapping: Wrapping,
     verifier: NoteVerifier,
+    tiles: RefCell<BTreeMap<(Tile, usize), Rc<Vec<u8>>>>,
 }
 
 /// What to look for: all conditions hold.
@@ -79,7 +83,15 @@ impl TrailReader {
         let folder = Folder::new(dir);
         let keys = KeyTable::read_only(&folder.keys())?;
         let wrapping = Wrapping::new(wrapping).ok_or(TrailError::Crypto("take the wrapping key"))?;
-        Ok(Self { folder, keys, wrapping, verifier })
+        Ok(Self { folder, keys, wrapping, verifier, tiles: RefCell::default() })
+    }
+
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub(super) fn verifier(&self) -> &NoteVerifier {
+        &self.verifier
     }
 
     /// The newest checkpoint and its note.
@@ -174,12 +186,18 @@ impl TrailReader {
     /// See [`TrailError`].
     pub fn show(&self, leaf: u64) -> Result<Option<Shown>, TrailError> {
         let (checkpoint, note) = self.checkpoint()?;
+        let Some((lines, salt)) = self.opened(leaf)? else { return Ok(None) };
+        let proof = self.inclusion(leaf, checkpoint.size)?;
+        Ok(Some(Shown { leaf, lines, salt, proof, checkpoint: note }))
+    }
+
+    /// Lines and salt of an entry; none when they were erased.
+    pub(super) fn opened(&self, leaf: u64) -> Result<Option<(String, Hash)>, TrailError> {
         let row = self.row(leaf)?;
         let Some(lines) = open(&self.folder, &self.wrapping, &row)? else { return Ok(None) };
         let seed = row.seed.as_deref().and_then(|wrapped| self.wrapping.unwrap(wrapped));
         let salt = seed.ok_or(TrailError::Crypto("unwrap a key"))?.salt();
-        let proof = self.inclusion(leaf, checkpoint.size)?;
-        Ok(Some(Shown { leaf, lines, salt, proof, checkpoint: note }))
+        Ok(Some((lines, salt)))
     }
 
     /// The path of an entry to the root of a tree of `size`.
@@ -236,11 +254,23 @@ impl TrailReader {
     }
 
     /// A tile, as wide as asked for or wider.
-    fn tile(&self, tile: Tile, width: usize) -> Result<Vec<u8>, TrailError> {
+    fn tile(&self, tile: Tile, width: usize) -> Result<Rc<Vec<u8>>, TrailError> {
+        if let Some(kept) = self.tiles.borrow().get(&(tile, width)) {
+            return Ok(Rc::clone(kept));
+        }
         let mut error = None;
         for wider in width..=256 {
             match self.folder.read_tile(tile, wider) {
-                Ok(octets) => return Ok(octets),
+                Ok(octets) => {
+                    let octets = Rc::new(octets);
+                    let mut kept = self.tiles.borrow_mut();
+                    if kept.len() >= TILES {
+                        kept.pop_first();
+                    }
+                    // What a tile says never changes; only wider ones come.
+                    kept.insert((tile, width), Rc::clone(&octets));
+                    return Ok(octets);
+                }
                 Err(first) => error = error.or(Some(first)),
             }
         }

@@ -22,9 +22,10 @@ use super::{
     layout::{Folder, Tile, bundle, hashes, unbundle},
     merkle::{Edge, Hash, TILE_WIDTH, leaf_hash},
     note::NoteSigner,
+    retention::{Purge, hold_back},
     seal::{Seed, Wrapping},
 };
-use crate::{Record, index::Index};
+use crate::{Event, Record, index::Index};
 
 /// Octets in front of each ciphertext: its length and its leaf.
 pub(crate) const FRAME: u64 = 12;
@@ -188,6 +189,11 @@ impl Trail {
         keys::begin_batch(&tx, source, before, first, before.saturating_add(count))?;
         for (number, lines) in (first..).zip(rows) {
             let records = parse(lines, number)?;
+            for record in &records {
+                if let Event::TrailPurged { class, before, records } = record.event {
+                    keys::note_purge(&tx, &Purge { told: number, class, before, records })?;
+                }
+            }
             let seed = Seed::random().ok_or(TrailError::Crypto("make a key"))?;
             let sealed = seed.seal(number, lines.as_bytes()).ok_or(TrailError::Crypto("seal a record"))?;
             let wrapped = self.wrapping.wrap(&seed).ok_or(TrailError::Crypto("wrap a key"))?;
@@ -302,26 +308,23 @@ impl Trail {
         Ok(at.saturating_sub(from))
     }
 
-    /// Erases the records of a class that are older than `before`. `told` is the entry that tells
-    /// about it: [`crate::Event::TrailPurged`], sequenced before. Commitments stay.
+    /// Carries out what entries tell of erasures: key and salt of what is due and not held are
+    /// deleted, commitments stay. Says how many records are gone. What a reader is in the way of, or
+    /// a crash, is carried out the next time.
     ///
     /// # Errors
     /// See [`TrailError`].
-    pub fn erase(&mut self, class: crate::Class, before: Timestamp, told: u64) -> Result<u64, TrailError> {
-        if told >= self.size() {
-            return Err(TrailError::damaged(format!("entry {told}"), "an erasure is told before it is done"));
+    pub fn settle(&mut self) -> Result<u64, TrailError> {
+        let mut gone: u64 = 0;
+        for purge in self.keys.pending()? {
+            hold_back(&mut self.keys, &self.index, &self.wrapping)?;
+            gone = gone.saturating_add(self.keys.erase(&purge)?);
+            self.index.forget(&self.keys, purge.told)?;
+            if self.keys.wipe()? {
+                self.keys.purged(purge.told)?;
+            }
         }
-        let gone = self.keys.erase(class, before, told)?;
-        self.index.forget(&self.keys, told)?;
         Ok(gone)
-    }
-
-    /// How many records of a class are due: older than `before`, readable and not held.
-    ///
-    /// # Errors
-    /// See [`TrailError`].
-    pub fn due(&self, class: crate::Class, before: Timestamp) -> Result<u64, TrailError> {
-        self.keys.due(class, before)
     }
 }
 

@@ -12,18 +12,18 @@ use zeroize::Zeroizing;
 use super::{sequencer::files_below, *};
 use crate::{Acceptance, Class, DeliveryFacts, Direction, Event, Masker, Party, QueueId, Record, SafeText};
 
-const KEY: [u8; 32] = [1; 32];
+pub(super) const KEY: [u8; 32] = [1; 32];
 const ORIGIN: &str = "trail.ch-exemple.test";
 
-fn secrets() -> TrailSecrets {
+pub(super) fn secrets() -> TrailSecrets {
     TrailSecrets { wrapping: Zeroizing::new(KEY), signer: NoteSigner::new(ORIGIN, &[2; 32]).unwrap() }
 }
 
-fn verifier() -> NoteVerifier {
+pub(super) fn verifier() -> NoteVerifier {
     secrets().signer.verifier().clone()
 }
 
-fn at(second: u64) -> Timestamp {
+pub(super) fn at(second: u64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + i64::try_from(second).unwrap())
 }
 
@@ -35,12 +35,12 @@ fn party(text: &str) -> Party {
     masker().party(&Address::parse(text).unwrap())
 }
 
-fn id(number: u64) -> QueueId {
+pub(super) fn id(number: u64) -> QueueId {
     QueueId::new(at(number), number)
 }
 
 /// The lines of the row of a number: an acceptance, then its delivery, then an operator's act.
-fn lines(number: u64) -> String {
+pub(super) fn lines(number: u64) -> String {
     let message = number / 3;
     let record = match number % 3 {
         0 => Record::new(at(number), accepted(message)),
@@ -71,14 +71,14 @@ fn accepted(message: u64) -> Event {
     }))
 }
 
-fn append(trail: &mut Trail, from: u64, to: u64) -> Sequenced {
+pub(super) fn append(trail: &mut Trail, from: u64, to: u64) -> Sequenced {
     let rows: Vec<_> = (from..to).map(|number| (number + 1, lines(number))).collect();
     let rows: Vec<_> = rows.iter().map(|(number, lines)| (*number, lines.as_str())).collect();
     trail.append("store-1", &rows, at(to)).unwrap()
 }
 
 /// A trail with these batches of rows; the row of entry n has the number n + 1.
-fn trail(batches: &[u64]) -> TempDir {
+pub(super) fn trail(batches: &[u64]) -> TempDir {
     let dir = TempDir::new().unwrap();
     let (mut trail, _) = Trail::open(dir.path(), secrets()).unwrap();
     let mut number = 0;
@@ -91,20 +91,20 @@ fn trail(batches: &[u64]) -> TempDir {
     dir
 }
 
-fn check(dir: &Path) -> Report {
+pub(super) fn check(dir: &Path) -> Report {
     verify(dir, &verifier(), Some(&KEY), &[]).unwrap()
 }
 
-fn good(dir: &Path, size: u64) {
+pub(super) fn good(dir: &Path, size: u64) {
     let report = check(dir);
     assert!(report.ok && report.size == size, "{report:#?}");
 }
 
-fn reader(dir: &Path) -> TrailReader {
+pub(super) fn reader(dir: &Path) -> TrailReader {
     TrailReader::open(dir, &KEY, verifier()).unwrap()
 }
 
-fn copy(from: &Path) -> TempDir {
+pub(super) fn copy(from: &Path) -> TempDir {
     let to = TempDir::new().unwrap();
     for file in files_below(from).unwrap() {
         let target = to.path().join(file.strip_prefix(from).unwrap());
@@ -494,18 +494,18 @@ fn the_index_is_made_again_from_the_log() {
 fn erased_records_are_gone_and_the_proof_stays() {
     let dir = trail(&[30]);
     let (mut trail, _) = Trail::open(dir.path(), secrets()).unwrap();
-    let due = trail.due(Class::Mail, at(12)).unwrap();
+    let due = Retention::open(dir.path(), &KEY).unwrap().due(Class::Mail, at(12)).unwrap();
     assert_eq!(due, 8);
     let told = Record::new(at(31), Event::TrailPurged { class: Class::Mail, before: at(12), records: due });
     let line = String::from_utf8(told.to_json().unwrap()).unwrap() + "\n";
-    assert!(trail.erase(Class::Mail, at(12), 30).is_err(), "first tell, then erase");
+    assert_eq!(trail.settle().unwrap(), 0, "first tell, then erase");
     trail.append("store-1", &[(31, &line)], at(31)).unwrap();
     let bytes = || fs::read(dir.path().join("keys.db")).unwrap();
     let seed: Vec<u8> = rusqlite::Connection::open(dir.path().join("keys.db"))
         .unwrap()
         .query_row("SELECT seed FROM leaf WHERE number = 0", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(trail.erase(Class::Mail, at(12), 30).unwrap(), 8);
+    assert_eq!(trail.settle().unwrap(), 8);
     drop(trail);
     assert!(!bytes().windows(16).any(|window| window == &seed[..16]), "the seed is still in the file");
     let report = check(dir.path());

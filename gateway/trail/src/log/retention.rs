@@ -1,0 +1,161 @@
+//! What is kept, what is held back from erasure, and what is due.
+//!
+//! A hold rests sealed like a record. Which entries it holds is looked up in the index each time
+//! that something is to be erased, so entries that come after the hold are held too.
+
+use std::{collections::BTreeSet, path::Path};
+
+use ident::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::TrailError,
+    keys::KeyTable,
+    layout::Folder,
+    seal::{Seed, Wrapping},
+};
+use crate::{Class, SafeText, index::Index};
+
+/// Entries that must not be erased for as long as this stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Terms as in [`super::Search`]: an entry that carries all of them is held.
+    pub terms: Vec<String>,
+    /// Only entries from this day on (UTC).
+    pub since: Option<Timestamp>,
+    /// Only entries to this day (UTC).
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: SafeText,
+    /// Who ordered it.
+    pub by: SafeText,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An order to erase that was told in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purge {
+    /// The entry that tells of it.
+    pub told: u64,
+    /// Class of records.
+    pub class: Class,
+    /// Older than this.
+    pub before: Timestamp,
+    /// At most so many.
+    pub records: u64,
+}
+
+/// What is held and due in a trail, which another process may be writing.
+pub struct Retention {
+    keys: KeyTable,
+    wrapping: Wrapping,
+    index: Index,
+}
+
+impl Retention {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn open(dir: &Path, wrapping: &[u8; 32]) -> Result<Self, TrailError> {
+        let folder = Folder::new(dir);
+        let wrapping = Wrapping::new(wrapping).ok_or(TrailError::Crypto("take the wrapping key"))?;
+        // Nothing is made here: a trail begins when the gateway starts.
+        KeyTable::read_only(&folder.keys())?;
+        let keys = KeyTable::open(&folder.keys())?;
+        let index = Index::read_only(&folder.index(), &wrapping.terms)?;
+        Ok(Self { keys, wrapping, index })
+    }
+
+    /// The holds with their numbers.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn holds(&self) -> Result<Vec<(u64, Hold)>, TrailError> {
+        holds(&self.keys, &self.wrapping)
+    }
+
+    /// Adds a hold and gives its number.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn add(&mut self, hold: &Hold) -> Result<u64, TrailError> {
+        let seed = Seed::random().ok_or(TrailError::Crypto("make a key"))?;
+        let json = serde_json::to_vec(hold).map_err(|error| TrailError::damaged("hold", error.to_string()))?;
+        let sealed = seed.seal(HOLDS, &json).ok_or(TrailError::Crypto("seal a hold"))?;
+        let wrapped = self.wrapping.wrap(&seed).ok_or(TrailError::Crypto("wrap a key"))?;
+        self.keys.add_hold(&wrapped, &sealed)
+    }
+
+    /// Lifts a hold. Says whether there was one.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn remove(&mut self, number: u64) -> Result<bool, TrailError> {
+        self.keys.remove_hold(number)
+    }
+
+    /// How many records of a class are due: older than `before`, readable and not held.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn due(&mut self, class: Class, before: Timestamp) -> Result<u64, TrailError> {
+        hold_back(&mut self.keys, &self.index, &self.wrapping)?;
+        self.keys.due(class, before)
+    }
+
+    /// Entries in the log's table.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn size(&self) -> Result<u64, TrailError> {
+        self.keys.size()
+    }
+
+    /// How many orders told by entries from this number on are carried out.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn carried_out(&self, from: u64) -> Result<u64, TrailError> {
+        self.keys.purges_done(from)
+    }
+
+    /// How many records an order erased.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn erased_since(&self, from: u64) -> Result<u64, TrailError> {
+        self.keys.erased_since(from)
+    }
+}
+
+/// What stands for the entry number in the sealing of holds: no entry has it.
+const HOLDS: u64 = u64::MAX;
+
+fn holds(keys: &KeyTable, wrapping: &Wrapping) -> Result<Vec<(u64, Hold)>, TrailError> {
+    let open = |(number, wrapped, sealed): (u64, Vec<u8>, Vec<u8>)| {
+        let place = || format!("hold {number}");
+        let seed =
+            wrapping.unwrap(&wrapped).ok_or_else(|| TrailError::damaged(place(), "its key cannot be unwrapped"))?;
+        let json =
+            seed.open(HOLDS, &sealed).ok_or_else(|| TrailError::damaged(place(), "it cannot be decrypted"))?;
+        let hold = serde_json::from_slice(&json).map_err(|error| TrailError::damaged(place(), error.to_string()))?;
+        Ok((number, hold))
+    };
+    keys.holds()?.into_iter().map(open).collect()
+}
+
+/// Marks what the holds hold, by the index as it is now. A hold that cannot be read, or an index
+/// that lags behind, erases nothing.
+pub(super) fn hold_back(keys: &mut KeyTable, index: &Index, wrapping: &Wrapping) -> Result<(), TrailError> {
+    let holds = holds(keys, wrapping)?;
+    let mut held = BTreeSet::new();
+    if !holds.is_empty() && index.size()? < keys.size()? {
+        return Err(TrailError::damaged("index.db", "it lags behind the log: what is held cannot be told"));
+    }
+    for (_, hold) in holds {
+        held.extend(index.find(&hold.terms, hold.since, hold.until, None, usize::MAX)?);
+    }
+    keys.mark_held(&held)
+}
