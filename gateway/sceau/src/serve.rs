@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ident::SystemClock;
+use store::{Changes, Store as _};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -82,7 +83,7 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
-    started(&gateway);
+    started(&gateway).await;
     ready(&listening);
     orders.obey(&gateway).await;
     tracing::info!("stopping: no new sessions, finishing what is under way");
@@ -179,12 +180,22 @@ fn refused(gateway: &Gateway, problems: &[Problem]) {
     }
 }
 
-fn started(gateway: &Gateway) {
+/// Says in the trail what the start found. Only when that is durable is it told: a start may be killed
+/// before it has spoken.
+async fn started(gateway: &Gateway) {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let recovery = &gateway.recovery;
     let recovered = recovery.unclean.then(|| gateway.masker.text(&recovery.explain().en)).into_iter().collect();
     let event = Event::ServiceStarted { version, unclean: recovery.unclean, recovered };
-    gateway.record(Record::new(gateway.now(), event));
+    let record = Record::new(gateway.now(), event);
+    let written = match gateway.store.commit(Changes::records(vec![record.clone()])).await {
+        Ok(_) => gateway.store.told().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(%error, "the start could not be written to the trail yet");
+        gateway.record(record);
+    }
     loaded(gateway);
 }
 

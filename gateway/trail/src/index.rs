@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     Event, Record,
     hmac::hmac_sha256,
-    log::{KeyTable, TrailError},
+    log::{KeyTable, TrailError, empty_log},
 };
 
 const APPLICATION_ID: i32 = 0x5343_5449;
@@ -181,8 +181,8 @@ impl Index {
         Ok(best.map(|(_, hash)| hash))
     }
 
-    /// Removes what was erased and told by an entry.
-    pub(crate) fn forget(&mut self, keys: &KeyTable, told: u64) -> Result<(), TrailError> {
+    /// Removes what was erased and told by an entry. False when a reader keeps old pages alive.
+    pub(crate) fn forget(&mut self, keys: &KeyTable, told: u64) -> Result<bool, TrailError> {
         let mut from = 0;
         while from < told {
             let to = told.min(from.saturating_add(10_000));
@@ -205,7 +205,7 @@ impl Index {
             tx.commit().map_err(failed)?;
             from = to;
         }
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)
+        empty_log(&self.db).map_err(failed)
     }
 
     /// All rows of a span of entries, to compare two indexes.

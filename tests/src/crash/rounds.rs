@@ -1,5 +1,6 @@
 //! Load, kill, start again, drain, compare: the same installation, round after round.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::load::Load;
 use crate::capture::{Sink, SinkOptions};
 use crate::certs::Credentials;
 use crate::gateway::{Gateway, binary, sceau, sceau_json};
+use crate::place::Scratch;
 use crate::process::{PATIENCE, Running};
 use crate::world::World;
 
@@ -33,7 +35,7 @@ pub struct Installation {
 pub struct Tally {
     /// Kills.
     pub kills: u64,
-    /// Deliveries that were under way at a kill, as the restarts told.
+    /// Deliveries that were under way at a kill, read from the killed gateway's disk.
     pub interrupted: u64,
     /// Deliveries that came again.
     pub duplicates: u64,
@@ -83,12 +85,21 @@ impl Installation {
         let mut interrupted = 0;
         for victim in victims {
             let place = HOSPITALS[*victim];
-            if chance.percent(15) {
-                interrupted += self.die_while_starting(place, chance);
+            // What was in flight is read from the disk, not believed.
+            let mut in_flight = self.in_flight(place);
+            let found = if chance.percent(15) {
+                self.die_while_starting(place, chance);
                 tally.kills += 1;
-            }
+                let again = self.in_flight(place);
+                in_flight.extend(&again);
+                again.len()
+            } else {
+                in_flight.len()
+            };
             let gateway = self.world.serve(place);
-            interrupted += interrupted_in(&gateway.log());
+            let told = interrupted_in(&gateway.log());
+            assert!(told >= found as u64, "{found} deliveries were interrupted: {}", gateway.log());
+            interrupted += in_flight.len() as u64;
             self.gateways[*victim] = Some(gateway);
         }
         self.everything_arrives();
@@ -124,15 +135,29 @@ impl Installation {
         self.gateways[index(place)].as_ref().unwrap()
     }
 
-    /// Starts a gateway and kills it before it is ready: recovery must stand a crash, too.
-    fn die_while_starting(&self, place: Place, chance: &mut Chance) -> u64 {
+    /// The deliveries that a killed gateway had under way: recipient and lease, from a copy of its queue.
+    fn in_flight(&self, place: Place) -> BTreeSet<(i64, i64)> {
+        let queue = self.world.folder().join(place.folder()).join("data/queue");
+        let copy = Scratch::new("in-flight");
+        for name in ["queue.db", "queue.db-wal"] {
+            if queue.join(name).exists() {
+                std::fs::copy(queue.join(name), copy.join(name)).unwrap();
+            }
+        }
+        let db = rusqlite::Connection::open(copy.join("queue.db")).unwrap();
+        let mut query = db.prepare("SELECT seq, lease FROM recipient WHERE lease > 0").unwrap();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Starts a gateway and kills it before it is ready, or soon after: recovery must stand a crash, too.
+    fn die_while_starting(&self, place: Place, chance: &mut Chance) {
         let configuration = self.world.configuration(place);
         let mut process = Running::start("sceau", binary(), |command| {
             command.arg("serve").arg("--config").arg(configuration);
         });
         std::thread::sleep(Duration::from_millis(chance.below(400)));
         process.kill();
-        interrupted_in(&process.log())
     }
 
     /// Stops both gateways in good order and checks what they leave: empty queues, one end for each

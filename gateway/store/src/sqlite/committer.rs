@@ -255,8 +255,10 @@ impl Engine {
                     // The rows may be durable after all: their bodies stay until the next sweep.
                     effects.keep.drain(..).for_each(StagedBody::keep);
                 }
-                if let Failure::Broken(trouble) = &failure {
-                    self.health.broke(trouble);
+                match &failure {
+                    Failure::Broken(trouble) => self.health.broke(trouble),
+                    Failure::Full(what) => self.health.ran_short(what),
+                    _ => {}
                 }
                 let error = failure.into_error();
                 group.into_iter().for_each(|job| job.finish(Err(error.clone())));
@@ -308,6 +310,9 @@ impl Engine {
                 return Err(StoreError::Unavailable("readers are in the way of recovery".to_owned()));
             }
         }
+        if self.health.is_short() {
+            self.bodies.trial().map_err(|error| self.health.disk("a trial body", &error))?;
+        }
         let write = || -> SqlResult<()> {
             let count = schema::meta(&self.db, "probe")?;
             schema::set_meta(&self.db, "probe", count.saturating_add(1))
@@ -318,8 +323,10 @@ impl Engine {
                 Ok(())
             }
             Err(failure) => {
-                if let Failure::Broken(trouble) = &failure {
-                    self.health.broke(trouble);
+                match &failure {
+                    Failure::Broken(trouble) => self.health.broke(trouble),
+                    Failure::Full(what) => self.health.ran_short(what),
+                    _ => {}
                 }
                 Err(failure.into_error())
             }

@@ -21,6 +21,8 @@ use crate::{BodyReader, StagedBody, Staging, StoreError};
 
 /// Piece in which a body is read.
 const PIECE: usize = 64 * 1024;
+/// Pieces of the file that proves that there is room.
+const TRIAL_PIECES: usize = 16;
 /// Folder of files that have no name yet.
 const UNFINISHED: &str = "unfinished";
 /// Folders of finished bodies: by the first digit of the hash, so that none grows too large.
@@ -112,6 +114,35 @@ impl Bodies {
         swept.missing = named.into_iter().collect();
         swept.missing.sort();
         Ok(swept)
+    }
+
+    /// Which named bodies are not there, and how many files nobody names. Changes nothing.
+    pub(crate) fn compare(&self, mut named: HashSet<String>) -> io::Result<(Vec<String>, u64)> {
+        let mut unnamed: u64 = 0;
+        for shard in SHARDS.chars() {
+            for entry in fs::read_dir(self.dir.join(shard.to_string()))? {
+                let known = entry?.file_name().to_str().is_some_and(|name| named.remove(name));
+                unnamed = unnamed.saturating_add(u64::from(!known));
+            }
+        }
+        let mut missing: Vec<String> = named.into_iter().collect();
+        missing.sort();
+        Ok((missing, unnamed))
+    }
+
+    /// Writes and syncs a file of some size where bodies are written, and removes it: proves that there
+    /// is room again.
+    pub(crate) fn trial(&self) -> io::Result<()> {
+        let path = self.dir.join(UNFINISHED).join(format!("{:x}-trial", self.generation));
+        let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(
+            |mut file| {
+                let zeros = [0; PIECE];
+                (0..TRIAL_PIECES).try_for_each(|_| file.write_all(&zeros))?;
+                file.sync_data()
+            },
+        );
+        let removed = fs::remove_file(&path);
+        written.and(removed)
     }
 
     /// Sorts an error of writing or sweeping.

@@ -16,6 +16,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod write;
 
 use std::{
@@ -32,6 +33,7 @@ use ident::{Fingerprint, Timestamp};
 pub use recovery::Recovery;
 use rusqlite::{Connection, OptionalExtension};
 use trail::{QueueId, Record};
+pub use upkeep::Examination;
 
 use self::{
     claim::Turn,
@@ -146,6 +148,14 @@ impl SqliteStore {
     pub fn ready(&self) -> Result<(), StoreError> {
         self.health.check()?;
         self.health.room(&self.dir)
+    }
+
+    /// What [`SqliteStore::open`] found was told where it stays: the next start need not tell it again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Full`].
+    pub async fn told(&self) -> Result<(), StoreError> {
+        self.committer.run(Load::UNDOABLE, |desk| schema::set_meta(desk.db, recovery::UNTOLD, 0)).await
     }
 
     async fn read<T: Send + 'static>(

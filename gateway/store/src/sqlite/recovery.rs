@@ -21,6 +21,7 @@ pub struct Recovery {
     /// Messages that have not ended.
     pub messages: u64,
     /// Deliveries that were under way: they begin again, and their recipients may get a second copy.
+    /// Counts also what earlier starts found that ended before they could tell ([`super::SqliteStore::told`]).
     pub interrupted: u64,
     /// Bodies that were being received: never acknowledged, removed.
     pub unfinished: u64,
@@ -52,6 +53,9 @@ impl Recovery {
         )
     }
 }
+
+/// Interrupted deliveries that were found and not told yet: a start may be killed before it has spoken.
+pub(crate) const UNTOLD: &str = "untold";
 
 /// Counts this start, and says whether the one before ended well.
 pub(crate) fn begin(db: &mut Connection, serve: bool) -> Result<(i64, bool), StoreError> {
@@ -90,13 +94,16 @@ pub(crate) fn recover(db: &mut Connection, bodies: &Bodies, unclean: bool) -> Re
 
 fn void(db: &mut Connection, unclean: bool) -> SqlResult<Recovery> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let interrupted = claim::void_leases(&tx)?;
+    let before = if unclean { u64::try_from(schema::meta(&tx, UNTOLD)?).unwrap_or(0) } else { 0 };
+    let interrupted = claim::void_leases(&tx)?.saturating_add(before);
+    schema::set_meta(&tx, UNTOLD, i64::try_from(interrupted).unwrap_or(i64::MAX))?;
     let messages = tx.query_row("SELECT count(*) FROM message WHERE open > 0", [], |row| rows::count(row, 0))?;
     tx.commit()?;
     Ok(Recovery { unclean, messages, interrupted, ..Recovery::default() })
 }
 
-fn named_files(db: &Connection) -> SqlResult<HashSet<String>> {
+/// Every file that a row names.
+pub(crate) fn named_files(db: &Connection) -> SqlResult<HashSet<String>> {
     let mut query = db.prepare("SELECT file FROM body WHERE file IS NOT NULL")?;
     let rows = query.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -126,6 +126,27 @@ fn a_start_explains_what_it_found() {
     assert!(!open(dir.path()).1.unclean);
 }
 
+/// A start that is killed between taking leases back and telling of it: the next one tells.
+#[test]
+fn what_a_start_found_is_told_even_if_it_dies() {
+    let harness = Sqlite::empty();
+    accept(harness.store(), large(1));
+    accept(harness.store(), large(2));
+    claim_one_of_two(harness.store());
+    let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    image(harness.dir.path(), first.path());
+    let (dies, found) = open(first.path());
+    assert_eq!(found.interrupted, 1);
+    image(first.path(), second.path());
+    drop(dies);
+    let (lives, found) = open(second.path());
+    assert_eq!(found.interrupted, 1);
+    wait(lives.told()).unwrap();
+    let third = TempDir::new().unwrap();
+    image(second.path(), third.path());
+    assert_eq!(open(third.path()).1.interrupted, 0);
+}
+
 fn claim_one_of_two(store: &SqliteStore) {
     let request = ClaimRequest::new(1, crate::contract::MINUTE, start());
     assert_eq!(wait(store.claim(request)).unwrap().len(), 1);
@@ -213,6 +234,74 @@ fn an_error_is_sticky_until_a_probe_succeeds() {
     wait(store.probe()).unwrap();
     assert_eq!(store.ready(), Ok(()));
     accept(store, message(3, &["a@ch-b.test"]));
+}
+
+/// CR3: a quota that is used up shows in no free space. Once the disk has said no, the store says so
+/// before anybody hands a message over, until a probe has found room.
+#[test]
+fn a_disk_that_said_full_is_believed_until_a_probe_finds_room() {
+    let harness = Sqlite::empty();
+    let store = harness.store();
+    let sent = accept(store, message(1, &["a@ch-b.test"]));
+    store.health.ran_short("disk quota exceeded");
+    assert_eq!(store.ready(), Err(StoreError::Full("disk quota exceeded".to_owned())));
+    let refused = wait(store.commit(Changes::message(message(2, &["a@ch-b.test"]))));
+    assert_eq!(refused, Err(StoreError::Full("disk quota exceeded".to_owned())));
+    wait(store.commit(Changes::records(vec![record(sent, 1)]))).unwrap();
+    assert!(store.ready().is_err(), "that an outcome fits proves nothing");
+    wait(store.probe()).unwrap();
+    assert_eq!(store.ready(), Ok(()));
+    accept(store, message(3, &["a@ch-b.test"]));
+    assert!(files(&harness.dir.path().join("bodies")).is_empty(), "the trial is gone");
+}
+
+#[test]
+fn looking_through_finds_what_is_not_as_it_must_be() {
+    let harness = Sqlite::empty();
+    for number in 1..=3 {
+        accept(harness.store(), large(number));
+    }
+    assert_eq!(wait(harness.store().examine()).unwrap(), crate::Examination::default());
+    let bodies = files(&harness.dir.path().join("bodies"));
+    fs::write(bodies[0].with_file_name("0badcafe-1-99"), b"nobody's").unwrap();
+    fs::remove_file(&bodies[1]).unwrap();
+    let found = wait(harness.store().examine()).unwrap();
+    assert_eq!((found.problems.len(), found.unnamed), (1, 1));
+    assert!(found.problems[0].contains(bodies[1].file_name().unwrap().to_str().unwrap()), "{found:?}");
+    let db = Connection::open(harness.dir.path().join("queue.db")).unwrap();
+    db.execute_batch(
+        "UPDATE message SET open = 2 WHERE seq = (SELECT min(seq) FROM message);
+         DELETE FROM body WHERE seq >> 12 = (SELECT max(seq) FROM message);
+         INSERT INTO recipient SELECT 77 << 12, destination, body, wake, lease, held, facts FROM recipient LIMIT 1;",
+    )
+    .unwrap();
+    let problems = wait(harness.store().examine()).unwrap().problems.join("; ");
+    for what in ["recipients without a message", "open recipients is wrong", "whose body is gone"] {
+        assert!(problems.contains(what), "{what}: {problems}");
+    }
+}
+
+/// What deleted rows leave in free pages and in the log is overwritten.
+#[test]
+fn a_scrub_leaves_nothing_of_what_was_deleted() {
+    let harness = Sqlite::empty();
+    let store = harness.store();
+    for number in 1..=200 {
+        accept(store, message(number, &["effacee.martin-test@ch-b.test"]));
+    }
+    let seen = || {
+        let name = b"effacee.martin-test";
+        let of = |file: &str| fs::read(harness.dir.path().join(file)).unwrap_or_default();
+        ["queue.db", "queue.db-wal"].iter().any(|file| of(file).windows(name.len()).any(|window| window == name))
+    };
+    let db = Connection::open(harness.dir.path().join("queue.db")).unwrap();
+    db.execute_batch("DELETE FROM recipient; DELETE FROM body; DELETE FROM message; DELETE FROM outbox;").unwrap();
+    drop(db);
+    assert!(seen(), "deleting alone does not do it");
+    assert!(wait(store.scrub()).unwrap() > 0);
+    assert!(!seen());
+    assert_eq!(wait(store.examine()).unwrap(), crate::Examination::default());
+    accept(store, message(300, &["a@ch-b.test"]));
 }
 
 #[test]

@@ -49,16 +49,19 @@ fn every_flipped_octet_of_a_bundle_is_found() {
     let dir = trail(&[10, 20, 30]);
     let text = exported(dir.path(), Wanted::Message(id(7)), &[]);
     assert!(good(&text));
+    let unseen = |octets: Vec<u8>| {
+        let bundle = String::from_utf8(octets).ok().and_then(|text| Bundle::parse(&text).ok());
+        bundle.is_some_and(|bundle| bundle.verify(None, &[]).ok)
+    };
     for offset in 0..text.len() {
-        for bit in [0x01, 0x20] {
-            let mut octets = text.as_bytes().to_vec();
-            octets[offset] ^= bit;
-            let seen = String::from_utf8(octets).map_or(true, |other| !good(&other));
-            assert!(seen, "octet {offset} ^ {bit:#x}: {}", &text[offset.saturating_sub(30)..offset + 1]);
+        let mut octets = text.as_bytes().to_vec();
+        octets[offset] ^= if offset % 2 == 0 { 0x01 } else { 0x20 };
+        assert!(!unseen(octets), "octet {offset} of {text}");
+        if offset % 5 == 0 {
+            let mut shorter = text.clone().into_bytes();
+            shorter.remove(offset);
+            assert!(!unseen(shorter), "octet {offset} removed from {text}");
         }
-        let mut shorter = text.clone().into_bytes();
-        shorter.remove(offset);
-        assert!(String::from_utf8(shorter).map_or(true, |other| !good(&other)), "octet {offset} removed");
     }
     assert!(!good(&format!("{text}\n")));
 }

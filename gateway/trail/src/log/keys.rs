@@ -1,6 +1,6 @@
 //! The small table that really deletes: for each entry its wrapped seed, and where its record is.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use ident::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
@@ -10,6 +10,8 @@ use crate::Class;
 
 const APPLICATION_ID: i32 = 0x5343_544b;
 const VERSION: i32 = 1;
+/// Longest wait for another writer of the table.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
 CREATE TABLE leaf (
@@ -51,6 +53,9 @@ pub(crate) struct LeafRow {
     pub(crate) erased: Option<u64>,
 }
 
+/// A hold as it rests: number, wrapped key, sealed text.
+pub(crate) type SealedHold = (u64, Vec<u8>, Vec<u8>);
+
 /// The table.
 pub(crate) struct KeyTable {
     db: Connection,
@@ -88,7 +93,7 @@ impl KeyTable {
     pub(crate) fn open(path: &Path) -> Result<Self, TrailError> {
         let db = Connection::open(path).map_err(failed)?;
         let set_up = || -> rusqlite::Result<(i32, i32)> {
-            db.busy_timeout(std::time::Duration::from_secs(10))?;
+            db.busy_timeout(PATIENCE)?;
             let empty = db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get::<_, bool>(0))?;
             // What is deleted is overwritten, in the table and in its log.
             db.pragma_update(None, "secure_delete", true)?;
@@ -212,8 +217,7 @@ impl KeyTable {
     /// Empties the write-ahead log, where old images of the pages live on. False when a reader is in
     /// the way.
     pub(crate) fn wipe(&self) -> Result<bool, TrailError> {
-        let busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        busy.map(|busy| busy == 0).map_err(failed)
+        empty_log(&self.db).map_err(failed)
     }
 
     /// Orders that are told and not carried out.
@@ -253,9 +257,9 @@ impl KeyTable {
         self.db.query_row(sql, [signed(from)], |row| row.get::<_, i64>(0)).map(unsigned).map_err(failed)
     }
 
-    /// The holds: number, wrapped key, sealed text.
-    pub(crate) fn holds(&self) -> Result<Vec<(u64, Vec<u8>, Vec<u8>)>, TrailError> {
-        let read = || -> rusqlite::Result<Vec<_>> {
+    /// The holds.
+    pub(crate) fn holds(&self) -> Result<Vec<SealedHold>, TrailError> {
+        let read = || -> rusqlite::Result<Vec<SealedHold>> {
             let mut query = self.db.prepare_cached("SELECT number, seed, sealed FROM hold ORDER BY number")?;
             query.query_map([], |row| Ok((unsigned(row.get(0)?), row.get(1)?, row.get(2)?)))?.collect()
         };
@@ -305,6 +309,15 @@ fn check(found: (i32, i32)) -> Result<(), TrailError> {
         (APPLICATION_ID, version) => Err(TrailError::Foreign(format!("keys.db has version {version}"))),
         _ => Err(TrailError::Foreign("keys.db is not a key table of Sceau".to_owned())),
     }
+}
+
+/// Copies a database's write-ahead log back and cuts it to nothing. False when a reader is in the way
+/// for longer than a moment: nobody waits for it here.
+pub(crate) fn empty_log(db: &Connection) -> rusqlite::Result<bool> {
+    db.busy_timeout(Duration::from_millis(200))?;
+    let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    db.busy_timeout(PATIENCE)?;
+    busy.map(|busy| busy == 0)
 }
 
 fn class_of(number: i64) -> Class {

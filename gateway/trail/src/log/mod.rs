@@ -18,6 +18,8 @@ mod retention_tests;
 mod seal;
 mod sequencer;
 #[cfg(test)]
+mod tamper_tests;
+#[cfg(test)]
 mod tests;
 mod verify;
 
@@ -27,7 +29,7 @@ pub use evidence::{
     About, Bundle, BundleError, BundleReport, KnownOutcome, MAX_BUNDLE, MAX_EVIDENCE, ProvenCheckpoint, ProvenEntry,
 };
 pub use export::Wanted;
-pub(crate) use keys::KeyTable;
+pub(crate) use keys::{KeyTable, empty_log};
 pub use merkle::{
     Hash, ProofError, RangeRoot, check_consistency, check_inclusion, consistency_proof, empty_root, inclusion_proof,
     leaf_hash, node_hash, root_of,

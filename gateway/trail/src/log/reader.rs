@@ -25,13 +25,16 @@ const MAX_HITS: usize = 10_000;
 /// Tiles kept in memory: what the proofs of neighbours share.
 const TILES: usize = 64;
 
+/// Tiles by place and width.
+type Tiles = BTreeMap<(Tile, usize), Rc<Vec<u8>>>;
+
 /// A trail to read.
 pub struct TrailReader {
     folder: Folder,
     keys: KeyTable,
     wrapping: Wrapping,
     verifier: NoteVerifier,
-    tiles: RefCell<BTreeMap<(Tile, usize), Rc<Vec<u8>>>>,
+    tiles: RefCell<Tiles>,
 }
 
 /// What to look for: all conditions hold.

@@ -6,7 +6,7 @@ use super::{
     layout::Folder,
     seal::Wrapping,
     sequencer::files_below,
-    tests::{KEY, append, at, check, copy, id, lines, reader, secrets, trail},
+    tests::{KEY, append, at, check, copy, id, reader, secrets, trail},
     *,
 };
 use crate::{Class, Event, Record, SafeText};
@@ -41,7 +41,9 @@ fn readable(dir: &std::path::Path) -> Vec<u64> {
     let mut seeds = Vec::new();
     for file in files_below(dir).unwrap() {
         let octets = std::fs::read(&file).unwrap();
-        seeds.extend(octets.windows(40).filter_map(|window| wrapping.unwrap(window)));
+        // A wrapped key is random: it does not begin with nothing.
+        let random = octets.windows(40).filter(|window| window[..4] != [0; 4]);
+        seeds.extend(random.filter_map(|window| wrapping.unwrap(window)));
     }
     let folder = Folder::new(dir);
     let mut found = std::collections::BTreeSet::new();
@@ -62,16 +64,16 @@ fn readable(dir: &std::path::Path) -> Vec<u64> {
 
 #[test]
 fn what_was_purged_cannot_be_read_by_anybody_with_all_keys() {
-    let dir = trail(&[100, 200, 100]);
+    let dir = trail(&[20, 80, 20]);
     let mail = |range: std::ops::Range<u64>| range.filter(|number| number % 3 != 2).count() as u64;
-    assert_eq!(readable(dir.path()).len(), 400, "the search finds what is there");
+    assert_eq!(readable(dir.path()).len(), 120, "the search finds what is there");
     let (mut trail, _) = Trail::open(dir.path(), secrets()).unwrap();
-    let gone = purge(&mut trail, 400, Class::Mail, at(250), mail(0..250));
-    assert_eq!(gone, mail(0..250));
+    let gone = purge(&mut trail, 120, Class::Mail, at(70), mail(0..70));
+    assert_eq!(gone, mail(0..70));
     drop(trail);
     let left = readable(dir.path());
-    assert!(!left.iter().any(|leaf| *leaf < 250 && leaf % 3 != 2), "{left:?}");
-    assert_eq!(left.len() as u64, 401 - gone);
+    assert!(!left.iter().any(|leaf| *leaf < 70 && leaf % 3 != 2), "{left:?}");
+    assert_eq!(left.len() as u64, 121 - gone);
     let report = check(dir.path());
     assert!(report.ok && report.erased == gone, "{report:#?}");
 }
@@ -130,7 +132,6 @@ fn an_interrupted_purge_is_carried_out_once() {
     drop(again);
     assert!(check(told.path()).ok);
     assert_eq!(reader(told.path()).check_index().unwrap(), None);
-    assert_eq!(lines(31).is_empty(), false);
 }
 
 /// A reader is in the way of emptying the table's log: the purge is not done until it went.

@@ -319,8 +319,8 @@ impl Trail {
         for purge in self.keys.pending()? {
             hold_back(&mut self.keys, &self.index, &self.wrapping)?;
             gone = gone.saturating_add(self.keys.erase(&purge)?);
-            self.index.forget(&self.keys, purge.told)?;
-            if self.keys.wipe()? {
+            let forgotten = self.index.forget(&self.keys, purge.told)?;
+            if self.keys.wipe()? && forgotten {
                 self.keys.purged(purge.told)?;
             }
         }

@@ -184,7 +184,7 @@ fn nothing_readable_rests_in_the_files() {
 }
 
 /// Where a flip in a file must be named.
-fn expected_place(dir: &Path, file: &Path, offset: usize) -> Vec<String> {
+pub(super) fn expected_place(dir: &Path, file: &Path, offset: usize) -> Vec<String> {
     let name = file.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
     if name.starts_with("records/") {
         let octets = fs::read(file).unwrap();
