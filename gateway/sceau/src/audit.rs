@@ -114,7 +114,11 @@ impl Secrets {
         TrailReader::open(&folder(data), &self.wrapping, self.verifier()?)
     }
 
-    fn trail(&self, data: &Path) -> Result<Trail, TrailError> {
+    /// The trail for writing.
+    ///
+    /// # Errors
+    /// Those of the log; [`TrailError::InUse`] while a gateway writes it.
+    pub(crate) fn trail(&self, data: &Path) -> Result<Trail, TrailError> {
         let secrets = TrailSecrets { wrapping: self.wrapping.clone(), signer: self.signer()? };
         let (trail, recovery) = Trail::open(&folder(data), secrets)?;
         if recovery.taken_back > 0 || recovery.torn_checkpoint || recovery.indexed > 0 {
@@ -202,7 +206,7 @@ pub async fn run(gateway: Arc<Gateway>, secrets: Arc<Secrets>, mut stopping: wat
 async fn round(gateway: &Arc<Gateway>, secrets: &Arc<Secrets>, trail: &mut Option<Trail>) -> Result<usize, String> {
     let rows = gateway.store.take_outbox(ROWS).await.map_err(|error| error.to_string())?;
     let taken = rows.len();
-    if taken == 0 && trail.is_some() {
+    if taken == 0 && trail.as_ref().is_some_and(|trail| !trail.unsettled()) {
         return Ok(0);
     }
     let (data, secrets, now, open) = (gateway.data(), Arc::clone(secrets), gateway.now(), trail.take());
@@ -231,6 +235,12 @@ fn append(
     };
     let lines: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.lines.as_str())).collect();
     let sequenced = trail.append(source, &lines, now)?;
+    if trail.unsettled() {
+        let erased = trail.settle()?;
+        if erased > 0 {
+            tracing::info!(erased, "records whose time is over are erased; their commitments stay");
+        }
+    }
     Ok((trail, sequenced.release))
 }
 

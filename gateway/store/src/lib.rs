@@ -30,7 +30,9 @@ pub use message::{
 };
 pub use query::{Counts, DestinationCount, EventQuery, Filter, OutboxRow, Page, Standing};
 pub use schedule::Schedule;
-pub use sqlite::{Examination, FileStaging, FreeSpace, FreeSpaceHook, Recovery, SqliteOptions, SqliteStore, free_space};
+pub use sqlite::{
+    Examination, FileStaging, FreeSpace, FreeSpaceHook, Recovery, SqliteOptions, SqliteStore, free_space,
+};
 pub use state::{Progress, Reason, State, Step, TransitionError};
 pub use trail::{Direction, QueueId};
 

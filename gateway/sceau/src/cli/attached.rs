@@ -22,6 +22,8 @@ pub(super) struct Attached {
     pub(super) trail: Option<TrailReader>,
     /// The trail's secrets.
     pub(super) secrets: Secrets,
+    /// Folder of queue and trail.
+    pub(super) data: std::path::PathBuf,
     /// How addresses appear in records.
     pub(super) masker: Masker,
     runtime: tokio::runtime::Runtime,
@@ -48,7 +50,7 @@ impl Attached {
             .map_err(|error| report(error.to_string(), Exit::Usage))?;
         let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         let trail = secrets.reader(&data).ok();
-        Ok(Self { store, trail, secrets, masker, runtime })
+        Ok(Self { store, trail, secrets, data, masker, runtime })
     }
 
     /// Waits for an answer of the queue.

@@ -219,9 +219,7 @@ fn act(queue: &Attached, target: &Target, act: Act, as_json: bool) -> Result<Exi
 }
 
 fn order(queue: &Attached, id: QueueId, recipient: &Recipient, act: Act, why: Option<&str>, now: Timestamp) -> Changes {
-    let by = queue
-        .masker
-        .text(&std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned()));
+    let by = super::told::operator(&queue.masker);
     let reason = why.map_or_else(|| SafeText::of("ordered from the command line"), |text| queue.masker.text(text));
     let because = Reason { code: "operator".to_owned(), text: reason.clone() };
     let (step, event) = match act {

@@ -117,12 +117,20 @@ fn rotate(config: &Path) -> Result<Exit, Exit> {
         replace(&path, &text)
     };
     change().map_err(|error| failed(&path, &error))?;
+    acted(config, "storage-key.rotate", "a new key is on top");
     println!(
         "{}: a new key is on top. Reload the gateway (SIGHUP), back the file up, and retire the old key",
         path.display()
     );
     println!("when `sceau storage-key status` shows that nothing depends on it.");
     Ok(Exit::Done)
+}
+
+/// Tells it in the trail, if there is one already.
+fn acted(config: &Path, action: &str, target: &str) {
+    if let Ok(queue) = Attached::open(config) {
+        super::told::acted(&queue.data, &queue.masker, action, target, None);
+    }
 }
 
 /// How many bodies that wait were wrapped under which key.
@@ -180,6 +188,7 @@ fn retire(config: &Path) -> Result<Exit, Exit> {
     let current =
         text.lines().find(|line| !line.trim().is_empty() && !line.trim().starts_with('#')).unwrap_or_default();
     replace(&path, &format!("{current}\n")).map_err(|error| failed(&path, &error))?;
+    acted(config, "storage-key.retire", &format!("{} older key(s)", vault.older().len()));
     println!("{}: {} older key(s) removed", path.display(), vault.older().len());
     Ok(Exit::Done)
 }

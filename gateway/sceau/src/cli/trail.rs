@@ -13,7 +13,7 @@ use trail::{
     log::{Hit, KnownCheckpoint, NoteVerifier, Report, Search, TrailReader, verify},
 };
 
-use super::Exit;
+use super::{Exit, evidence, retention};
 use crate::{
     audit::{self, Secrets},
     config::Loaded,
@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Order {
-    /// Compute everything again and name the first place that was altered
+    /// Compute everything again and name the first place that was altered; also of an exported bundle
     Verify(Verify),
     /// Search records: all terms must hold
     Search(SearchArgs),
@@ -47,6 +47,13 @@ enum Order {
         #[arg(long)]
         check: bool,
     },
+    /// Write evidence about a message or a period, which proves itself off line
+    Export(evidence::Export),
+    /// Erase the records whose time is over (key and salt; commitments stay)
+    Purge(retention::Purge),
+    /// Keep records from being erased
+    #[command(subcommand)]
+    Hold(retention::HoldOrder),
     /// Print entries from a number on, then wait for more
     Follow {
         /// Configuration file
@@ -75,7 +82,7 @@ enum Order {
 
 #[derive(Debug, clap::Args)]
 struct Verify {
-    /// Folder of the trail; from the configuration if absent
+    /// Folder of the trail, or a bundle; the configuration's trail if absent
     dir: Option<PathBuf>,
     /// Configuration file: its keys open the records too
     #[arg(long)]
@@ -105,21 +112,24 @@ struct SearchArgs {
     /// At most so many entries
     #[arg(long, default_value_t = 100)]
     limit: usize,
+    /// Why: kept in the trail
+    #[arg(long)]
+    reason: Option<String>,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "write 2026-11-21T22:57:00Z, or seconds since 1970".to_owned())
 }
 
 /// What a configuration opens.
-struct Opened {
-    data: PathBuf,
-    secrets: Secrets,
-    masker: trail::Masker,
+pub(super) struct Opened {
+    pub(super) data: PathBuf,
+    pub(super) secrets: Secrets,
+    pub(super) masker: trail::Masker,
 }
 
 impl Opened {
-    fn at(config: &Path) -> Result<Self, Exit> {
+    pub(super) fn at(config: &Path) -> Result<Self, Exit> {
         let loaded = Loaded::read(config).map_err(|problem| usage(&problem))?;
         let vault = snapshot::vault(&loaded).map_err(|problem| usage(&problem))?;
         let data = loaded.data();
@@ -132,7 +142,7 @@ impl Opened {
         Ok(Self { data, secrets, masker })
     }
 
-    fn reader(&self) -> Result<TrailReader, Exit> {
+    pub(super) fn reader(&self) -> Result<TrailReader, Exit> {
         self.secrets.reader(&self.data).map_err(|error| unavailable(&error))
     }
 }
@@ -143,18 +153,21 @@ pub(super) fn run(args: Args) -> Exit {
         Order::Search(order) => search(order, args.json),
         Order::Reindex { config, check } => reindex(config, *check, args.json),
         Order::Follow { config, from, once } => follow(config, *from, *once, args.json),
+        Order::Export(order) => evidence::export(order),
+        Order::Purge(order) => retention::purge(order, args.json),
+        Order::Hold(order) => retention::hold(order, args.json),
         Order::Checkpoint { config } => checkpoint(config),
         Order::Key { config } => key(config),
     };
     outcome.unwrap_or_else(|exit| exit)
 }
 
-fn usage(problem: &impl ToString) -> Exit {
+pub(super) fn usage(problem: &impl ToString) -> Exit {
     eprintln!("sceau: {}", problem.to_string());
     Exit::Usage
 }
 
-fn unavailable(problem: &impl ToString) -> Exit {
+pub(super) fn unavailable(problem: &impl ToString) -> Exit {
     eprintln!("sceau: {}", problem.to_string());
     Exit::Undetermined
 }
@@ -166,6 +179,14 @@ fn verify_trail(order: &Verify, as_json: bool) -> Result<Exit, Exit> {
         (None, Some(opened)) => audit::folder(&opened.data),
         (None, None) => return Err(usage(&"name the folder of the trail, or a configuration with --config")),
     };
+    if dir.is_file() {
+        let key = match (&order.key, &opened) {
+            (Some(key), _) => Some(read_key(key)?),
+            (None, Some(opened)) => Some(opened.secrets.verifier().map_err(|error| unavailable(&error))?),
+            (None, None) => None,
+        };
+        return evidence::verify(&dir, key.as_ref(), &order.known, as_json);
+    }
     let verifier = match (&order.key, &opened) {
         (Some(key), _) => read_key(key)?,
         (None, Some(opened)) => opened.secrets.verifier().map_err(|error| unavailable(&error))?,
@@ -183,7 +204,7 @@ fn read_key(key: &str) -> Result<NoteVerifier, Exit> {
     NoteVerifier::parse(&text).map_err(|error| usage(&format!("--key {key}: {error}")))
 }
 
-fn known_checkpoint(path: &Path) -> Result<KnownCheckpoint, Exit> {
+pub(super) fn known_checkpoint(path: &Path) -> Result<KnownCheckpoint, Exit> {
     let note = fs::read_to_string(path).map_err(|error| usage(&format!("{}: {error}", path.display())))?;
     Ok(KnownCheckpoint { place: path.display().to_string(), note })
 }
@@ -220,9 +241,11 @@ fn print_report(report: &Report, known: usize, as_json: bool) {
 
 fn search(order: &SearchArgs, as_json: bool) -> Result<Exit, Exit> {
     let opened = Opened::at(&order.config)?;
-    let terms = order.terms.iter().map(|term| masked(&opened, term)).collect();
+    let terms: Vec<String> = order.terms.iter().map(|term| masked(&opened, term)).collect();
+    let query = terms.join(" ");
     let search = Search { terms, since: order.since, until: order.until, before: None, limit: order.limit };
     let hits = opened.reader()?.search(&search).map_err(|error| unavailable(&error))?;
+    opened.told(&query, order.reason.as_deref(), hits.len());
     if as_json {
         println!("{}", json!({ "entries": hits.iter().map(hit_json).collect::<Vec<_>>() }));
     } else {
@@ -232,7 +255,7 @@ fn search(order: &SearchArgs, as_json: bool) -> Result<Exit, Exit> {
 }
 
 /// A patient is searched for as the trail knows them: by token.
-fn masked(opened: &Opened, term: &str) -> String {
+pub(super) fn masked(opened: &Opened, term: &str) -> String {
     match term.split_once(':') {
         Some((kind @ ("from" | "to"), address)) => match ident::Address::parse(address) {
             Ok(address) => format!("{kind}:{}", opened.masker.party(&address)),
@@ -266,6 +289,7 @@ fn reindex(config: &Path, check: bool, as_json: bool) -> Result<Exit, Exit> {
 
 fn follow(config: &Path, from: u64, once: bool, as_json: bool) -> Result<Exit, Exit> {
     let opened = Opened::at(config)?;
+    opened.told(&format!("follow from {from}"), None, 0);
     let mut next = from;
     loop {
         let hits = opened.reader()?.from(next, PAGE).map_err(|error| unavailable(&error))?;

@@ -47,6 +47,8 @@ fn tell(args: &Args) -> Result<bool, Exit> {
             found.push((id, records, message));
         }
     }
+    let query = queue.masker.text(&format!("why {}", args.id));
+    super::told::read(&queue.data, &queue.masker, query.as_str(), None, found.len());
     if found.is_empty() {
         return Ok(false);
     }

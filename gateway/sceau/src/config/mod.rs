@@ -2,6 +2,7 @@
 
 mod duration;
 mod model;
+mod retention;
 mod sound;
 mod trust;
 
@@ -12,6 +13,7 @@ use std::{
 
 pub use duration::{Size, Span};
 pub use model::*;
+pub use retention::Retention;
 pub(crate) use sound::faults;
 pub use trust::*;
 

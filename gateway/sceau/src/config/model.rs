@@ -53,6 +53,9 @@ pub struct Config {
     /// Domains whose local parts are patients' national numbers.
     #[serde(default)]
     pub patients: Patients,
+    /// How long the records of the trail are kept.
+    #[serde(default)]
+    pub trail: super::Retention,
 }
 
 /// Who runs this gateway: shown in refusals and notifications.

@@ -15,6 +15,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     twice(&mut found, "[[route]]", config.routes.iter().map(|route| route.domain.to_string()));
     spans(&mut found, config);
     super::trust::faults(&mut found, &config.trust);
+    found.extend(config.trail.faults(config.operator.environment));
     for own in &config.domains {
         let inner = &own.inner;
         if !inner.address.ip().is_loopback() && inner.certificate.is_none() && !inner.clear {

@@ -134,13 +134,12 @@ impl Bodies {
     /// is room again.
     pub(crate) fn trial(&self) -> io::Result<()> {
         let path = self.dir.join(UNFINISHED).join(format!("{:x}-trial", self.generation));
-        let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(
-            |mut file| {
+        let written =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(|mut file| {
                 let zeros = [0; PIECE];
                 (0..TRIAL_PIECES).try_for_each(|_| file.write_all(&zeros))?;
                 file.sync_data()
-            },
-        );
+            });
         let removed = fs::remove_file(&path);
         written.and(removed)
     }

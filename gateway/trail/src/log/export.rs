@@ -110,13 +110,9 @@ impl TrailReader {
     fn evidence(&self, entry: u64, size: u64) -> Result<Evidence, TrailError> {
         let proof = fingerprints(self.inclusion(entry, size)?);
         Ok(match self.opened(entry)? {
-            Some((records, salt)) => Evidence {
-                entry,
-                records: Some(records),
-                salt: Some(Fingerprint::new(salt)),
-                commitment: None,
-                proof,
-            },
+            Some((records, salt)) => {
+                Evidence { entry, records: Some(records), salt: Some(Fingerprint::new(salt)), commitment: None, proof }
+            }
             None => {
                 let commitment = Some(Fingerprint::new(self.entry(entry)?.0));
                 Evidence { entry, records: None, salt: None, commitment, proof }
@@ -127,7 +123,8 @@ impl TrailReader {
     fn history(&self) -> Result<History, TrailError> {
         let path = self.folder().history();
         let text = std::fs::read_to_string(&path).map_err(TrailError::disk(&path))?;
-        let notes = split_notes(&text).0.into_iter().filter_map(|note| Some((Checkpoint::peek(note)?, note.to_owned())));
+        let notes =
+            split_notes(&text).0.into_iter().filter_map(|note| Some((Checkpoint::peek(note)?, note.to_owned())));
         Ok(History { notes: notes.collect() })
     }
 }

@@ -12,7 +12,7 @@ use super::{
     merkle::{Hash, consistency_proof, inclusion_proof, leaf_hash, root_of},
     note::NoteVerifier,
     seal::Wrapping,
-    sequencer::{open, parse},
+    sequencer::{lock, open, parse},
 };
 use crate::{
     QueueId, Record,
@@ -323,11 +323,12 @@ impl TrailReader {
     }
 
     /// Makes the search index again from the log, beside the old one, and puts it in its place.
-    /// Nobody may be writing the trail.
+    /// Nobody may be writing the trail meanwhile: stop the gateway first.
     ///
     /// # Errors
     /// See [`TrailError`].
     pub fn reindex(&self) -> Result<u64, TrailError> {
+        let _lock = lock(self.folder.root())?;
         let (checkpoint, _) = self.checkpoint()?;
         let fresh = self.folder.root().join("index.new");
         remove(&fresh)?;

@@ -138,8 +138,7 @@ fn holds(keys: &KeyTable, wrapping: &Wrapping) -> Result<Vec<(u64, Hold)>, Trail
         let place = || format!("hold {number}");
         let seed =
             wrapping.unwrap(&wrapped).ok_or_else(|| TrailError::damaged(place(), "its key cannot be unwrapped"))?;
-        let json =
-            seed.open(HOLDS, &sealed).ok_or_else(|| TrailError::damaged(place(), "it cannot be decrypted"))?;
+        let json = seed.open(HOLDS, &sealed).ok_or_else(|| TrailError::damaged(place(), "it cannot be decrypted"))?;
         let hold = serde_json::from_slice(&json).map_err(|error| TrailError::damaged(place(), error.to_string()))?;
         Ok((number, hold))
     };

@@ -87,7 +87,10 @@ fn what_is_held_stays_until_the_hold_is_lifted() {
     for file in files_below(dir.path()).unwrap() {
         let octets = std::fs::read(&file).unwrap();
         let word = id(2);
-        assert!(!octets.windows(word.as_str().len()).any(|window| window == word.as_str().as_bytes()), "a hold is sealed");
+        assert!(
+            !octets.windows(word.as_str().len()).any(|window| window == word.as_str().as_bytes()),
+            "a hold is sealed"
+        );
     }
     // Message 2 is entries 6 and 7; 8 of mail are older than 12.
     assert_eq!(retention.due(Class::Mail, at(12)).unwrap(), 6);

@@ -63,6 +63,8 @@ pub struct Trail {
     checkpoint: Option<Checkpoint>,
     note: Option<String>,
     stopped: bool,
+    /// Entries may tell of erasures that are not carried out.
+    unsettled: bool,
     _lock: File,
 }
 
@@ -111,6 +113,7 @@ impl Trail {
             checkpoint,
             note,
             stopped: false,
+            unsettled: true,
             _lock: lock,
         };
         recovery.indexed = trail.catch_up()?;
@@ -191,6 +194,7 @@ impl Trail {
             let records = parse(lines, number)?;
             for record in &records {
                 if let Event::TrailPurged { class, before, records } = record.event {
+                    self.unsettled = true;
                     keys::note_purge(&tx, &Purge { told: number, class, before, records })?;
                 }
             }
@@ -308,6 +312,11 @@ impl Trail {
         Ok(at.saturating_sub(from))
     }
 
+    /// Whether [`Trail::settle`] may have something to do.
+    pub fn unsettled(&self) -> bool {
+        self.unsettled
+    }
+
     /// Carries out what entries tell of erasures: key and salt of what is due and not held are
     /// deleted, commitments stay. Says how many records are gone. What a reader is in the way of, or
     /// a crash, is carried out the next time.
@@ -316,12 +325,16 @@ impl Trail {
     /// See [`TrailError`].
     pub fn settle(&mut self) -> Result<u64, TrailError> {
         let mut gone: u64 = 0;
-        for purge in self.keys.pending()? {
+        let pending = self.keys.pending()?;
+        self.unsettled = false;
+        for purge in pending {
             hold_back(&mut self.keys, &self.index, &self.wrapping)?;
             gone = gone.saturating_add(self.keys.erase(&purge)?);
             let forgotten = self.index.forget(&self.keys, purge.told)?;
             if self.keys.wipe()? && forgotten {
                 self.keys.purged(purge.told)?;
+            } else {
+                self.unsettled = true;
             }
         }
         Ok(gone)
@@ -390,7 +403,8 @@ pub(crate) fn open(folder: &Folder, wrapping: &Wrapping, row: &LeafRow) -> Resul
     String::from_utf8(lines).map(Some).map_err(|_| TrailError::damaged(place(), "it is no text"))
 }
 
-fn lock(dir: &Path) -> Result<File, TrailError> {
+/// Taken by whoever writes the trail, or puts a new index in the place of the old one.
+pub(super) fn lock(dir: &Path) -> Result<File, TrailError> {
     let path = dir.join("lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let lock = lock.map_err(TrailError::disk(&path))?;

@@ -128,13 +128,13 @@ fn the_newest_checkpoint_cannot_be_taken_away() {
 #[test]
 fn random_changes_of_a_large_log_are_named() {
     let full = std::env::var("SCEAU_TESTS_TIER").as_deref() == Ok("full");
-    let (batches, flips): (&[u64], usize) =
-        if full { (&[60_000, 9_000, 44], 400) } else { (&[1_000, 300, 44], 30) };
+    let (batches, flips): (&[u64], usize) = if full { (&[60_000, 9_000, 44], 400) } else { (&[1_000, 300, 44], 30) };
     let dir = trail(batches);
     let mut files = files_below(&dir.path().join("log/tile")).unwrap();
     files.extend(files_below(&dir.path().join("records")).unwrap());
     files.push(dir.path().join("checkpoints"));
-    let sizes: Vec<usize> = files.iter().map(|file| usize::try_from(fs::metadata(file).unwrap().len()).unwrap()).collect();
+    let sizes: Vec<usize> =
+        files.iter().map(|file| usize::try_from(fs::metadata(file).unwrap().len()).unwrap()).collect();
     let mut random = {
         let mut state = 42u64;
         move |bound: usize| {
