@@ -4,6 +4,8 @@
 //! beyond that (a duplicate extension, a malformed name) does not stop the reading, so that a
 //! certificate can still be shown; it is kept as a [`Fault`], and path validation refuses it.
 
+mod twin;
+
 use std::{fmt, sync::Arc};
 
 use ident::{Address, CardNumber, Fingerprint, Timestamp};
@@ -216,7 +218,7 @@ impl Certificate {
         &self.0.x509
     }
 
-    /// SHA-256 of the octets.
+    /// SHA-256 of the octets. To refuse a certificate by name, ask [`Certificate::is_known_as`].
     pub fn fingerprint(&self) -> Fingerprint {
         self.0.fingerprint
     }
