@@ -2,7 +2,9 @@
 
 pub mod cpu;
 pub mod load;
+pub mod machine;
 pub mod primitives;
 pub mod report;
 pub mod sink;
 pub mod subjects;
+pub mod traffic;

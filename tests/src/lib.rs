@@ -6,8 +6,8 @@
 //! and its failure shows what was said until then.
 //!
 //! These helpers judge Sceau from outside, so they use none of its crates: certificates, SMTP and
-//! IMAP are spelled here once more, as simply as possible. Only [`world`] does: it has the
-//! demonstration's maker of trust spaces write the files that the gateways start from.
+//! IMAP are spelled here once more, as simply as possible. Only [`world`] and [`bench`] do: the one has the
+//! demonstration's maker of trust spaces write the files that the gateways start from, the other measures them.
 
 // A helper that cannot do its work has failed its test: asserting is how it says so.
 #![allow(

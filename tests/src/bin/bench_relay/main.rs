@@ -13,6 +13,7 @@
 
 mod peak;
 mod sample;
+mod untold;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use ident::{Clock, SystemClock};
 use pki::issue::KeyAlgorithm;
 use sceau::demo::cast::Place;
 use tests::bench::load::{Endpoint, Letter, Plan, Sent, send};
+use tests::bench::machine;
 use tests::bench::primitives::{self, Sizes};
 use tests::bench::report::{Ratio, Table, median, print_ratios, quantile};
 use tests::bench::sink::{Arrived, Sink};
@@ -43,6 +45,8 @@ struct Tier {
     rounds: usize,
     time: Duration,
     latency: Duration,
+    /// Pairs of runs with and without the trail.
+    pairs: usize,
 }
 
 struct Bench {
@@ -64,22 +68,27 @@ struct Round {
 }
 
 fn main() {
-    let (full, only_peak) = match std::env::args().nth(1).as_deref() {
-        Some("--full") => (true, false),
-        Some("--peak") => (true, true),
-        None | Some("--quick") => (false, false),
-        Some(other) => panic!("unknown option {other}"),
+    let option = std::env::args().nth(1).unwrap_or_else(|| "--quick".to_owned());
+    let (full, relay, peak, trail) = match option.as_str() {
+        "--full" => (true, true, true, true),
+        "--peak" => (true, false, true, false),
+        "--trail" => (true, false, false, true),
+        "--quick" => (false, true, false, true),
+        other => panic!("unknown option {other}"),
     };
     let seconds = Duration::from_secs;
     let tier = if full {
-        Tier { rounds: 5, time: seconds(20), latency: seconds(20) }
+        Tier { rounds: 5, time: seconds(20), latency: seconds(20), pairs: 6 }
     } else {
-        Tier { rounds: 2, time: Duration::from_millis(2500), latency: seconds(2) }
+        Tier { rounds: 2, time: Duration::from_millis(2500), latency: seconds(2), pairs: 1 }
     };
     let mut bench = Bench::new(tier);
     bench.describe();
-    let mut ratios = if only_peak { Vec::new() } else { bench.relay() };
-    if full {
+    let mut ratios = if relay { bench.relay() } else { Vec::new() };
+    if trail {
+        ratios.extend(untold::measure(&mut bench));
+    }
+    if peak {
         ratios.push(peak::measure(&bench.world, &bench.runtime, &bench.sink));
     }
     print_ratios(&ratios);
@@ -101,14 +110,7 @@ impl Bench {
         let said = |program: &str, arguments: &[&str]| {
             run(std::process::Command::new(program).args(arguments), b"").text().trim().to_owned()
         };
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        println!(
-            "Machine: {cores} cores, {}; {}; load before: {}",
-            said("sh", &["-c", "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"]),
-            openssl::version::version(),
-            load.split(' ').take(2).collect::<Vec<_>>().join(" "),
-        );
+        println!("Machine: {}; {}", machine::describe(), openssl::version::version());
         println!("Postfix {}, queue synced to disk, with:", said("postconf", &["-d", "-h", "mail_version"]));
         for settings in POSTFIX_SETTINGS.chunks(3) {
             println!("  {}", settings.join("; "));
