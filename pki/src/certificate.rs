@@ -29,8 +29,11 @@ pub const MAX_CERTIFICATE: usize = 64 * 1024;
 /// Most certificates in one PEM text.
 pub const MAX_CERTIFICATES: usize = 1000;
 
-/// Longest public exponent of an RSA key, in bits; real ones have 17.
-const MAX_EXPONENT: i32 = 64;
+/// Public exponents of RSA keys, in bits: above 2^16, as the French general security rules have it
+/// (RGS B1), and at most 64; real ones have 17.
+const EXPONENT: std::ops::RangeInclusive<i32> = 17..=64;
+/// Longest serial number that is read at all; more than 20 octets are a fault.
+const MAX_SERIAL: usize = 64;
 
 /// Why octets are no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,7 +67,8 @@ pub enum KeyKind {
     Ed25519,
     /// X25519.
     X25519,
-    /// Anything else: never accepted by the algorithm floor.
+    /// Anything else (other curves, curves spelled out, absurd exponents): never accepted by the
+    /// algorithm floor.
     Other,
 }
 
@@ -109,6 +113,17 @@ impl KeyUsage {
     pub const KEY_CERT_SIGN: Self = Self(1 << 5);
     /// cRLSign
     pub const CRL_SIGN: Self = Self(1 << 6);
+
+    /// Each bit with its name.
+    pub(crate) const NAMES: [(Self, &'static str); 7] = [
+        (Self::DIGITAL_SIGNATURE, "digitalSignature"),
+        (Self::NON_REPUDIATION, "nonRepudiation"),
+        (Self::KEY_ENCIPHERMENT, "keyEncipherment"),
+        (Self::DATA_ENCIPHERMENT, "dataEncipherment"),
+        (Self::KEY_AGREEMENT, "keyAgreement"),
+        (Self::KEY_CERT_SIGN, "keyCertSign"),
+        (Self::CRL_SIGN, "cRLSign"),
+    ];
 
     /// Whether all bits of `other` are set.
     pub const fn has(self, other: Self) -> bool {
@@ -425,6 +440,9 @@ impl<'a> Parts<'a> {
             None => 0,
         };
         let serial = der_reader::integer(tbs.expect(tag::INTEGER)?.value)?;
+        if serial.len() > MAX_SERIAL {
+            return Err(der_reader::Malformed);
+        }
         let inner_algorithm = tbs.expect(tag::SEQUENCE)?;
         // RFC 5280 §4.1.1.2: both must be the same, or one of them is unsigned fantasy.
         if inner_algorithm.whole != outer_algorithm.whole {
@@ -479,7 +497,7 @@ impl<'a> Parts<'a> {
         Ok(Inner {
             der: der.to_vec(),
             x509,
-            key_kind: key_kind(&key),
+            key_kind: written_kind(&key, self.key),
             key,
             key_fingerprint: fingerprint(self.key).ok_or(CertificateError::Key)?,
             fingerprint: fingerprint(der).ok_or(CertificateError::Malformed)?,
@@ -520,13 +538,37 @@ fn serial_fits(serial: &[u8]) -> bool {
 
 /// OpenSSL itself bounds the public exponent of large keys only. With one as long as the modulus, each
 /// check of a signature costs as much as making one, and whoever shows the certificate decides that.
-fn modest_exponent(key: &PKey<Public>) -> bool {
-    key.rsa().is_ok_and(|rsa| rsa.e().num_bits() <= MAX_EXPONENT)
+/// With 1 everybody signs; an even one fits no key.
+fn sound_exponent(key: &PKey<Public>) -> bool {
+    key.rsa().is_ok_and(|rsa| EXPONENT.contains(&rsa.e().num_bits()) && rsa.e().is_bit_set(0))
+}
+
+/// Whether an elliptic key is written as RFC 5480 has it: its curve by name (§2.1.1) and its point not in
+/// the hybrid form (§2.2). OpenSSL recognises a curve that is spelled out as the named one, whose every
+/// parameter a forger may vary.
+fn plainly_written(info: &[u8]) -> bool {
+    let read = || {
+        let mut info = Reader::only(info, tag::SEQUENCE)?.inside();
+        let mut algorithm = info.expect(tag::SEQUENCE)?.inside();
+        algorithm.expect(tag::OID)?;
+        let named = algorithm.next()?.tag == tag::OID;
+        let point = der_reader::bits(info.expect(tag::BIT_STRING)?.value)?;
+        Ok::<bool, der_reader::Malformed>(named && matches!(point.first(), Some(2..=4)))
+    };
+    read().unwrap_or(false)
+}
+
+/// The kind of a key as a certificate writes it.
+fn written_kind(key: &PKey<Public>, info: &[u8]) -> KeyKind {
+    match key_kind(key) {
+        KeyKind::P256 | KeyKind::P384 | KeyKind::P521 if !plainly_written(info) => KeyKind::Other,
+        kind => kind,
+    }
 }
 
 pub(crate) fn key_kind(key: &PKey<Public>) -> KeyKind {
     match key.id() {
-        Id::RSA | Id::RSA_PSS if modest_exponent(key) => KeyKind::Rsa(key.bits()),
+        Id::RSA | Id::RSA_PSS if sound_exponent(key) => KeyKind::Rsa(key.bits()),
         Id::ED25519 => KeyKind::Ed25519,
         Id::X25519 => KeyKind::X25519,
         Id::EC => match key.ec_key().ok().and_then(|ec| ec.group().curve_name()) {
@@ -551,6 +593,17 @@ pub mod usage {
     pub const SMART_CARD_LOGON: &str = "1.3.6.1.4.1.311.20.2.2";
     /// anyExtendedKeyUsage
     pub const ANY: &str = "2.5.29.37.0";
+
+    /// Its name, for those above.
+    pub(crate) fn name(oid: &'static str) -> &'static str {
+        match oid {
+            SERVER_AUTH => "serverAuth",
+            CLIENT_AUTH => "clientAuth",
+            EMAIL_PROTECTION => "emailProtection",
+            SMART_CARD_LOGON => "smartCardLogon",
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::{
     certificate::Fault,
     der::tag,
     der_reader::{self, Element, Malformed, Read, Reader},
+    mail_constraints::MailConstraints,
     name::Name,
 };
 
@@ -144,6 +145,7 @@ pub(crate) struct Extensions {
     pub(crate) unchecked_responder: bool,
     pub(crate) unknown_critical: bool,
     pub(crate) has_name_constraints: bool,
+    pub(crate) mail_constraints: MailConstraints,
     pub(crate) policy_constraints_not_critical: bool,
     pub(crate) test_category: bool,
     pub(crate) card_number: Option<CardNumber>,
@@ -200,7 +202,10 @@ impl Extensions {
             oids::FRESHEST_CRL => self.delta_points = distribution_points(value).unwrap_or_default(),
             oids::AUTHORITY_INFO_ACCESS => self.responders = responders(value).unwrap_or_default(),
             oids::OCSP_NOCHECK => self.unchecked_responder = true,
-            oids::NAME_CONSTRAINTS => self.has_name_constraints = true,
+            oids::NAME_CONSTRAINTS => {
+                self.has_name_constraints = true;
+                self.mail_constraints = MailConstraints::read(value).map_err(malformed)?;
+            }
             oids::POLICY_CONSTRAINTS => self.policy_constraints_not_critical = !extension.critical,
             oids::CATEGORY => self.test_category = is_test_category(value),
             oids::CARD_NUMBER => self.card_number = card_number(value),
@@ -263,13 +268,25 @@ pub(crate) fn authority_key_id(value: &[u8]) -> Read<Option<Vec<u8>>> {
     Ok(id)
 }
 
-/// Strict: one `@`, ASCII, a real domain. `Address` refuses controls, blanks and NUL by itself.
+/// Strict: one `@`, no quotes, ASCII, a real domain. `Address` refuses controls, blanks and NUL by itself.
 fn rfc822_name(value: &[u8]) -> Option<Address> {
     let text = std::str::from_utf8(value).ok().filter(|text| text.is_ascii())?;
-    Address::parse(text).ok()
+    address(text).ok()
 }
 
-/// RFC 9598: a UTF8String whose local part is not plain ASCII; plain ones belong in rfc822Name.
+/// A quoted local part may hold another `@`, and readers differ about which of them counts.
+fn address(text: &str) -> Read<Address> {
+    let plain = text.bytes().filter(|b| *b == b'@').count() == 1 && !text.contains('"');
+    Address::parse(text).ok().filter(|_| plain).ok_or(Malformed)
+}
+
+/// Whether the content of an otherName is of the type SmtpUTF8Mailbox.
+pub(crate) fn is_smtp_utf8_mailbox(other_name: &[u8]) -> Read<bool> {
+    Ok(der_reader::oid(Reader::new(other_name).expect(tag::OID)?.value)? == oids::SMTP_UTF8_MAILBOX)
+}
+
+/// RFC 9598 §3: a UTF8String whose local part is not plain ASCII (plain ones belong in rfc822Name) and
+/// whose domain is written in A-labels.
 fn smtp_utf8_mailbox(value: &[u8]) -> Read<Option<Address>> {
     let mut reader = Reader::new(value);
     let kind = der_reader::oid(reader.expect(tag::OID)?.value)?;
@@ -279,8 +296,9 @@ fn smtp_utf8_mailbox(value: &[u8]) -> Read<Option<Address>> {
         return Ok(None);
     }
     let text = der_reader::text(&Reader::only(explicit.value, tag::UTF8_STRING)?)?;
-    let address = Address::parse(&text).map_err(|_| Malformed)?;
-    if address.needs_smtputf8() { Ok(Some(address)) } else { Err(Malformed) }
+    let address = address(&text)?;
+    let as_a_label = text.rsplit_once('@').is_some_and(|(_, domain)| domain.is_ascii());
+    if address.needs_smtputf8() && as_a_label { Ok(Some(address)) } else { Err(Malformed) }
 }
 
 /// A host name in lower case; a wildcard is one whole first label.

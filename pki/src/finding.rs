@@ -1,7 +1,10 @@
 //! Reasons of verdicts: stable codes, a sentence in both languages, the certificate concerned.
 
+mod table;
+
 use ident::Bilingual;
 use serde::Serialize;
+pub use table::table;
 
 use crate::certificate::{Certificate, CertificateError};
 
@@ -29,6 +32,16 @@ impl Finding {
     pub(crate) fn with_detail(mut self, detail: Option<Bilingual>) -> Self {
         self.detail = detail.map(Box::new);
         self
+    }
+
+    /// A valid certificate that does not name the address asked for.
+    pub fn email_mismatch(certificate: &Certificate) -> Self {
+        Self::new(Reason::EmailMismatch, Some(certificate))
+    }
+
+    /// A valid certificate that does not name the host asked for.
+    pub fn host_mismatch(certificate: &Certificate) -> Self {
+        Self::new(Reason::HostMismatch, Some(certificate))
     }
 
     /// What is said of octets that are no certificate at all.
@@ -157,6 +170,12 @@ reasons! {
     StatusUnknown "status_unknown"
         "le service OCSP de l'autorité ne connaît pas ce certificat"
         "the authority's OCSP responder does not know this certificate";
+    EmailMismatch "email_mismatch"
+        "le certificat ne porte pas l'adresse demandée"
+        "the certificate does not name the address asked for";
+    HostMismatch "host_mismatch"
+        "le certificat ne porte pas le nom de serveur demandé"
+        "the certificate does not name the host asked for";
     Internal "internal"
         "la vérification n'a pas pu être menée"
         "the verification could not be carried out";

@@ -16,6 +16,7 @@ pub mod finding;
 pub mod identity;
 pub mod issue;
 pub mod keys;
+mod mail_constraints;
 pub mod name;
 pub mod ocsp;
 pub mod partner_file;

@@ -120,6 +120,8 @@ pub struct Name {
 impl Name {
     /// Most attributes in one name; real ones have about ten.
     const MAX_PAIRS: usize = 64;
+    /// Longest value of an attribute, in octets; the longest bound of X.520 in use is 128 characters.
+    const MAX_VALUE: usize = 1024;
 
     pub(crate) fn read(der: &[u8]) -> Read<Self> {
         let mut rdns = Vec::new();
@@ -133,6 +135,9 @@ impl Name {
                 let oid = der_reader::oid(pair.expect(tag::OID)?.value)?;
                 let element = pair.next()?;
                 pair.end()?;
+                if element.value.len() > Self::MAX_VALUE {
+                    return Err(Malformed);
+                }
                 // A type that is no text is kept as its octets, so that it still compares.
                 let value = der_reader::text(&element).unwrap_or_else(|Malformed| hexadecimal(element.whole));
                 rdn.push(Pair { oid, value });

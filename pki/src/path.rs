@@ -23,7 +23,9 @@ use crate::{
     revocation::{Evidence, Known, Surroundings, may_sign_lists},
     status::{self, Holdings, RevocationStore, StatusSource},
 };
+pub use checks::Terms;
 use memory::Memory;
+pub use search::Effort;
 use search::Search;
 
 /// What a certificate is to be used for. Anchors, key usage and extended key usage depend on it.
@@ -270,10 +272,22 @@ pub struct Validator {
 impl Validator {
     /// Judges `leaf` for `purpose` at `at`; `untrusted` are certificates that came along with it.
     pub fn verify(&self, leaf: &Certificate, untrusted: &[Certificate], purpose: Purpose, at: Timestamp) -> Verdict {
-        let verdict = Search::new(self, untrusted, purpose, at).run(leaf);
+        self.verify_counted(leaf, untrusted, purpose, at).0
+    }
+
+    /// As [`Validator::verify`], and what it has cost; never more than [`Effort::MOST`].
+    pub fn verify_counted(
+        &self,
+        leaf: &Certificate,
+        untrusted: &[Certificate],
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> (Verdict, Effort) {
+        let search = Search::new(self, untrusted, purpose, at);
+        let verdict = search.run(leaf);
         // OpenSSL leaves its reasons in a queue of the thread, where a TLS connection would find them.
         drop(ErrorStack::get());
-        verdict
+        (verdict, search.effort())
     }
 
     /// The anchors.
@@ -388,5 +402,7 @@ impl Validator {
     }
 }
 
+#[cfg(test)]
+mod strict_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -7,6 +7,7 @@ use crate::{
     algorithm::{SignatureAlgorithm, strong_key},
     certificate::{Certificate, Fault, KeyUsage, usage},
     finding::Reason,
+    mail_constraints::MAX_COMPARISONS,
 };
 
 /// What RFC 5280 forbids in any certificate and OpenSSL lets pass (pki reference §2.4). The serial
@@ -46,6 +47,29 @@ pub(super) fn floor(certificate: &Certificate, is_anchor: bool) -> Result<(), Re
     if signed_well && strong_key(certificate.key()) { Ok(()) } else { Err(Reason::WeakAlgorithm) }
 }
 
+/// What the authorities of a chain may name in mail addresses (RFC 5280 §6.1.3 (b) and (c)): each rules
+/// everything below it but self-issued authorities. The position is that of the certificate at fault.
+pub(super) fn mail_constraints(chain: &[Certificate]) -> Result<(), (Reason, usize)> {
+    let mut left = MAX_COMPARISONS;
+    for (above, authority) in chain.iter().enumerate().skip(1) {
+        let constraints = &authority.extensions().mail_constraints;
+        if constraints.len() == 0 {
+            continue;
+        }
+        for (position, certificate) in chain.iter().enumerate().take(above) {
+            if position > 0 && certificate.is_self_issued() {
+                continue;
+            }
+            let asked = certificate.emails().len().saturating_mul(constraints.len());
+            left = left.checked_sub(asked).ok_or((Reason::TooComplex, position))?;
+            if !certificate.emails().iter().all(|address| constraints.allow(address)) {
+                return Err((Reason::NameConstraints, position));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Rights and constraints of the holder's certificate.
 pub(super) fn leaf(certificate: &Certificate, purpose: Purpose) -> Result<(), Reason> {
     let extensions = certificate.extensions();
@@ -59,7 +83,7 @@ pub(super) fn leaf(certificate: &Certificate, purpose: Purpose) -> Result<(), Re
     let purposes = certificate.extended_key_usage().unwrap_or_default();
     let listed = purposes.iter().any(|oid| wanted(purpose).contains(&oid.as_str()));
     // Without the extension RFC 5280 restricts nothing; a card always has it.
-    let absent = purpose != Purpose::Person;
+    let absent = !purpose.terms().needs_key_usage;
     let bits = certificate.key_usage().map_or(absent, |bits| bits.any(wanted_bits(purpose)));
     if listed && bits { Ok(()) } else { Err(Reason::WrongPurpose) }
 }
@@ -80,6 +104,38 @@ fn wanted(purpose: Purpose) -> &'static [&'static str] {
         Purpose::Server => &[usage::SERVER_AUTH],
         Purpose::Peer => &[usage::SERVER_AUTH, usage::CLIENT_AUTH],
         Purpose::Email => &[usage::EMAIL_PROTECTION],
+    }
+}
+
+/// What a purpose asks of the holder's certificate, for the published table.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The purpose, as written everywhere.
+    pub name: &'static str,
+    /// Whose anchors it uses.
+    pub anchors: &'static str,
+    /// Extended key usages, one of which it needs.
+    pub extended: Vec<&'static str>,
+    /// Key usages, one of which it needs.
+    pub bits: Vec<&'static str>,
+    /// Whether a certificate without key usage is refused.
+    pub needs_key_usage: bool,
+}
+
+impl Purpose {
+    /// What it asks of the holder's certificate.
+    pub fn terms(self) -> Terms {
+        let (name, anchors) = match self {
+            Self::Any => ("any", "all"),
+            Self::Person => ("person", "persons"),
+            Self::Organisation => ("organisation", "organisations"),
+            Self::Server => ("server", "servers"),
+            Self::Peer => ("peer", "servers"),
+            Self::Email => ("email", "mailboxes"),
+        };
+        let extended = wanted(self).iter().map(|oid| usage::name(oid)).collect();
+        let bits = KeyUsage::NAMES.iter().filter(|(bit, _)| wanted_bits(self).has(*bit)).map(|(_, name)| *name);
+        Terms { name, anchors, extended, bits: bits.collect(), needs_key_usage: self == Self::Person }
     }
 }
 

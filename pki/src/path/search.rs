@@ -34,8 +34,30 @@ const USUAL: usize = 4;
 /// Steps upwards that one search may take: a dozen authorities that certify each other have millions
 /// of ways, with each signature checked only once.
 const MAX_STEPS: usize = 4096;
+/// Certificates that one search may look at as possible issuers: thousands of the same name and key
+/// identifier cost something even when no signature is checked.
+const MAX_CANDIDATES: usize = 1 << 16;
 /// Chains that one search may hand to OpenSSL.
 const MAX_CHAINS: usize = 48;
+
+/// What one search has cost, in operations: the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Effort {
+    /// Signatures checked, in usual ones (RSA-2048, a curve); longer keys count for more.
+    pub signatures: usize,
+    /// Steps from a certificate up to its issuers.
+    pub steps: usize,
+    /// Certificates looked at as possible issuers.
+    pub candidates: usize,
+    /// Complete chains handed to OpenSSL.
+    pub chains: usize,
+}
+
+impl Effort {
+    /// The most that any search may cost.
+    pub const MOST: Self =
+        Self { signatures: MAX_WORK / USUAL, steps: MAX_STEPS, candidates: MAX_CANDIDATES, chains: MAX_CHAINS };
+}
 
 /// One search: what is known and how much of the budget is used.
 pub(super) struct Search<'a> {
@@ -48,6 +70,7 @@ pub(super) struct Search<'a> {
     work: Cell<usize>,
     chains: Cell<usize>,
     steps: Cell<usize>,
+    candidates: Cell<usize>,
     /// Whether a signature was not checked because of its cost.
     overspent: Cell<bool>,
     /// Whether a chain went on where we stopped.
@@ -78,6 +101,7 @@ impl<'a> Search<'a> {
             work: Cell::new(MAX_WORK),
             chains: Cell::new(MAX_CHAINS),
             steps: Cell::new(MAX_STEPS),
+            candidates: Cell::new(MAX_CANDIDATES),
             overspent: Cell::new(false),
             too_long: Cell::new(false),
             checked: RefCell::default(),
@@ -120,8 +144,20 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// What it has cost so far.
+    pub(super) fn effort(&self) -> Effort {
+        let used = |most: usize, left: &Cell<usize>| most.saturating_sub(left.get());
+        Effort {
+            signatures: used(MAX_WORK, &self.work).div_ceil(USUAL),
+            steps: used(MAX_STEPS, &self.steps),
+            candidates: used(MAX_CANDIDATES, &self.candidates),
+            chains: used(MAX_CHAINS, &self.chains),
+        }
+    }
+
     fn no_chain(&self, leaf: &Certificate) -> Reason {
-        if self.overspent.get() || [&self.chains, &self.steps].iter().any(|budget| budget.get() == 0) {
+        let used_up = [&self.chains, &self.steps, &self.candidates].iter().any(|budget| budget.get() == 0);
+        if self.overspent.get() || used_up {
             return Reason::TooComplex;
         }
         if self.too_long.get() {
@@ -167,7 +203,13 @@ impl<'a> Search<'a> {
                 return true;
             }
         }
-        for issuer in self.issuers(&last) {
+        let issuers = self.issuers(&last);
+        let Some(rest) = self.candidates.get().checked_sub(issuers.len()) else {
+            self.candidates.set(0);
+            return true;
+        };
+        self.candidates.set(rest);
+        for issuer in issuers {
             let looped = path.iter().any(|known| known.subject() == issuer.subject() && same_key(known, issuer));
             // An anchor in the pool was the end of a chain already.
             if looped || anchors.contains(issuer) || !self.signed(&last, issuer) {
@@ -246,6 +288,9 @@ impl<'a> Search<'a> {
             if let Err(reason) = checks::dates(certificate, self.at) {
                 return invalid(3, reason, position);
             }
+        }
+        if let Err((reason, position)) = checks::mail_constraints(chain) {
+            return invalid(4, reason, position);
         }
         let policies = match self.verified(chain) {
             Ok(policies) => policies,
@@ -340,6 +385,7 @@ impl Surroundings for Search<'_> {
                     && checks::dates(certificate, self.at).is_ok()
                     && (self.purpose == Purpose::Any || checks::floor(certificate, position == last).is_ok())
             });
+            let sound = sound && checks::mail_constraints(chain).is_ok();
             if sound && chain::verify(chain, &policies, false).is_ok() {
                 good = Some(chain.to_vec());
             }

@@ -89,6 +89,9 @@ enum Command {
     /// Print the table of refusals as Markdown
     #[command(hide = true)]
     Refusals,
+    /// Print the table of findings about certificates as Markdown
+    #[command(hide = true)]
+    Findings,
 }
 
 /// Parses the arguments and runs the command.
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Trail(args) => trail::run(args),
         Command::Annuaire(args) => annuaire::run(args),
         Command::Refusals => refusals::run(),
+        Command::Findings => refusals::findings(),
     };
     exit.into()
 }

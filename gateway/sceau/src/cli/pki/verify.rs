@@ -76,13 +76,6 @@ fn host(text: &str) -> Result<Host, String> {
 }
 
 impl Host {
-    fn text(&self) -> String {
-        match self {
-            Self::Name(name) => name.to_string(),
-            Self::Ip(ip) => ip.to_string(),
-        }
-    }
-
     /// Whether the subject alternative name holds it. A wildcard stands for the whole first label
     /// (RFC 9525 §6.3); the common name is never looked at.
     fn named_by(&self, certificate: &Certificate) -> bool {
@@ -139,21 +132,6 @@ impl Answer {
             evidence: Vec::new(),
         }
     }
-
-    fn other_name(reason: &str, text: Bilingual) -> Self {
-        Self {
-            verdict: "invalid",
-            exit: Exit::No,
-            reason: Some(reason.to_owned()),
-            text: Some(text),
-            concerned: None,
-            path: Vec::new(),
-            policies: Vec::new(),
-            stale: false,
-            detail: None,
-            evidence: Vec::new(),
-        }
-    }
 }
 
 pub(super) fn run(args: &Args, as_json: bool) -> Result<Exit, Problem> {
@@ -179,20 +157,11 @@ fn answer(args: &Args, judge: &Judge, leaf: &Certificate, came_along: &[Certific
         Verdict::Invalid(finding) => return Answer::no("invalid", Exit::No, finding),
         Verdict::Undetermined(finding) => return Answer::no("undetermined", Exit::Undetermined, finding),
     };
-    if let Some(email) = args.email.as_ref().filter(|email| !leaf.names_address(email)) {
-        let text = Bilingual::new(
-            format!("le certificat ne porte pas l'adresse {email}"),
-            format!("the certificate does not name the address {email}"),
-        );
-        return Answer::other_name("email_mismatch", text);
+    if args.email.as_ref().is_some_and(|email| !leaf.names_address(email)) {
+        return Answer::no("invalid", Exit::No, Finding::email_mismatch(leaf));
     }
-    if let Some(host) = args.host.as_ref().filter(|host| !host.named_by(leaf)) {
-        let host = host.text();
-        let text = Bilingual::new(
-            format!("le certificat ne porte pas le nom de serveur {host}"),
-            format!("the certificate does not name the host {host}"),
-        );
-        return Answer::other_name("host_mismatch", text);
+    if args.host.as_ref().is_some_and(|host| !host.named_by(leaf)) {
+        return Answer::no("invalid", Exit::No, Finding::host_mismatch(leaf));
     }
     Answer {
         verdict: "valid",
