@@ -32,6 +32,7 @@ pub mod pkits;
 pub mod place;
 pub mod postfix;
 pub mod process;
+pub mod publisher;
 pub mod swaks;
 pub mod tier;
 pub mod wire;

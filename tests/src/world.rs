@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ident::{Clock, SystemClock, Timestamp};
 use openssl::x509::X509;
 use pki::issue::KeyAlgorithm;
+use sceau::demo::authorities::Authorities;
 use sceau::demo::cast::Place;
 use sceau::demo::space::{HospitalPorts, IdentityFiles, OperatorPorts, Ports, Space, SpaceSettings};
 
@@ -21,6 +22,8 @@ use crate::wire::{Reply, TlsClient, Wire};
 pub struct World {
     /// Where everything is and who is in it.
     pub space: Space,
+    /// Who issues and revokes in it.
+    pub authorities: Authorities,
     // Last: it must be there as long as anything else.
     folder: Scratch,
 }
@@ -50,8 +53,9 @@ impl World {
             c: OperatorPorts { exchange: free_endpoint(), internal: free_endpoint(), inner: free_endpoint() },
         };
         let settings = SpaceSettings { folder: folder.path().to_owned(), now, seed: 1, people: 20, key, ports };
-        let space = Space::create(&settings).unwrap_or_else(|error| panic!("making the space: {error}"));
-        Self { space, folder }
+        let (space, authorities) =
+            Space::create_with_authorities(&settings).unwrap_or_else(|error| panic!("making the space: {error}"));
+        Self { space, authorities, folder }
     }
 
     /// The folder that everything is in.

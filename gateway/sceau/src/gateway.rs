@@ -189,8 +189,8 @@ impl Gateway {
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
         let _one_at_a_time = self.changing();
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
-        let snapshot = Snapshot::load(&loaded, self.now())?;
         let current = self.snapshot();
+        let snapshot = Snapshot::load_beside(&loaded, Arc::clone(&current.status), self.now())?;
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
         if snapshot.config.patients != current.config.patients {

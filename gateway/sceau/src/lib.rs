@@ -18,6 +18,7 @@ pub mod intake;
 pub mod knocks;
 pub mod net;
 pub mod queued;
+pub mod refresh;
 pub mod refusal;
 pub mod rest;
 pub mod sealed_before;

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use ident::SystemClock;
+use ident::{Clock, SystemClock};
 use store::{Changes, Store as _};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -18,7 +18,7 @@ use crate::{
     gateway::{Gateway, StartError},
     hardening, health,
     net::listener::Port,
-    trust,
+    refresh, trust,
 };
 
 /// How long sessions and deliveries may go on after a stop was asked for.
@@ -52,11 +52,23 @@ pub enum ServeError {
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
+    serve_by(configuration, Arc::new(SystemClock), ready).await
+}
+
+/// The same by another clock: the program itself has the machine's and no other.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve_by(
+    configuration: PathBuf,
+    clock: Arc<dyn Clock>,
+    ready: impl FnOnce(&[Listening]),
+) -> Result<(), ServeError> {
     hardening::no_core_dumps()?;
     hardening::private_files();
     // Before anybody can know that we are there: a reload ordered too early must not end us.
     let orders = Orders::listen()?;
-    let (gateway, records) = Gateway::open(configuration, Arc::new(SystemClock))?;
+    let (gateway, records) = Gateway::open(configuration, clock)?;
     let writer = tokio::spawn(Gateway::write_records(Arc::clone(&gateway.store), records));
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -82,6 +94,7 @@ pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> 
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway).await;
     ready(&listening);

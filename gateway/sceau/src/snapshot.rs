@@ -10,12 +10,14 @@ use pki::{
     certificate::Certificate,
     keys::{DecryptionKey, FileKey, SigningKey},
     path::{Purpose, RevocationMode, Validator, ValidatorBuilder},
+    status::RevocationStore,
     trust_list::{TrustList, TrustListProfile},
 };
 
 use crate::{
     config::{self, AnchorPurpose, Environment, InnerProtocol, KeyFiles, Loaded, Partner, Problem, read_bytes},
     net::tls::TlsIdentity,
+    refresh,
     rest::Vault,
     sealed_before::SealedBefore,
     trust::{self, Held},
@@ -36,6 +38,8 @@ pub struct Snapshot {
     pub domains: Arc<BTreeMap<Domain, OwnDomain>>,
     /// Path validation with anchors, intermediates and CRLs.
     pub validator: Arc<Validator>,
+    /// What is fetched about revocation while we run: one store for all snapshots, read by the validator.
+    pub status: Arc<RevocationStore>,
     /// The trusted domains.
     pub trust_list: Arc<TrustList>,
     /// What is remembered of it, and what is not as it should be.
@@ -90,6 +94,20 @@ impl Snapshot {
     /// # Errors
     /// Every problem found, not only the first.
     pub fn load(loaded: &Loaded, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        Self::load_with(loaded, None, at)
+    }
+
+    /// The same beside a running service, which holds the newest revocation data already.
+    ///
+    /// # Errors
+    /// Every problem found, not only the first.
+    pub fn load_beside(loaded: &Loaded, status: Arc<RevocationStore>, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        Self::load_with(loaded, Some(status), at)
+    }
+
+    fn load_with(loaded: &Loaded, running: Option<Arc<RevocationStore>>, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        let at_start = running.is_none();
+        let status = running.unwrap_or_default();
         let config = &loaded.config;
         let mut problems = config::faults(config, &loaded.folder);
         let tls = keep(
@@ -97,7 +115,10 @@ impl Snapshot {
             TlsIdentity::load(&loaded.path(&config.server.certificate), &loaded.path(&config.server.key)),
         );
         let domains = own_domains(loaded, &mut problems);
-        let validator = keep(&mut problems, validator(loaded));
+        let validator = keep(&mut problems, validator(loaded, &status));
+        if let Some(validator) = validator.as_ref().filter(|_| at_start) {
+            refresh::recall(loaded, &status, validator, at);
+        }
         let held = validator.as_ref().and_then(|validator| {
             let profile = list_profile(config);
             keep(&mut problems, trust::current(loaded, trust::rules(loaded, &profile, validator), at))
@@ -116,6 +137,7 @@ impl Snapshot {
                 config: Arc::new(config.clone()),
                 domains: Arc::new(domains),
                 validator: Arc::new(validator),
+                status,
                 trust_list: Arc::clone(&held.list),
                 held: Arc::new(held),
                 book: Arc::new(book),
@@ -238,11 +260,12 @@ fn own_domains(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Domain,
     domains
 }
 
-fn validator(loaded: &Loaded) -> Result<Validator, Problem> {
+fn validator(loaded: &Loaded, status: &Arc<RevocationStore>) -> Result<Validator, Problem> {
     let trust = &loaded.config.trust;
     let mut builder = ValidatorBuilder::new()
         .test_category(loaded.config.operator.environment == Environment::Test)
-        .revocation(RevocationMode::Required { grace: trust.grace.0 });
+        .revocation(RevocationMode::Required { grace: trust.grace.0 })
+        .store(Arc::clone(status));
     for anchor in &trust.anchors {
         let path = loaded.path(&anchor.file);
         let certificate = one_certificate(&path)?;

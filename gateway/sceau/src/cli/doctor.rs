@@ -18,7 +18,7 @@ use store::{Filter, Page, Standing, Store as _};
 use trail::log::verify;
 
 use super::{Exit, attached::Attached, check};
-use crate::{audit, config::Loaded, snapshot::Snapshot};
+use crate::{audit, config::Loaded, refresh, snapshot::Snapshot};
 
 /// Below this share of free space new messages are refused.
 const RESERVE_PERCENT: u64 = 5;
@@ -76,6 +76,7 @@ pub(super) fn run(args: Args) -> Exit {
             disk(&mut seen, &loaded.data());
             certificates(&mut seen, &snapshot, now);
             sources(&mut seen, &snapshot, now);
+            fetched(&mut seen, &loaded, &snapshot, now);
             queue(&mut seen, &args.config);
             trail_of(&mut seen, &args.config, &loaded);
         }
@@ -205,6 +206,25 @@ fn sources(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
             let says = format!("generation {}, data as of {}", generation.id(), generation.data_as_of());
             seen.say(if old { Level::Attention } else { Level::Good }, "directory", says);
         }
+    }
+}
+
+/// What is fetched in the background: last success, next try, age, error of each source.
+fn fetched(seen: &mut Examination, loaded: &Loaded, snapshot: &Snapshot, now: Timestamp) {
+    if !loaded.config.refresh.is_on() {
+        seen.say(Level::Good, "refresh", "nothing is fetched: the files of [trust] are read again");
+    }
+    match refresh::report(loaded, snapshot, now) {
+        Ok(sources) => {
+            for source in sources {
+                let level = if source.is_well() { Level::Good } else { Level::Attention };
+                seen.say(level, "refresh", source.to_string());
+            }
+        }
+        Err(error) => seen.say(Level::Attention, "refresh", format!("what was fetched cannot be told: {error}")),
+    }
+    for trouble in refresh::out_of_date(snapshot, now) {
+        seen.say(Level::Bad, "revocation", trouble);
     }
 }
 

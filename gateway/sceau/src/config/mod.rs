@@ -2,6 +2,7 @@
 
 mod duration;
 mod model;
+mod refresh;
 mod retention;
 mod sound;
 mod trust;
@@ -13,6 +14,7 @@ use std::{
 
 pub use duration::{Size, Span};
 pub use model::*;
+pub use refresh::Refresh;
 pub use retention::Retention;
 pub(crate) use sound::faults;
 pub use trust::*;

@@ -9,7 +9,7 @@ use ident::{Address, Domain, Fingerprint};
 use serde::Deserialize;
 
 use super::{
-    Shrinkage,
+    Refresh, Shrinkage,
     duration::{Size, Span},
 };
 
@@ -56,6 +56,9 @@ pub struct Config {
     /// How long the records of the trail are kept.
     #[serde(default)]
     pub trail: super::Retention,
+    /// What is fetched in the background.
+    #[serde(default)]
+    pub refresh: Refresh,
 }
 
 /// Who runs this gateway: shown in refusals and notifications.

@@ -88,12 +88,7 @@ impl Refresh {
 
     /// The deadlines of one fetch.
     pub fn limits(&self) -> Limits {
-        Limits {
-            connect: self.connect.0,
-            first_octet: self.first_octet.0,
-            total: self.total.0,
-            ..Limits::default()
-        }
+        Limits { connect: self.connect.0, first_octet: self.first_octet.0, total: self.total.0, ..Limits::default() }
     }
 
     /// What is contradictory or unsafe.
@@ -114,7 +109,9 @@ impl Refresh {
         }
         let waits = [self.connect, self.first_octet, self.total];
         if waits.iter().any(|wait| wait.0.is_zero()) || self.total.0 > MAX_TOTAL || self.first_octet > self.total {
-            found.push("refresh.connect, first_octet and total must be longer than nothing, and total at most 1h".to_owned());
+            found.push(
+                "refresh.connect, first_octet and total must be longer than nothing, and total at most 1h".to_owned(),
+            );
         }
         let most = u64::try_from(pki::crl::MAX_CRL).unwrap_or(u64::MAX);
         if self.max_crl.0 == 0 || self.max_crl.0 > most {
@@ -130,7 +127,9 @@ impl Refresh {
             found.push(format!("refresh.list: {list} is no http or https address"));
         }
         if self.ocsp && self.hosts.is_empty() {
-            found.push("refresh.ocsp asks responders that certificates name: allow their hosts under refresh.hosts".to_owned());
+            found.push(
+                "refresh.ocsp asks responders that certificates name: allow their hosts under refresh.hosts".to_owned(),
+            );
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     spans(&mut found, config);
     super::trust::faults(&mut found, &config.trust);
     found.extend(config.trail.faults(config.operator.environment));
+    config.refresh.faults(&mut found);
     for own in &config.domains {
         let inner = &own.inner;
         if !inner.address.ip().is_loopback() && inner.certificate.is_none() && !inner.clear {

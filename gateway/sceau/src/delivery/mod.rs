@@ -14,7 +14,6 @@ mod talk;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use hickory_resolver::TokioResolver;
 use ident::Timestamp;
 use store::{Changes, ClaimRequest, Destination, Store, StoreError, Work};
 use tokio::{
@@ -24,7 +23,7 @@ use tokio::{
 
 pub use outcome::{Attempt, End};
 
-use self::{busy::Busy, sessions::Sessions};
+use self::{busy::Busy, route::Routes, sessions::Sessions};
 use crate::gateway::Gateway;
 
 /// How long a piece of work is ours; longer than any single attempt may take.
@@ -39,10 +38,7 @@ const NAP: Duration = Duration::from_secs(3);
 
 /// Runs until `stopping` turns true, then waits for the attempts that are under way.
 pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-    let resolver = TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok()).map(Arc::new);
-    if resolver.is_none() {
-        tracing::warn!("no DNS resolver on this machine: only domains with a [[route]] can be reached");
-    }
+    let routes = Arc::new(Routes::new());
     let sessions = Arc::new(Sessions::default());
     let mut busy = Busy::default();
     let mut attempts = Attempts::default();
@@ -55,10 +51,10 @@ pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
             let claimed = claim(&gateway, request.clone()).await;
             look = busy.began(&request, claimed.iter().map(|work| &work.destination));
             for work in claimed {
-                let (gateway, sessions, resolver) = (Arc::clone(&gateway), Arc::clone(&sessions), resolver.clone());
+                let (gateway, sessions, routes) = (Arc::clone(&gateway), Arc::clone(&sessions), Arc::clone(&routes));
                 let destination = work.destination.clone();
                 attempts.begin(destination, async move {
-                    perform(&gateway, &sessions, resolver.as_deref(), work).await;
+                    perform(&gateway, &sessions, &routes, work).await;
                 });
             }
         }
@@ -134,14 +130,14 @@ async fn nap(gateway: &Gateway) {
 }
 
 /// Tries one piece of work and writes down the outcome.
-async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, resolver: Option<&TokioResolver>, work: Work) {
+async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, work: Work) {
     let attempt = if work.expired {
         Attempt::expired(&work)
     } else {
         let tried = async {
             match &work.destination {
                 Destination::Inner(domain) => inner::attempt(gateway, sessions, &work, domain).await,
-                Destination::Relay(domain) => relay::attempt(gateway, sessions, resolver, &work, domain).await,
+                Destination::Relay(domain) => relay::attempt(gateway, sessions, routes, &work, domain).await,
                 Destination::Route(name) => Attempt::all(&work, &End::temporary("unknown-route", name)),
             }
         };

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hickory_resolver::TokioResolver;
 use ident::{Domain, Timestamp};
 use pki::path::{Purpose, Verdict};
 use smtp::{ClientOptions, Protocol};
@@ -11,7 +10,7 @@ use trail::{SafeText, Tls};
 
 use super::{
     outcome::{Attempt, End},
-    route::{self, Hop},
+    route::{Hop, Routes},
     sessions::Sessions,
     talk::{Judge, Line, TalkError},
 };
@@ -21,7 +20,7 @@ use crate::{gateway::Gateway, net::tls::TlsFacts, queued, refusal::RefusalId, sn
 pub(super) async fn attempt(
     gateway: &Arc<Gateway>,
     sessions: &Sessions,
-    resolver: Option<&TokioResolver>,
+    routes: &Routes,
     work: &Work,
     domain: &Domain,
 ) -> Attempt {
@@ -29,10 +28,10 @@ pub(super) async fn attempt(
     if let Err(end) = still_allowed(&snapshot, work, domain, gateway.now()) {
         return Attempt::all(work, &end);
     }
-    let hops = match route::hops(&snapshot, resolver, domain).await {
+    // The trust list names the domain; what DNS says against it is not authenticated and ends nothing.
+    let hops = match routes.hops(gateway, &snapshot, domain).await {
         Ok(hops) => hops,
-        Err(error) if error.is_temporary() => return Attempt::all(work, &End::temporary("route", error)),
-        Err(error) => return Attempt::all(work, &End::permanent("route", error)),
+        Err(error) => return Attempt::all(work, &End::temporary("route", error)),
     };
     let body = match queued::as_sent(gateway, work).await {
         Ok(body) => body,

@@ -1,12 +1,21 @@
 //! Where a domain's mail goes: a configured route, else MX records by preference (RFC 5321 §5).
+//!
+//! Only domains that the signed trust list names come here, and DNS is not authenticated: whoever can
+//! forge one answer must not be able to end a message. A "no" of DNS for such a domain is therefore an
+//! alarm and a delay, never a failure; the message's lifetime bounds it and its sender is told.
 
-use std::net::SocketAddr;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+};
 
 use hickory_resolver::{TokioResolver, proto::rr::RData};
 use ident::Domain;
 use thiserror::Error;
+use trail::{Event, Record};
 
-use crate::snapshot::Snapshot;
+use crate::{gateway::Gateway, snapshot::Snapshot};
 
 /// The relay port.
 const SMTP: u16 = 25;
@@ -14,6 +23,8 @@ const SMTP: u16 = 25;
 const MAX_HOSTS: usize = 10;
 /// Addresses tried for one host.
 const MAX_ADDRESSES: usize = 4;
+/// The alarm: DNS denies what the trust list says.
+const DENIED: &str = "route-denied";
 
 /// One server to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +53,76 @@ pub(super) enum RouteError {
 }
 
 impl RouteError {
-    /// Whether trying again may help.
-    pub(super) fn is_temporary(&self) -> bool {
-        matches!(self, Self::Temporary(_))
+    /// Whether DNS, or our own configuration, denies what the trust list says.
+    fn is_denial(&self) -> bool {
+        !matches!(self, Self::Temporary(_))
+    }
+}
+
+/// What is worth telling of denials.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// One more domain is denied.
+    Denied(String),
+    /// None is any more.
+    Over,
+}
+
+/// Finds routes, and remembers for which domains DNS denies what the trust list says.
+pub(super) struct Routes {
+    resolver: Option<TokioResolver>,
+    denied: Mutex<BTreeMap<Domain, RouteError>>,
+}
+
+impl Routes {
+    /// With the machine's resolver.
+    pub(super) fn new() -> Self {
+        let resolver = TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok());
+        if resolver.is_none() {
+            tracing::warn!("no DNS resolver on this machine: only domains with a [[route]] can be reached");
+        }
+        Self { resolver, denied: Mutex::default() }
+    }
+
+    /// The servers for a listed domain, in the order in which to try them. A denial raises an alarm.
+    ///
+    /// # Errors
+    /// See [`RouteError`]; none of them is for good.
+    pub(super) async fn hops(
+        &self,
+        gateway: &Gateway,
+        snapshot: &Snapshot,
+        domain: &Domain,
+    ) -> Result<Vec<Hop>, RouteError> {
+        let found = hops(snapshot, self.resolver.as_ref(), domain).await;
+        let event = self.news(domain, found.as_ref().err()).map(|news| match news {
+            News::Denied(words) => {
+                tracing::error!(alarm = DENIED, words, "DNS denies a domain that the trust list names: its mail waits");
+                Event::AlarmRaised { code: DENIED.to_owned(), text: gateway.masker.text(&words) }
+            }
+            News::Over => {
+                tracing::info!(alarm = DENIED, "the alarm is over");
+                Event::AlarmCleared { code: DENIED.to_owned() }
+            }
+        });
+        event.into_iter().for_each(|event| gateway.record(Record::new(gateway.now(), event)));
+        found
+    }
+
+    /// What begins or ends with this answer.
+    fn news(&self, domain: &Domain, error: Option<&RouteError>) -> Option<News> {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        match error.filter(|error| error.is_denial()) {
+            Some(error) => {
+                let known = denied.insert(domain.clone(), error.clone());
+                known.is_none().then(|| News::Denied(format!("{domain}: {error}")))
+            }
+            None if error.is_some() => None,
+            None => {
+                let was_last = denied.remove(domain).is_some() && denied.is_empty();
+                was_last.then_some(News::Over)
+            }
+        }
     }
 }
 
@@ -52,11 +130,7 @@ impl RouteError {
 ///
 /// # Errors
 /// See [`RouteError`].
-pub(super) async fn hops(
-    snapshot: &Snapshot,
-    resolver: Option<&TokioResolver>,
-    domain: &Domain,
-) -> Result<Vec<Hop>, RouteError> {
+async fn hops(snapshot: &Snapshot, resolver: Option<&TokioResolver>, domain: &Domain) -> Result<Vec<Hop>, RouteError> {
     if let Some(route) = snapshot.config.routes.iter().find(|route| route.domain == *domain) {
         return Ok(vec![Hop { host: route.host.to_string(), address: route.address }]);
     }
@@ -121,4 +195,55 @@ fn is_ourselves(snapshot: &Snapshot, address: SocketAddr) -> bool {
         || ip.is_unspecified()
         || ip.is_multicast()
         || snapshot.config.listeners.iter().any(|listener| listener.address.ip() == ip && !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use hickory_resolver::{
+        config::{ConnectionConfig, NameServerConfig, ResolverConfig},
+        net::runtime::TokioRuntimeProvider,
+    };
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A name server that denies every name, and the resolver that believes it.
+    async fn liar() -> TokioResolver {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut connection = ConnectionConfig::udp();
+        connection.port = socket.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut packet = [0; 512];
+            while let Ok((length, peer)) = socket.recv_from(&mut packet).await {
+                // The question again, as an answer: name error (RFC 1035 §4.1.1). EDNS is cut off.
+                let question = 12 + packet[12..length].iter().position(|octet| *octet == 0).unwrap() + 5;
+                packet[2] = 0x85;
+                packet[3] = 0x83;
+                packet[6..12].fill(0);
+                let _ = socket.send_to(&packet[..question], peer).await;
+            }
+        });
+        let server = NameServerConfig::new(IpAddr::V4(Ipv4Addr::LOCALHOST), true, vec![connection]);
+        let config = ResolverConfig::from_name_servers(vec![server]);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().unwrap()
+    }
+
+    /// Whoever can forge one answer of DNS ends no message: the answer is a denial, and a denial waits.
+    #[tokio::test]
+    async fn a_domain_that_dns_denies_is_an_alarm_and_no_failure() {
+        let domain = Domain::parse("ch-exemple.test").unwrap();
+        let error = mail_hosts(&liar().await, &domain).await.unwrap_err();
+        assert_eq!(error, RouteError::NoSuchDomain);
+
+        let routes = Routes { resolver: None, denied: Mutex::default() };
+        let denied = News::Denied("ch-exemple.test: the domain does not exist in DNS".to_owned());
+        assert_eq!(routes.news(&domain, Some(&error)), Some(denied));
+        assert_eq!(routes.news(&domain, Some(&RouteError::NullMx)), None, "said once");
+        let silence = RouteError::Temporary("timeout".to_owned());
+        assert_eq!(routes.news(&domain, Some(&silence)), None, "silence is no end");
+        assert_eq!(routes.news(&domain, None), Some(News::Over));
+        assert_eq!(routes.news(&domain, Some(&silence)), None, "silence is no denial");
+    }
 }

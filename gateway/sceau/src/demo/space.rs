@@ -214,7 +214,17 @@ impl Space {
     /// # Errors
     /// [`SpaceError`]
     pub fn create(settings: &SpaceSettings) -> Result<Self, SpaceError> {
-        Builder { settings, authorities: Authorities::new(settings.key, settings.now)? }.build()
+        Self::create_with_authorities(settings).map(|(space, _)| space)
+    }
+
+    /// Makes everything, and gives the authorities that can issue and revoke more.
+    ///
+    /// # Errors
+    /// [`SpaceError`]
+    pub fn create_with_authorities(settings: &SpaceSettings) -> Result<(Self, Authorities), SpaceError> {
+        let mut builder = Builder { settings, authorities: Authorities::new(settings.key, settings.now)? };
+        let space = builder.build()?;
+        Ok((space, builder.authorities))
     }
 
     /// The configuration file of a hospital.
@@ -244,7 +254,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn build(mut self) -> Result<Space, SpaceError> {
+    fn build(&mut self) -> Result<Space, SpaceError> {
         let people = cast::people()?;
         let (holders, servers, clients) = self.issue_all(&people)?;
         for person in people.iter().filter(|person| person.fate == CardFate::Revoked) {

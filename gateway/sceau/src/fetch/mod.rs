@@ -13,7 +13,7 @@ mod line;
 mod place;
 mod rules;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use pki::certificate::Certificate;
 use serde::{Deserialize, Serialize};
@@ -144,12 +144,12 @@ pub trait ServerTrust: Send + Sync {
 pub struct Fetcher {
     rules: Rules,
     limits: Limits,
-    lines: Lines,
+    lines: Arc<Lines>,
 }
 
 impl Fetcher {
     /// A fetcher that asks the sites of `rules` and no others.
-    pub fn new(rules: Rules, limits: Limits, lines: Lines) -> Self {
+    pub fn new(rules: Rules, limits: Limits, lines: Arc<Lines>) -> Self {
         Self { rules, limits, lines }
     }
 

@@ -19,8 +19,16 @@ const GRACE: &str = "revocation-grace";
 /// A list is past its date and the grace: what it does not name is undetermined.
 const STALE: &str = "revocation-stale";
 
-/// What stands, by code and subject: words, and the end of the grace.
-type Standing = BTreeMap<(&'static str, String), (String, Option<Timestamp>)>;
+/// What stands, by code and subject.
+pub(super) type Standing = BTreeMap<(&'static str, String), Trouble>;
+
+/// What is wrong with one subject.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) words: String,
+    /// Whose data is used beyond its date, and until when.
+    grace: Option<(String, Timestamp)>,
+}
 
 /// What was said so far.
 #[derive(Debug, Default)]
@@ -33,7 +41,7 @@ pub(super) fn standing(snapshot: &Snapshot, journal: &Journal, at: Timestamp) ->
     for (name, entry) in &journal.sources {
         let Some(since) = entry.failing_since.filter(|since| at.since(*since) >= patience) else { continue };
         let why = entry.error.as_deref().unwrap_or("no answer");
-        out.insert((FAILING, name.clone()), (format!("nothing since {since}: {why}"), None));
+        out.insert((FAILING, name.clone()), Trouble { words: format!("nothing since {since}: {why}"), grace: None });
     }
     let lists = snapshot.validator.revocation_lists();
     let newest = |it: &pki::crl::RevocationList| {
@@ -41,10 +49,11 @@ pub(super) fn standing(snapshot: &Snapshot, journal: &Journal, at: Timestamp) ->
     };
     for list in lists.iter().filter(|list| list.next_update() < at && newest(list)) {
         let until = list.next_update().plus(snapshot.config.trust.grace.0);
-        let code = if at <= until { GRACE } else { STALE };
+        let issuer = list.issuer().to_string();
+        let (code, grace) = if at <= until { (GRACE, Some((issuer.clone(), until))) } else { (STALE, None) };
         let what = if list.is_delta() { "changes to the list of" } else { "the list of" };
-        let words = format!("{what} {} ended {}", list.issuer(), list.next_update());
-        out.insert((code, format!("{} {}", list.issuer(), list.digest())), (words, Some(until)));
+        let words = format!("{what} {issuer} ended {}", list.next_update());
+        out.insert((code, format!("{issuer} {}", list.digest())), Trouble { words, grace });
     }
     out
 }
@@ -61,12 +70,12 @@ impl Alarms {
                 record(Event::AlarmCleared { code: (*code).to_owned() });
             }
         }
-        for ((code, subject), (words, until)) in now.iter().filter(|(key, _)| !said.contains_key(*key)) {
+        for ((code, subject), Trouble { words, grace }) in now.iter().filter(|(key, _)| !said.contains_key(*key)) {
             tracing::error!(alarm = code, subject, words, "revocation data needs a look");
             let text = gateway.masker.text(&format!("{subject}: {words}"));
             record(Event::AlarmRaised { code: (*code).to_owned(), text });
-            if let (&GRACE, Some(until)) = (code, until) {
-                record(Event::RevocationGrace { issuer: gateway.masker.text(words), until: *until });
+            if let Some((issuer, until)) = grace {
+                record(Event::RevocationGrace { issuer: gateway.masker.text(issuer), until: *until });
             }
         }
         *said = now;

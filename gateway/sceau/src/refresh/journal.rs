@@ -172,7 +172,8 @@ mod tests {
         assert!(folder.read().unwrap().sources.is_empty());
         let first = folder.keep(b"first").unwrap();
         let mut journal = Journal { chance: 7, ..Journal::default() };
-        let entry = |copy| Entry { copy: Some(copy), this_update: Some(Timestamp::from_seconds(5)), ..Entry::default() };
+        let entry =
+            |copy| Entry { copy: Some(copy), this_update: Some(Timestamp::from_seconds(5)), ..Entry::default() };
         journal.sources.insert("http://a.test/".to_owned(), entry(first));
         folder.write(&journal).unwrap();
         let again = folder.read().unwrap();

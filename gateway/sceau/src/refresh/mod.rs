@@ -7,13 +7,14 @@
 mod alarm;
 mod journal;
 pub mod plan;
+mod report;
 mod sources;
 mod take;
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,6 +27,7 @@ use tokio::{sync::watch, task::JoinSet};
 use trail::{Event, Record};
 
 pub use journal::{Entry, Folder, Journal};
+pub use report::{SourceReport, out_of_date, report};
 pub use sources::{Gives, Source};
 pub use take::RefreshError;
 
@@ -34,10 +36,14 @@ use self::{
     take::{Ask, News},
 };
 use crate::{
-    config::Loaded,
+    config::{Loaded, Refresh},
     fetch::{Fetcher, Lines},
     gateway::Gateway,
+    snapshot::Snapshot,
 };
+
+/// By name.
+type Sources = BTreeMap<String, Source>;
 
 /// Longest sleep: a moved clock or a reloaded configuration waits no longer than this.
 const NAP: Duration = Duration::from_secs(3);
@@ -62,6 +68,8 @@ pub struct Refresher {
     journal: Mutex<Journal>,
     lines: Arc<Lines>,
     alarms: Alarms,
+    /// What there is to ask, and the snapshot that it was found in.
+    known: Mutex<(Weak<Snapshot>, Arc<Sources>)>,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -83,7 +91,14 @@ impl Refresher {
             journal.chance = u64::from_be_bytes(chance).max(1);
         }
         let lines = Arc::new(Lines::new()?);
-        Ok(Self { folder, journal: Mutex::new(journal), lines, alarms: Alarms::default(), counters: Counters::default() })
+        Ok(Self {
+            folder,
+            journal: Mutex::new(journal),
+            lines,
+            alarms: Alarms::default(),
+            known: Mutex::default(),
+            counters: Counters::default(),
+        })
     }
 
     /// Asks every source whose time has come, takes what is good, and says when the next one is due.
@@ -110,7 +125,7 @@ impl Refresher {
             }
             while let Some(done) = running.join_next().await {
                 match done {
-                    Ok((name, outcome)) => self.note(gateway, name, outcome),
+                    Ok((name, outcome)) => self.note(gateway, name, outcome, now),
                     Err(error) => tracing::error!(%error, "a refresh broke off"),
                 }
             }
@@ -125,21 +140,38 @@ impl Refresher {
     }
 
     /// What there is to ask; forgets what is not asked any more.
-    async fn sources(&self, gateway: &Arc<Gateway>) -> BTreeMap<String, Source> {
-        let (worker, at) = (Arc::clone(gateway), gateway.now());
-        let found = gateway.compute(move || sources::all(&worker.snapshot(), at)).await;
-        let sources = found.unwrap_or_default();
-        self.journal().sources.retain(|name, _| sources.contains_key(name));
-        sources
+    async fn sources(&self, gateway: &Arc<Gateway>) -> Arc<Sources> {
+        let (snapshot, at) = (gateway.snapshot(), gateway.now());
+        let seen_in = Arc::downgrade(&snapshot);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if Weak::ptr_eq(&known.0, &seen_in) {
+            return known.1;
+        }
+        match gateway.compute(move || Arc::new(sources::all(&snapshot, at))).await {
+            Ok(sources) => {
+                self.journal().sources.retain(|name, _| sources.contains_key(name));
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = (seen_in, Arc::clone(&sources));
+                sources
+            }
+            Err(error) => {
+                tracing::error!(%error, "what there is to refresh cannot be told now");
+                known.1
+            }
+        }
     }
 
-    fn due(&self, sources: &BTreeMap<String, Source>, settings: &crate::config::Refresh, now: Timestamp) -> Vec<String> {
+    fn due(&self, sources: &Sources, settings: &Refresh, now: Timestamp) -> Vec<String> {
         let journal = self.journal();
-        sources.iter().filter(|(name, source)| at(name, source, &journal, settings, now) <= now).map(|(name, _)| name.clone()).collect()
+        sources
+            .iter()
+            .filter(|(name, source)| next_of(name, source, &journal, settings, now) <= now)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
-    fn note(&self, gateway: &Gateway, name: String, outcome: Result<Option<News>, RefreshError>) {
-        let now = gateway.now();
+    /// Remembers what came of a source that was asked at `now`: what is published while we ask is for the
+    /// next time, so the time counts from the question.
+    fn note(&self, gateway: &Gateway, name: String, outcome: Result<Option<News>, RefreshError>, now: Timestamp) {
         self.counters.asked.fetch_add(1, Ordering::Relaxed);
         let mut journal = self.journal();
         let entry = journal.sources.entry(name.clone()).or_default();
@@ -180,24 +212,19 @@ impl Refresher {
         }
     }
 
-    fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
+    fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn at(name: &str, source: &Source, journal: &Journal, settings: &crate::config::Refresh, now: Timestamp) -> Timestamp {
+fn next_of(name: &str, source: &Source, journal: &Journal, settings: &Refresh, now: Timestamp) -> Timestamp {
     let past = journal.sources.get(name).map(Entry::past).unwrap_or_default();
     plan::due(&past, source.pace(settings), journal.chance, name, now)
 }
 
 /// When the next source is due.
-fn next(
-    sources: &BTreeMap<String, Source>,
-    journal: &Journal,
-    settings: &crate::config::Refresh,
-    now: Timestamp,
-) -> Timestamp {
-    sources.iter().map(|(name, source)| at(name, source, journal, settings, now)).min().unwrap_or(Timestamp::MAX)
+fn next(sources: &Sources, journal: &Journal, settings: &Refresh, now: Timestamp) -> Timestamp {
+    sources.iter().map(|(name, source)| next_of(name, source, journal, settings, now)).min().unwrap_or(Timestamp::MAX)
 }
 
 /// Runs until `stopping` turns true.

@@ -83,8 +83,7 @@ fn share(whole: Duration, chance: u64) -> Duration {
 /// A number that differs from name to name (FNV-1a, then the end of MurmurHash3): chance, not secrecy.
 fn mixed(chance: u64, name: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ chance;
-    let mut hash =
-        name.bytes().fold(start, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3));
+    let mut hash = name.bytes().fold(start, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3));
     for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
         hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
     }
@@ -120,8 +119,9 @@ mod tests {
     fn each_installation_has_its_own_hour() {
         let now = at("2026-11-22T10:00:00Z");
         let daily = Pace { every: 24 * HOUR, ..PACE };
-        let mut hours: Vec<i64> =
-            (0..200u64).map(|n| due(&asked(now), daily, mixed(n, "installation"), "a", now).seconds() / 3600 % 24).collect();
+        let mut hours: Vec<i64> = (0..200u64)
+            .map(|n| due(&asked(now), daily, mixed(n, "installation"), "a", now).seconds() / 3600 % 24)
+            .collect();
         hours.sort_unstable();
         hours.dedup();
         assert_eq!(hours.len(), 24, "some hour of the day is nobody's");

@@ -50,7 +50,7 @@ impl Source {
 }
 
 /// All sources by name: the name is what the journal, the log and `doctor` call them by.
-pub fn all(snapshot: &Snapshot, at: Timestamp) -> BTreeMap<String, Source> {
+pub(super) fn all(snapshot: &Snapshot, at: Timestamp) -> BTreeMap<String, Source> {
     let settings = &snapshot.config.refresh;
     let mut out = BTreeMap::new();
     if let Some(place) = &settings.list {
@@ -85,8 +85,7 @@ fn named(snapshot: &Snapshot, at: Timestamp) -> Vec<StatusSource> {
 }
 
 fn add(out: &mut BTreeMap<String, Source>, source: StatusSource, settings: &Refresh) {
-    let places: Vec<Place> =
-        source.urls().iter().filter_map(|url| Place::parse(url).ok()).take(MAX_PLACES).collect();
+    let places: Vec<Place> = source.urls().iter().filter_map(|url| Place::parse(url).ok()).take(MAX_PLACES).collect();
     let Some(first) = places.first() else { return };
     // The configured address of the same list came first.
     if places.iter().any(|place| out.contains_key(place.as_str())) {

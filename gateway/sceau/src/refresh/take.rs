@@ -186,13 +186,7 @@ impl Ask {
         }
     }
 
-    fn take_list(
-        &self,
-        place: &Place,
-        octets: &[u8],
-        tags: Tags,
-        issuer: Option<&Name>,
-    ) -> Result<News, RefreshError> {
+    fn take_list(&self, place: &Place, octets: &[u8], tags: Tags, issuer: Option<&Name>) -> Result<News, RefreshError> {
         let lists = RevocationList::list_from(octets).map_err(|why| RefreshError::NoList(place.clone(), why))?;
         let mut news = News { tags, ..News::default() };
         for list in lists {

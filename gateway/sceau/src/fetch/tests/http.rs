@@ -43,7 +43,7 @@ async fn an_answer_comes_with_its_tags_and_is_asked_for_again_conditionally() {
 async fn a_question_is_posted() {
     let server = Server::new(Act::Say(answer("Content-Type: application/ocsp-response\r\n", b"no"))).await;
     let place = server.place("http", "ocsp");
-    let fetcher = Fetcher::new(rules(&place), patient(), Lines::new().unwrap());
+    let fetcher = Fetcher::new(rules(&place), patient(), Arc::new(Lines::new().unwrap()));
     let request =
         Request { place: &place, kind: Kind::OcspAnswer, most: MOST, held: None, question: Some(b"question") };
     let Answer::New { octets, .. } = fetcher.fetch(&request, &Nobody).await.unwrap() else { panic!("nothing new") };

@@ -5,7 +5,7 @@ mod ldap;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::Mutex,
 };
 
 use tokio::{
@@ -117,7 +117,7 @@ impl ServerTrust for Nobody {
 }
 
 async fn fetch_with(rules: Rules, limits: Limits, place: &Place, held: Option<&Tags>) -> Result<Answer, FetchError> {
-    let fetcher = Fetcher::new(rules, limits, Lines::new().unwrap());
+    let fetcher = Fetcher::new(rules, limits, Arc::new(Lines::new().unwrap()));
     let request = Request { place, kind: Kind::RevocationList, most: MOST, held, question: None };
     fetcher.fetch(&request, &Nobody).await
 }

@@ -1,0 +1,196 @@
+//! What is fetched in the background takes effect in running gateways, by a clock that the test moves.
+//! The gateways run inside the test: the program itself knows no clock but the machine's.
+
+// Asserting is what tests do, in their helpers too.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ident::{Clock, ManualClock, SystemClock, Timestamp};
+use pki::{
+    certificate::Certificate,
+    issue::{CrlRequest, KeyAlgorithm, Reason, Revocation},
+};
+use sceau::{
+    demo::cast::Place::{self, A, B},
+    serve::serve_by,
+};
+use tests::{
+    gateway::sceau_json,
+    process::PATIENCE,
+    publisher::Publisher,
+    wire::{Reply, Wire},
+    world::{World, assert_refused},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A gateway inside this process; it ends when it is dropped.
+struct Inside {
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Inside {
+    fn serve(configuration: PathBuf, clock: &Arc<ManualClock>) -> Self {
+        let (ready, is_ready) = mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let clock: Arc<dyn Clock> = clock.clone();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    outcome = serve_by(configuration, clock, |_| ready.send(()).unwrap()) => outcome.unwrap(),
+                    _ = ended => {}
+                }
+            });
+        });
+        is_ready.recv_timeout(PATIENCE).expect("the gateway is not ready");
+        Self { end: Some(end), thread: Some(thread) }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        let _ = self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+/// A space whose gateways ask for the persons' list at this publisher.
+fn space(start: Timestamp) -> (World, Publisher) {
+    let world = World::with(KeyAlgorithm::P256, start);
+    let publisher = Publisher::start();
+    publish(&world, &publisher, start, 1);
+    for place in [A, B] {
+        world.append(place, "sceau.toml", &publisher.section(&["/persons.crl"], "10m"));
+    }
+    (world, publisher)
+}
+
+/// Publishes the persons' list as of a moment.
+fn publish(world: &World, publisher: &Publisher, now: Timestamp, number: u64) {
+    let lists = world.authorities.persons.lists(now, number).unwrap();
+    publisher.publish("/persons.crl", lists.issuing.der());
+}
+
+fn serial(world: &World, card: &str) -> Vec<u8> {
+    let pem = std::fs::read(&world.card(card).certificate).unwrap();
+    Certificate::list_from_pem(&pem).unwrap().remove(0).serial().to_vec()
+}
+
+fn mail(wire: &mut Wire, from: &str) -> Reply {
+    wire.say(&format!("MAIL FROM:<{from}>"));
+    let reply = wire.reply();
+    wire.exchange("RSET", 250);
+    reply
+}
+
+/// Says MAIL, each time in a new session, until the answer is what is waited for.
+#[track_caller]
+fn wait_for(world: &World, place: Place, card: &str, code: u16, says: &str) {
+    let begun = Instant::now();
+    loop {
+        let reply = mail(&mut new_session(world, place, card), &world.address(card));
+        if reply.code == code && reply.text().contains(says) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "still {} {}", reply.code, reply.text());
+    }
+}
+
+#[track_caller]
+fn new_session(world: &World, place: Place, card: &str) -> Wire {
+    world.submission(place, world.card(card))
+}
+
+/// Issue 4, Must show: a practitioner revoked at 10:00 is refused by every running gateway within the
+/// configured refresh, on kept sessions too; nobody had to reload anything.
+#[test]
+fn a_practitioner_revoked_at_ten_is_refused_everywhere_within_the_refresh() {
+    let start = SystemClock.now();
+    let (mut world, publisher) = space(start);
+    let clock = Arc::new(ManualClock::at(start));
+    let _a = Inside::serve(world.configuration(A), &clock);
+    let _b = Inside::serve(world.configuration(B), &clock);
+    let martin = world.address("martin");
+    let mut kept = new_session(&world, A, "martin");
+    assert_eq!(mail(&mut kept, &martin).code, 250);
+    let mut elsewhere = new_session(&world, B, "martin");
+    // Hospital B does not know this practitioner's address as one of its own, but the card is good.
+    let before = mail(&mut elsewhere, &martin);
+    assert!(before.code == 550 && !before.text().contains("certificate-revoked"), "{}", before.text());
+
+    let ten = start.plus(2 * HOUR);
+    clock.set(ten);
+    let number = serial(&world, "martin");
+    world.authorities.persons.revoke(number, ten);
+    publish(&world, &publisher, ten, 2);
+    clock.advance(Duration::from_secs(600));
+    wait_for(&world, A, "martin", 550, "[certificate-revoked]");
+    // A kept session does not outlive it.
+    assert_refused(&mail(&mut kept, &martin), 550, "certificate-revoked");
+    wait_for(&world, B, "martin", 550, "[certificate-revoked]");
+    // Colleagues write on.
+    assert_eq!(mail(&mut new_session(&world, B, "moreau"), &world.address("moreau")).code, 250);
+}
+
+/// What cannot be told waits, what is revoked is refused whatever the age of the list; what was fetched
+/// outlives a restart; a publisher that comes back ends the wait.
+#[test]
+fn stale_lists_defer_and_still_revoke_and_copies_outlive_a_restart() {
+    let start = SystemClock.now();
+    let (mut world, publisher) = space(start);
+    let clock = Arc::new(ManualClock::at(start));
+    // Newer than the configured file, which is good for a week, and good for two hours only.
+    let leroy = Revocation { serial: serial(&world, "leroy"), reason: Reason::KeyCompromise, at: start };
+    let short = |revoked| CrlRequest { revoked, this_update: start, next_update: start.plus(2 * HOUR), number: 2 };
+    publisher.publish("/persons.crl", world.authorities.persons.issuing.crl(&short(vec![leroy])).unwrap().der());
+    let a = Inside::serve(world.configuration(A), &clock);
+    wait_for(&world, A, "martin", 250, "");
+    publisher.wait_until_asked(1);
+    publisher.set_down(true);
+    clock.set(start.plus(27 * HOUR));
+    wait_for(&world, A, "martin", 451, "[certificate-undetermined]");
+    drop(a);
+
+    let a = Inside::serve(world.configuration(A), &clock);
+    let told = mail(&mut new_session(&world, A, "martin"), &world.address("martin"));
+    assert_refused(&told, 451, "certificate-undetermined");
+    wait_for(&world, A, "leroy", 550, "[certificate-revoked]");
+    let asked = publisher.asked();
+    clock.advance(HOUR);
+    publisher.wait_until_asked(asked + 1);
+    let configuration = world.configuration(A);
+    let begun = Instant::now();
+    loop {
+        let (_, doctor) = sceau_json(&["doctor", "--config", configuration.to_str().unwrap()]);
+        let said = doctor.to_string();
+        if said.contains("/persons.crl: last success") && said.contains("status 503") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{said}");
+    }
+
+    publish(&world, &publisher, clock.now(), 3);
+    publisher.set_down(false);
+    clock.advance(HOUR);
+    wait_for(&world, A, "martin", 250, "");
+    let number = serial(&world, "martin");
+    world.authorities.persons.revoke(number, clock.now());
+    publish(&world, &publisher, clock.now(), 4);
+    clock.advance(HOUR);
+    wait_for(&world, A, "martin", 550, "[certificate-revoked]");
+    drop(a);
+
+    // The next start does not forget what the last one learned.
+    publisher.set_down(true);
+    let _a = Inside::serve(configuration, &clock);
+    let told = mail(&mut new_session(&world, A, "martin"), &world.address("martin"));
+    assert_refused(&told, 550, "certificate-revoked");
+}
