@@ -3,8 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use openssl::sha::sha256;
+use openssl::{
+    sha::sha256,
+    ssl::{SslAcceptor, SslFiletype, SslMethod},
+};
 
 use crate::{place::loopback, process::PATIENCE};
 
@@ -39,14 +43,34 @@ impl Publisher {
     /// Starts one that has nothing to offer yet.
     #[must_use]
     pub fn start() -> Self {
+        Self::with(|stream, shared| answer(stream, shared))
+    }
+
+    /// The same over TLS, with the certificate and key of these PEM files.
+    #[must_use]
+    pub fn start_tls(certificate: &Path, key: &Path) -> Self {
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+        acceptor.set_certificate_chain_file(certificate).unwrap();
+        acceptor.set_private_key_file(key, SslFiletype::PEM).unwrap();
+        let acceptor = acceptor.build();
+        Self::with(move |stream, shared| {
+            if let Ok(stream) = acceptor.accept(stream) {
+                answer(stream, shared);
+            }
+        })
+    }
+
+    fn with(serve: impl Fn(TcpStream, &Shared) + Send + Sync + 'static) -> Self {
+        let serve = Arc::new(serve);
         let listener = TcpListener::bind((loopback(), 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let served = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let served = Arc::clone(&served);
-                thread::spawn(move || answer(stream, &served));
+                let (served, serve) = (Arc::clone(&served), Arc::clone(&serve));
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+                thread::spawn(move || serve(stream, &served));
             }
         });
         Self { address, shared }
@@ -84,6 +108,12 @@ impl Publisher {
         self.shared.unchanged.load(Ordering::SeqCst)
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Address of something published here.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
@@ -102,9 +132,8 @@ impl Publisher {
     }
 }
 
-fn answer(mut stream: TcpStream, shared: &Shared) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+fn answer(mut stream: impl Read + Write, shared: &Shared) {
+    let mut lines = BufReader::new(&mut stream).lines().map_while(Result::ok);
     let Some(path) = lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)) else { return };
     let mut known = None;
     for line in lines.take_while(|line| !line.is_empty()) {

@@ -255,3 +255,26 @@ fn wait_until_free(port: std::net::SocketAddr) {
 }
 
 const SERVER: Use<'static> = Use::Server(&["imap.ch-a.test"], None);
+
+/// More records than the trail can take at once: what is missing in it is counted in it.
+#[test]
+fn records_that_find_no_room_are_counted_in_the_trail() {
+    let world = World::new();
+    let clock = std::sync::Arc::new(ident::SystemClock);
+    let (gateway, mut records) = sceau::gateway::Gateway::open(world.configuration(A), clock).unwrap();
+    let record = || trail::Record::new(gateway.now(), trail::Event::AlarmCleared { code: "test".to_owned() });
+    for _ in 0..20_000 {
+        gateway.record(record());
+    }
+    gateway.tell_unrecorded();
+    let mut kept = 0;
+    while records.try_recv().is_ok() {
+        kept += 1;
+    }
+    gateway.tell_unrecorded();
+    let trail::Event::AlarmRaised { code, text } = records.try_recv().unwrap().event else { panic!("no alarm") };
+    let lost: usize = text.to_string().split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(code, "records-lost");
+    // One more than these: the start says which trust list is in force.
+    assert_eq!(lost + kept, 20_001, "{text}");
+}

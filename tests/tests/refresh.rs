@@ -15,9 +15,13 @@ use ident::{Clock, ManualClock, SystemClock, Timestamp};
 use pki::{
     certificate::Certificate,
     issue::{CrlRequest, KeyAlgorithm, Reason, Revocation},
+    path::Purpose,
 };
 use sceau::{
-    demo::cast::Place::{self, A, B},
+    config::Loaded,
+    demo::cast::Place::{self, A, B, C},
+    gateway::Gateway,
+    refresh::{Refresher, report},
     serve::serve_by,
 };
 use tests::{
@@ -79,9 +83,13 @@ fn publish(world: &World, publisher: &Publisher, now: Timestamp, number: u64) {
     publisher.publish("/persons.crl", lists.issuing.der());
 }
 
-fn serial(world: &World, card: &str) -> Vec<u8> {
+fn certificate(world: &World, card: &str) -> Certificate {
     let pem = std::fs::read(&world.card(card).certificate).unwrap();
-    Certificate::list_from_pem(&pem).unwrap().remove(0).serial().to_vec()
+    Certificate::list_from_pem(&pem).unwrap().remove(0)
+}
+
+fn serial(world: &World, card: &str) -> Vec<u8> {
+    certificate(world, card).serial().to_vec()
 }
 
 fn mail(wire: &mut Wire, from: &str) -> Reply {
@@ -193,4 +201,154 @@ fn stale_lists_defer_and_still_revoke_and_copies_outlive_a_restart() {
     let _a = Inside::serve(configuration, &clock);
     let told = mail(&mut new_session(&world, A, "martin"), &world.address("martin"));
     assert_refused(&told, 550, "certificate-revoked");
+}
+
+/// A gateway that serves nobody, and its refresher: rounds are run by hand.
+struct ByHand {
+    gateway: Arc<Gateway>,
+    records: tokio::sync::mpsc::Receiver<trail::Record>,
+    refresher: Refresher,
+    clock: Arc<ManualClock>,
+    configuration: PathBuf,
+}
+
+impl ByHand {
+    fn new(world: &World, clock: &Arc<ManualClock>) -> Self {
+        let configuration = world.configuration(A);
+        let (gateway, records) = Gateway::open(configuration.clone(), clock.clone()).unwrap();
+        let refresher = Refresher::open(&gateway).unwrap();
+        Self { gateway, records, refresher, clock: clock.clone(), configuration }
+    }
+
+    /// An hour later: what the last error of the first source is, if there is one.
+    async fn hour(&self) -> Option<String> {
+        self.clock.advance(HOUR);
+        self.refresher.round(&self.gateway).await;
+        let loaded = Loaded::read(&self.configuration).unwrap();
+        let report = report(&loaded, &self.gateway.snapshot(), self.clock.now()).unwrap();
+        report[0].entry.error.clone()
+    }
+
+    fn believes(&self, certificate: &Certificate) -> bool {
+        self.gateway.snapshot().validator.verify(certificate, &[], Purpose::Person, self.clock.now()).is_valid()
+    }
+
+    fn alarms(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Ok(record) = self.records.try_recv() {
+            match record.event {
+                trail::Event::AlarmRaised { code, .. } => found.push(format!("raised {code}")),
+                trail::Event::AlarmCleared { code } => found.push(format!("cleared {code}")),
+                trail::Event::RevocationGrace { .. } => found.push("grace".to_owned()),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Whatever a publisher says that is not a newer list of the right signer changes nothing, and is told with
+/// the address and the reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_lies_changes_nothing() {
+    let start = SystemClock.now();
+    let (world, publisher) = space(start);
+    let clock = Arc::new(ManualClock::at(start));
+    let gateway = ByHand::new(&world, &clock);
+    let martin = certificate(&world, "martin");
+    publish(&world, &publisher, start, 5);
+    assert_eq!(gateway.hour().await, None);
+    assert!(gateway.believes(&martin));
+
+    let everybody = |number, this_update: Timestamp| CrlRequest {
+        revoked: vec![Revocation { serial: serial(&world, "martin"), reason: Reason::KeyCompromise, at: start }],
+        this_update,
+        next_update: this_update.plus(24 * HOUR),
+        number,
+    };
+    let (own, other) = (&world.authorities.persons.issuing, &world.authorities.other.issuing);
+    let good = own.crl(&everybody(9, start)).unwrap();
+    let lies: [(Vec<u8>, &str); 7] = [
+        (b"<html><p>Page introuvable</p></html>".to_vec(), "no usable revocation list"),
+        (Vec::new(), "no usable revocation list"),
+        (good.der()[..good.der().len() - 9].to_vec(), "no usable revocation list"),
+        (other.crl(&everybody(9, start)).unwrap().der().to_vec(), "nobody whom we trust signed it"),
+        (own.crl(&everybody(4, start)).unwrap().der().to_vec(), "older than what we hold"),
+        (own.crl(&everybody(9, start.minus(5 * HOUR))).unwrap().der().to_vec(), "older than what we hold"),
+        (own.crl(&everybody(9, start.plus(500 * HOUR))).unwrap().der().to_vec(), "dated in the future"),
+    ];
+    for (lie, reason) in lies {
+        publisher.publish("/persons.crl", lie);
+        let error = gateway.hour().await.unwrap_or_else(|| panic!("taken, expected: {reason}"));
+        assert!(error.starts_with(&publisher.url("/persons.crl")) && error.contains(reason), "{error}");
+        assert!(gateway.believes(&martin), "{reason}");
+    }
+    publisher.publish("/persons.crl", good.der());
+    assert_eq!(gateway.hour().await, None);
+    assert!(!gateway.believes(&martin));
+}
+
+/// A source that fails for long is an alarm, a list in its grace another, one past it a third; each ends.
+/// While nothing has changed the publisher says so, and is not asked for the list again.
+#[tokio::test(flavor = "multi_thread")]
+async fn failing_sources_and_ending_lists_raise_alarms() {
+    let start = SystemClock.now();
+    let (world, publisher) = space(start);
+    let clock = Arc::new(ManualClock::at(start));
+    let mut gateway = ByHand::new(&world, &clock);
+    let own = &world.authorities.persons.issuing;
+    let short = CrlRequest { revoked: vec![], this_update: start, next_update: start.plus(12 * HOUR), number: 2 };
+    publisher.publish("/persons.crl", own.crl(&short).unwrap().der());
+    assert_eq!(gateway.hour().await, None);
+    assert_eq!(gateway.hour().await, None);
+    assert_eq!(publisher.unchanged(), 1);
+    assert_eq!(gateway.alarms(), Vec::<String>::new());
+
+    publisher.set_down(true);
+    let mut said = Vec::new();
+    for _ in 0..40 {
+        assert!(gateway.hour().await.is_some_and(|error| error.contains("status 503")));
+        said.append(&mut gateway.alarms());
+    }
+    let expected = [
+        "raised refresh-failing",
+        "raised revocation-grace",
+        "grace",
+        "cleared revocation-grace",
+        "raised revocation-stale",
+    ];
+    assert_eq!(said, expected);
+    publish(&world, &publisher, clock.now().plus(HOUR), 3);
+    publisher.set_down(false);
+    assert_eq!(gateway.hour().await, None);
+    said = gateway.alarms();
+    said.sort();
+    assert_eq!(said, ["cleared refresh-failing", "cleared revocation-stale"]);
+}
+
+/// The trust list comes over HTTPS from a server that our own anchors vouch for, and that is who it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trust_list_is_fetched_from_a_server_that_our_anchors_vouch_for() {
+    let start = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, start);
+    let publisher = Publisher::start_tls(&world.space.operator.certificate, &world.space.operator.key);
+    let port = publisher.port();
+    let list = std::fs::read(world.space.trust_list()).unwrap();
+    publisher.publish("/liste.xml", list);
+    let host = C.host();
+    world.append(
+        A,
+        "sceau.toml",
+        &format!("[refresh]\nlist = \"https://{host}:{port}/liste.xml\"\naddresses = {{ {host:?} = \"127.0.0.1\" }}\n"),
+    );
+    let clock = Arc::new(ManualClock::at(start));
+    assert_eq!(ByHand::new(&world, &clock).hour().await, None);
+    assert_eq!(publisher.asked(), 1);
+
+    // The same server under another name.
+    world.edit(A, "sceau.toml", &format!("https://{host}:"), "https://autre.exemple.test:");
+    world.edit(A, "sceau.toml", &format!("{host:?} = "), "\"autre.exemple.test\" = ");
+    let error = ByHand::new(&world, &clock).hour().await.unwrap();
+    assert!(error.contains("not for autre.exemple.test"), "{error}");
+    assert_eq!(publisher.asked(), 1, "it was asked before it was judged");
 }

@@ -109,11 +109,12 @@ impl Door for Exchange {
     }
 
     fn refused(&mut self, peer: &Peer, refusal: &Refusal) {
-        tracing::info!(peer = %peer.address, reason = refusal.id.row().id, "exchange refused");
         if self.transaction.is_none() && Knocks::concerns_a_stranger(refusal.id) {
+            // No line in the log for each of them either: anybody can cause them.
             self.gateway.knocks.count(peer.address.ip(), "exchange", refusal, self.gateway.now());
             return;
         }
+        tracing::info!(peer = %peer.address, reason = refusal.id.row().id, "exchange refused");
         let told = events::refusal(&self.gateway, refusal);
         let event = match &self.transaction {
             Some(transaction) => Event::RecipientRefused {

@@ -4,7 +4,10 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use tokio::{
     sync::{Notify, Semaphore, mpsc},
     task::JoinHandle,
 };
-use trail::{Masker, QueueId, Record};
+use trail::{Event, Masker, QueueId, Record};
 
 use crate::{
     audit::{Checkpoints, Secrets},
@@ -60,6 +63,7 @@ pub struct Gateway {
     /// What the start found in the queue.
     pub recovery: Recovery,
     records: Mutex<Option<mpsc::Sender<Record>>>,
+    unrecorded: AtomicU64,
     configuration: PathBuf,
     changing: Mutex<()>,
 }
@@ -139,6 +143,7 @@ impl Gateway {
             crypto: Semaphore::new(threads),
             recovery,
             records: Mutex::new(Some(records)),
+            unrecorded: AtomicU64::new(0),
             configuration,
             changing: Mutex::new(()),
         };
@@ -230,7 +235,24 @@ impl Gateway {
     pub fn record(&self, record: Record) {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.as_ref().is_none_or(|records| records.try_send(record).is_err()) {
-            tracing::warn!("trail records arrive faster than they can be written; some refusals are not recorded");
+            self.unrecorded.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says in log and trail how many records found no room since the last time: the trail names its gaps.
+    pub fn tell_unrecorded(&self) {
+        let lost = self.unrecorded.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let words = format!(
+                "{lost} refusals and connections came faster than they could be written: they are not in the trail"
+            );
+            tracing::warn!(lost, "records came faster than the trail could be written");
+            let event = Event::AlarmRaised { code: "records-lost".to_owned(), text: self.masker.text(&words) };
+            let room = |records: &mpsc::Sender<Record>| records.try_send(Record::new(self.now(), event)).is_ok();
+            if !self.records.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(room) {
+                // They count until they can be told.
+                self.unrecorded.fetch_add(lost, Ordering::Relaxed);
+            }
         }
     }
 

@@ -163,7 +163,11 @@ async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>
             _ = stopping.wait_for(|stopping| *stopping) => true,
         };
         let records = gateway.knocks.take(&gateway, gateway.now());
+        if !records.is_empty() {
+            tracing::info!(kinds = records.len(), "strangers were turned away in the last minute: see the trail");
+        }
         records.into_iter().for_each(|record| gateway.record(record));
+        gateway.tell_unrecorded();
         if stop {
             return;
         }

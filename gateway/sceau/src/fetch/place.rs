@@ -1,6 +1,6 @@
 //! An address that the fetcher knows how to ask.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -71,7 +71,10 @@ pub enum PlaceError {
 /// Where something is fetched: scheme, host, port, path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Place {
+pub struct Place(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Parts {
     url: Url,
     scheme: Scheme,
     site: Site,
@@ -116,7 +119,7 @@ impl Place {
             return Err(PlaceError::Host);
         }
         let port = url.port().unwrap_or(scheme.port());
-        Ok(Self { url, scheme, site: Site { host, port } })
+        Ok(Self(Arc::new(Parts { url, scheme, site: Site { host, port } })))
     }
 
     /// The place that a `Location` field of this one means (RFC 9110 §10.2.2).
@@ -127,39 +130,39 @@ impl Place {
         if location.len() > MAX_LENGTH {
             return Err(PlaceError::Long);
         }
-        self.url.join(location).map_err(|_| PlaceError::Form).and_then(Self::of)
+        self.0.url.join(location).map_err(|_| PlaceError::Form).and_then(Self::of)
     }
 
     /// How it is asked.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// Host and port.
     pub fn site(&self) -> &Site {
-        &self.site
+        &self.0.site
     }
 
     /// What an HTTP request names: path and query.
     pub(super) fn target(&self) -> String {
-        let path = self.url.path();
-        self.url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+        let path = self.0.url.path();
+        self.0.url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
     }
 
     /// What the `Host` field says.
     pub(super) fn authority(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        let host = self.0.url.host_str().unwrap_or_default();
+        self.0.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// Path and query as they stand, percent signs and all.
     pub(super) fn parts(&self) -> (&str, Option<&str>) {
-        (self.url.path(), self.url.query())
+        (self.0.url.path(), self.0.url.query())
     }
 
     /// The URL.
     pub fn as_str(&self) -> &str {
-        self.url.as_str()
+        self.0.url.as_str()
     }
 }
 
@@ -179,7 +182,7 @@ impl TryFrom<String> for Place {
 
 impl From<Place> for String {
     fn from(place: Place) -> Self {
-        place.url.into()
+        place.as_str().to_owned()
     }
 }
 
