@@ -43,7 +43,7 @@ impl Publisher {
     /// Starts one that has nothing to offer yet.
     #[must_use]
     pub fn start() -> Self {
-        Self::with(|stream, shared| answer(stream, shared))
+        Self::with(answer)
     }
 
     /// The same over TLS, with the certificate and key of these PEM files.
@@ -108,10 +108,10 @@ impl Publisher {
         self.shared.unchanged.load(Ordering::SeqCst)
     }
 
-    /// Its port.
+    /// Where it listens.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.address.port()
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Address of something published here.

@@ -332,14 +332,14 @@ async fn the_trust_list_is_fetched_from_a_server_that_our_anchors_vouch_for() {
     let start = SystemClock.now();
     let world = World::with(KeyAlgorithm::P256, start);
     let publisher = Publisher::start_tls(&world.space.operator.certificate, &world.space.operator.key);
-    let port = publisher.port();
+    let (address, port) = (publisher.address().ip(), publisher.address().port());
     let list = std::fs::read(world.space.trust_list()).unwrap();
     publisher.publish("/liste.xml", list);
     let host = C.host();
     world.append(
         A,
         "sceau.toml",
-        &format!("[refresh]\nlist = \"https://{host}:{port}/liste.xml\"\naddresses = {{ {host:?} = \"127.0.0.1\" }}\n"),
+        &format!("[refresh]\nlist = \"https://{host}:{port}/liste.xml\"\naddresses = {{ {host:?} = \"{address}\" }}\n"),
     );
     let clock = Arc::new(ManualClock::at(start));
     assert_eq!(ByHand::new(&world, &clock).hour().await, None);

@@ -93,7 +93,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Journal::default()),
             octets => octets?,
         };
-        let journal: Journal = serde_json::from_slice(&octets)?;
+        let journal: Journal = serde_json::from_slice(&octets).map_err(|error| invalid(&error.to_string()))?;
         if journal.format == FORMAT { Ok(journal) } else { Err(invalid("the journal has another format")) }
     }
 
