@@ -21,7 +21,7 @@ use sceau::{
     config::Loaded,
     demo::cast::Place::{self, A, B, C},
     gateway::Gateway,
-    refresh::{Refresher, report},
+    refresh::{Folder, Refresher, report},
     serve::serve_by,
 };
 use tests::{
@@ -194,6 +194,13 @@ fn stale_lists_defer_and_still_revoke_and_copies_outlive_a_restart() {
     publish(&world, &publisher, clock.now(), 4);
     clock.advance(HOUR);
     wait_for(&world, A, "martin", 550, "[certificate-revoked]");
+    // In force first, then remembered: a stop in between would have it fetched again.
+    let folder = Folder::below(&Loaded::read(&configuration).unwrap().data());
+    let begun = Instant::now();
+    while !folder.read().unwrap().sources.values().any(|entry| entry.last_try == Some(clock.now())) {
+        assert!(begun.elapsed() < PATIENCE, "it is never remembered");
+        thread::yield_now();
+    }
     drop(a);
 
     // The next start does not forget what the last one learned.
