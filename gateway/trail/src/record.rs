@@ -1,10 +1,12 @@
 //! The record that carries an event: who and what it concerns, when, on which node.
 
+use std::borrow::Cow;
+
 use ident::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Event, Party, QueueId};
+use crate::{Class, Event, Party, QueueId, catalogue};
 
 /// Version of the record form that this code writes.
 pub const RECORD_VERSION: u8 = 1;
@@ -27,6 +29,34 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// What every reader of a record needs to know first; reading only this costs a fraction of reading all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// When it happened.
+    pub(crate) at: Timestamp,
+    /// Retention class of what happened.
+    pub(crate) class: Class,
+}
+
+impl Head {
+    /// The head of a line; none when it is no record that we know.
+    pub(crate) fn of(json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Line<'a> {
+            v: u8,
+            at: Timestamp,
+            #[serde(borrow)]
+            event: Cow<'a, str>,
+        }
+        if json.len() > MAX_RECORD {
+            return None;
+        }
+        let line: Line<'_> = serde_json::from_str(json).ok()?;
+        let entry = catalogue().iter().find(|entry| entry.id == line.event)?;
+        (line.v == RECORD_VERSION).then_some(Self { at: line.at, class: entry.class })
+    }
 }
 
 /// Why a record cannot be read or written.
@@ -113,6 +143,20 @@ mod tests {
         assert!(text.contains("\"event\":\"delivery.delivered\""), "{text}");
         assert!(!text.contains("279035121518989"), "{text}");
         assert_eq!(Record::from_json(&json).unwrap(), record());
+    }
+
+    #[test]
+    fn the_head_is_that_of_the_record() {
+        let json = String::from_utf8(record().to_json().unwrap()).unwrap();
+        assert_eq!(Head::of(&json), Some(Head { at: record().at, class: record().event.class() }));
+        for other in [
+            json.replace("\"v\":1", "\"v\":2"),
+            json.replace("delivery.delivered", "delivery.imagined"),
+            json.replace("\"at\"", "\"to\""),
+            json.replace("}}", "}"),
+        ] {
+            assert_eq!(Head::of(&other), None, "{other}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::{
     seal::Wrapping,
     sequencer::{FRAME, files_below, parse},
 };
-use crate::{Class, Event};
+use crate::{Class, Event, record::Head};
 
 /// Most findings that are listed; the first is what matters.
 const MAX_FINDINGS: usize = 100;
@@ -347,25 +347,28 @@ impl Check {
     /// What the table says about a record must be what the record says.
     fn facts(&mut self, row: &LeafRow, lines: &[u8], told: &mut BTreeMap<u64, (Class, u64)>) {
         let place = format!("entry {}", row.number);
-        // Only entries of the service itself tell of erasures; of the others the first record says
-        // all that the table says.
         let text = str::from_utf8(lines).unwrap_or_default();
-        let text = match row.class {
-            Class::Operation => text,
-            _ => text.split_inclusive('\n').next().unwrap_or_default(),
-        };
-        let records = parse(text, row.number).unwrap_or_default();
-        let Some(first) = records.first() else {
+        let Some(head) = text.lines().next().and_then(Head::of) else {
             self.found(place, "it holds no record");
             return;
         };
-        if first.event.class() != row.class || first.at != row.at || row.erased.is_some() {
+        if head.class != row.class || head.at != row.at || row.erased.is_some() {
             self.found(&place, "the table of keys says something else than the record");
         }
-        for record in &records {
-            if let Event::TrailPurged { class, records, .. } = &record.event {
-                told.insert(row.number, (*class, *records));
+        // Only entries of the service itself tell of erasures; of the others the first record's head says all that
+        // the table says.
+        if head.class != Class::Operation {
+            return;
+        }
+        match parse(text, row.number) {
+            Ok(records) => {
+                for record in &records {
+                    if let Event::TrailPurged { class, records, .. } = &record.event {
+                        told.insert(row.number, (*class, *records));
+                    }
+                }
             }
+            Err(error) => self.found(place, error.to_string()),
         }
     }
 
