@@ -11,7 +11,7 @@
     clippy::unwrap_used
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -42,15 +42,50 @@ fn report(from: &str, to: &[String], id: &str, octets: usize) -> String {
     let attachment = base64::engine::general_purpose::STANDARD.encode(attachment);
     let lines: Vec<&str> = attachment.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
     let body = format!("{BODY}, patient {NUMBER}\r\n").repeat(octets / 4 / BODY.len() + 1);
+    let forms = forms();
     format!(
         "From: <{from}>\r\nTo: {}\r\nSubject: {SUBJECT}\r\nMessage-ID: <{id}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n\
          MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=coupe\r\n\r\n\
          --coupe\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}\r\n\
-         --coupe\r\nContent-Type: application/pdf; name={NAME}\r\nContent-Transfer-Encoding: base64\r\n\
+         {forms}--coupe\r\nContent-Type: application/pdf; name={NAME}\r\nContent-Transfer-Encoding: base64\r\n\
          Content-Disposition: attachment; filename={NAME}\r\n\r\n{}\r\n--coupe--\r\n",
         to.join(", "),
         lines.join("\r\n")
     )
+}
+
+/// Every canary in every form that a message may hold: quoted-printable, base64 in its three
+/// alignments, hexadecimal.
+fn forms() -> String {
+    let mut texts: Vec<&str> = CONTENT.iter().map(|(_, text)| *text).collect();
+    texts.push(NUMBER);
+    let quoted: String = texts.iter().map(|text| format!("{}\r\n", quoted_printable(text))).collect();
+    let hexadecimal: String = texts
+        .iter()
+        .map(|text| text.bytes().map(|octet| format!("{octet:02x}")).collect::<String>() + "\r\n")
+        .collect();
+    let mut octets = Vec::new();
+    for shift in 0..3 {
+        for text in &texts {
+            while octets.len() % 3 != shift {
+                octets.push(b' ');
+            }
+            octets.extend_from_slice(text.as_bytes());
+            octets.extend_from_slice(b" et la suite ");
+        }
+    }
+    let encoded = base64::engine::general_purpose::STANDARD.encode(octets);
+    let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!(
+        "--coupe\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n{quoted}\r\n\
+         --coupe\r\nContent-Type: text/plain\r\n\r\n{hexadecimal}\r\n\
+         --coupe\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n",
+        lines.join("\r\n")
+    )
+}
+
+fn quoted_printable(text: &str) -> String {
+    text.bytes().map(|b| if b.is_ascii() { char::from(b).to_string() } else { format!("={b:02X}") }).collect()
 }
 
 /// Polls until something is so.
@@ -82,7 +117,19 @@ impl Watched {
             command.arg(&opened).args(["-p", &gateway.pid().to_string()]);
         });
         witness.wait_for_line(&["attached"]);
+        // What it had opened before the witness came.
+        for path in open_for_writing(gateway.pid()) {
+            assert!(path.starts_with(world.folder()), "writes outside its folders: {}", path.display());
+        }
         Self { gateway, witness, opened }
+    }
+
+    /// Nothing of the canaries in files that have no name, at this moment.
+    fn hides_nothing(&self, world: &World) {
+        let all = Canaries::new(&[CONTENT.as_slice(), &[("patient", NUMBER)]].concat());
+        for octets in unnamed_files(self.gateway.pid(), world.folder()) {
+            assert!(all.search(&octets).is_empty(), "in a file without a name: {:?}", all.search(&octets));
+        }
     }
 
     /// The log as a file, to be searched like the others.
@@ -294,6 +341,8 @@ fn no_content_rests_in_the_clear() {
     });
     b.keep_log(&world, "log-b-1");
     nothing_is_found(&world, "waiting at B");
+    a.hides_nothing(&world);
+    b.hides_nothing(&world);
 
     let (store_a, store_b, operator) = (world.inner_store(A), world.inner_store(B), operator(&world));
     let reports = |sink: &Sink, count: usize| {
@@ -327,6 +376,22 @@ fn operator(world: &World) -> Sink {
     Sink::start(options.at(world.space.ports.c.exchange))
 }
 
+/// Files that a process has open for writing, pipes, sockets and devices apart.
+fn open_for_writing(pid: u32) -> Vec<PathBuf> {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let writes = |name: &std::ffi::OsStr| {
+        let info =
+            std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", name.to_str().unwrap())).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("0");
+        u32::from_str_radix(flags.trim(), 8).unwrap_or(0) & 3 != 0
+    };
+    descriptors
+        .filter(|descriptor| writes(&descriptor.file_name()))
+        .filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok())
+        .filter(|path| path.starts_with("/") && !path.starts_with("/dev"))
+        .collect()
+}
+
 /// What a process has in files below `folder` that have no name any more, or never had.
 fn unnamed_files(pid: u32, folder: &Path) -> Vec<Vec<u8>> {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
@@ -341,28 +406,15 @@ fn unnamed_files(pid: u32, folder: &Path) -> Vec<Vec<u8>> {
 
 type Compress = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
-/// The same search over the same message kept in the clear: every canary is found in every form.
+/// The control: the very message of this run without its seal, as the inner mail store keeps it, and
+/// that text in the forms that software gives to what it stores. The same search finds every canary in
+/// every form.
 fn control(delivered: &[u8]) {
     let folder = Scratch::new("control");
-    folder.write("maildir-message", delivered);
-    let texts: Vec<(&str, &str)> = CONTENT.iter().copied().chain([("patient", NUMBER)]).collect();
-    let plain: String = texts.iter().map(|(_, text)| format!("{text} ")).collect::<String>().repeat(8);
-    let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    for shift in 0..3 {
-        folder.write(
-            &format!("base64-{shift}"),
-            texts
-                .iter()
-                .map(|(_, t)| format!("{}\n", base64(&format!("{}{t} and more", "x".repeat(shift)))))
-                .collect::<String>(),
-        );
-    }
-    let quoted: String =
-        plain.bytes().map(|b| if b.is_ascii() { char::from(b).to_string() } else { format!("={b:02X}") }).collect();
-    folder.write("quoted", &quoted);
-    folder.write("utf-16le", plain.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
-    folder.write("utf-16be", plain.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>());
-    folder.write("hexadecimal", plain.bytes().map(|b| format!("{b:02x}")).collect::<String>());
+    folder.write("message", delivered);
+    let text = String::from_utf8(delivered.to_vec()).unwrap();
+    folder.write("utf-16le", text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
+    folder.write("utf-16be", text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>());
     let mut streams: BTreeMap<&str, Compress> = BTreeMap::new();
     let level = flate2::Compression::default();
     streams.insert(
@@ -390,29 +442,28 @@ fn control(delivered: &[u8]) {
         }),
     );
     for (name, compress) in &streams {
-        folder.write(name, compress(plain.as_bytes()));
+        folder.write(name, compress(delivered));
     }
-    let canaries = Canaries::new(&texts);
-    let found = canaries.search_files(folder.path(), &[]);
+    let texts: Vec<(&str, &str)> = CONTENT.iter().copied().chain([("patient", NUMBER)]).collect();
+    let found = Canaries::new(&texts).search_files(folder.path(), &[]);
     let in_file = |file: &str, canary: &str, form: &str| {
         found.iter().any(|(path, what)| path.ends_with(file) && what.canary == canary && what.form == form)
     };
     for (name, text) in &texts {
-        assert!(in_file("maildir-message", name, "text") || *name == "attachment", "{name} in the message itself");
-        for (shift, form) in FORMS[1..4].iter().enumerate() {
-            assert!(in_file(&format!("base64-{shift}"), name, form), "{name} as {form}");
-        }
         // A text of ASCII alone is the same in quoted-printable.
-        assert!(in_file("quoted", name, if text.is_ascii() { "text" } else { "quoted-printable" }), "{name} quoted");
-        for form in ["utf-16le", "utf-16be", "hexadecimal"] {
-            assert!(in_file(form, name, form), "{name} as {form}");
+        let quoted = if text.is_ascii() { "text" } else { "quoted-printable" };
+        let in_clear = if *name == "attachment" { quoted } else { "text" };
+        for form in [in_clear, quoted, FORMS[1], FORMS[2], FORMS[3], "hexadecimal"] {
+            assert!(in_file("message", name, form), "{name} as {form} in the message");
+        }
+        for form in ["utf-16le", "utf-16be"] {
+            assert!(in_file(form, name, form) || *name == "attachment", "{name} as {form}");
         }
         for stream in streams.keys() {
-            assert!(in_file(stream, name, "inflated text"), "{name} in {stream}");
+            for form in [&format!("inflated {in_clear}"), "inflated base64", "inflated hexadecimal"] {
+                assert!(in_file(stream, name, form), "{name} as {form} in {stream}");
+            }
         }
     }
-    let attachment: BTreeSet<_> =
-        found.iter().filter(|(path, what)| path.ends_with("maildir-message") && what.canary == "attachment").collect();
-    assert!(!attachment.is_empty(), "the attachment in the message itself, as base64");
     println!("control: every canary found in every form");
 }

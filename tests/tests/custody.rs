@@ -146,6 +146,46 @@ fn an_altered_trail_is_named_and_a_peer_uncovers_a_rewritten_one() {
     assert_eq!(code, Some(1), "{said}");
 }
 
+/// `doctor` reads every waiting body to its end and looks through the queue: what is damaged is named.
+#[test]
+fn doctor_names_what_is_damaged_in_the_queue() {
+    let world = World::new();
+    let mut a = world.serve(A);
+    let commands = Commands::of(&world, A);
+    let (from, to) = (world.address("martin"), world.address("durand"));
+    let mut wire = world.submission(A, world.card("martin"));
+    let large = [letter(&from, &to, "Grand"), b"0123456789abcdef\r\n".repeat(20_000)].concat();
+    assert_eq!(hand_over(&mut wire, &from, &to, &large).code, 250);
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Petit")).code, 250);
+    drop(wire);
+    a.stop();
+    let (code, said) = commands.run(&["doctor"]);
+    assert!(code == Some(0) && said.contains("2 bodies read to their end, 0 of them damaged"), "{said}");
+    let queue = PathBuf::from(&commands.configuration).parent().unwrap().join("data/queue");
+    let body = files(&queue.join("bodies")).remove(0);
+    let good = fs::read(&body).unwrap();
+    let mut altered = good.clone();
+    altered[100_000] ^= 1;
+    fs::write(&body, &altered).unwrap();
+    let (code, said) = commands.run(&["doctor"]);
+    let ids = queue_ids(&commands);
+    assert!(code == Some(1) && said.contains(&format!("a body of message {} is damaged", ids[0])), "{said}");
+    fs::remove_file(&body).unwrap();
+    let (code, said) = commands.run(&["doctor"]);
+    let name = body.file_name().unwrap().to_str().unwrap();
+    assert!(code == Some(1) && said.contains(&format!("the body {name} is not there")), "{said}");
+    fs::write(&body, &good).unwrap();
+    assert_eq!(commands.run(&["doctor"]).0, Some(0));
+    rusqlite::Connection::open(queue.join("queue.db")).unwrap().execute("UPDATE message SET open = 7", []).unwrap();
+    let (code, said) = commands.run(&["doctor"]);
+    assert!(code == Some(1) && said.contains("count of open recipients is wrong"), "{said}");
+}
+
+fn files(folder: &std::path::Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// Any file of hash tiles.
 fn first_tile(trail: &std::path::Path) -> PathBuf {
     let mut folders = vec![trail.to_owned()];

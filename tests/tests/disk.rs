@@ -75,11 +75,25 @@ fn generation(database: &std::path::Path) -> i64 {
     db.query_row("SELECT value FROM meta WHERE key = 'generation'", [], |row| row.get(0)).unwrap()
 }
 
+/// How often readiness has turned red.
+fn alarms(installation: &Installation, place: Place) -> usize {
+    installation.gateway(place).log().matches("not ready: ").count()
+}
+
+/// Readiness is green again: every alarm is over.
+fn calm(installation: &Installation, place: Place) {
+    let ours = |line: &&str| line.contains("the alarm is over") && !line.contains("trail-unavailable");
+    let over = || installation.gateway(place).log().lines().filter(ours).count();
+    until("readiness stays red", installation, || over() == alarms(installation, place));
+}
+
 /// Messages under a fault: they are deferred, and go through when it ends.
 fn strike(installation: &mut Installation, place: Place, what: What, error: &str) {
     let started = Instant::now();
     let paths = what.paths(installation, place);
     let before = installation.load.deferred();
+    calm(installation, place);
+    let red = alarms(installation, place);
     let faults = Faults::inject_at(installation.gateway(place).pid(), what.calls(), error, &paths);
     if what.only_large() {
         installation.load.issue_large(4);
@@ -94,12 +108,14 @@ fn strike(installation: &mut Installation, place: Place, what: What, error: &str
             assert!(Instant::now() < deadline, "{}", installation.state("nobody was deferred"));
             std::thread::sleep(Duration::from_millis(20));
         }
+        until("readiness stays green", installation, || alarms(installation, place) > red);
     } else {
         // The other hospital's attempts fail for a while: long enough for some.
         std::thread::sleep(Duration::from_millis(700));
     }
     faults.end();
     installation.everything_arrives();
+    calm(installation, place);
     let codes: Vec<String> = installation
         .load
         .deferred()
@@ -149,6 +165,32 @@ fn until(what: &str, installation: &Installation, mut so: impl FnMut() -> bool) 
         assert!(Instant::now() < deadline, "{}", installation.state(what));
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A trail that cannot be written keeps nobody waiting: what it must tell is safe in the queue, the
+/// alarm stands, and afterwards every entry is there once.
+#[test]
+fn a_trail_that_cannot_be_written_keeps_nobody_waiting_and_misses_nothing() {
+    let mut installation = Installation::start(7);
+    installation.load.issue(3);
+    installation.everything_arrives();
+    let trail = installation.world.folder().join(A.folder()).join("data/trail");
+    let paths = [trail.join("checkpoints"), trail.join("log/checkpoint.new")];
+    for error in ["EIO", "ENOSPC", "EDQUOT"] {
+        let told = installation.gateway(A).log().matches("the trail cannot be written, its rows wait").count();
+        let faults = Faults::inject_at(installation.gateway(A).pid(), "write", error, &paths);
+        installation.load.issue(5);
+        installation.everything_arrives();
+        until("nobody is alarmed", &installation, || {
+            installation.gateway(A).log().matches("the trail cannot be written, its rows wait").count() > told
+        });
+        faults.end();
+        until("the alarm stays", &installation, || {
+            installation.gateway(A).log().matches("the alarm is over").count() > told
+        });
+    }
+    assert!(installation.load.deferred().is_empty(), "{:?}", installation.load.deferred());
+    installation.finish();
 }
 
 /// CR5: while the file system takes no write at all, the door says 421 and the alarm stands; when it

@@ -20,7 +20,7 @@ use tests::crash::chance::Chance;
 use tests::crash::ledger::{Ledger, message_id};
 use tests::crash::load::Load;
 use tests::crash::power::{DiskState, Record, Rest, record};
-use tests::crash::rounds::operator;
+use tests::crash::rounds::{ends, interrupted_in, operator, records};
 use tests::gateway::{Gateway, binary, sceau};
 use tests::place::Scratch;
 use tests::process::PATIENCE;
@@ -92,13 +92,16 @@ impl<'a> Found<'a> {
         messages
     }
 
-    /// The real program opens it without help, and everything promised before that moment is there.
+    /// The real program opens it without help, everything promised before that moment is there, what may
+    /// come a second time was in flight, and the trail tells of one end for each recipient.
     fn check(&self, ledger: &Ledger, seed: u64, state: &DiskState) -> usize {
         let mut gateway = Gateway::serve(&self.configuration);
         let log = gateway.log();
         assert!(gateway.stop().success(), "{log}");
         assert!(!log.contains("ERROR"), "{log}");
         let queue = self.queue();
+        let told = ends(&records(&self.configuration));
+        let mut again = 0;
         let promised = ledger.promised_before(state.at);
         for (number, promise) in &promised {
             let id = message_id(seed, *number);
@@ -109,12 +112,24 @@ impl<'a> Found<'a> {
                     .flat_map(|message| &message.recipients)
                     .find(|found| found.address.to_string() == *recipient);
                 let Some(found) = found else { panic!("{id} to {recipient} was acknowledged and is lost") };
+                if matches!(found.progress.state, State::Queued { .. }) {
+                    again += u64::from(ledger.had_arrived(*number, recipient, state.at));
+                }
                 let kept = match &found.progress.state {
                     State::Queued { .. } => true,
                     State::Delivered { .. } => ledger.has_arrived(*number, recipient),
                     _ => false,
                 };
                 assert!(kept, "{id} to {recipient}: {:?}", found.progress.state);
+            }
+        }
+        let in_flight = interrupted_in(&log);
+        assert!(again <= in_flight, "{again} come again, {in_flight} were in flight: {log}");
+        for message in &queue {
+            for recipient in &message.recipients {
+                let key = (message.info.id.to_string(), recipient.address.to_string());
+                let expected = (1, u32::from(recipient.progress.state.is_ended()));
+                assert_eq!(told.get(&key), Some(&expected), "{key:?}: queued and ended in the trail");
             }
         }
         let verified = sceau(&["trail", "verify", "--config", self.configuration.to_str().unwrap()], b"");
@@ -160,6 +175,7 @@ fn nothing_acknowledged_is_lost_when_the_power_goes() {
     }
     assert!(most > 20, "no state came after most acknowledgements");
     println!(
-        "{states} disk states opened, {promises} acknowledged messages looked for in them, 0 lost; every trail verifies"
+        "{states} disk states opened, {promises} acknowledged messages looked for in them, 0 lost, none again that was not in flight, one \
+         end each; every trail verifies"
     );
 }

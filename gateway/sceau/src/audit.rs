@@ -149,12 +149,19 @@ pub fn folder(data: &Path) -> PathBuf {
 pub struct Checkpoints {
     ours: ArcSwapOption<String>,
     seen: Mutex<HashMap<Domain, Fingerprint>>,
+    /// Why the trail cannot be written at this moment.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Checkpoints {
     /// Our latest checkpoint, signed.
     pub fn ours(&self) -> Option<Arc<String>> {
         self.ours.load_full()
+    }
+
+    /// Why the trail cannot be written at this moment.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The record of a peer's checkpoint, if it is not the one seen last.
@@ -183,6 +190,8 @@ pub async fn run(gateway: Arc<Gateway>, secrets: Arc<Secrets>, mut stopping: wat
     loop {
         let last_round = *stopping.borrow();
         let outcome = round(&gateway, &secrets, &mut trail).await;
+        let trouble = outcome.as_ref().err().cloned();
+        *gateway.checkpoints.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         let pause = match outcome {
             // A full batch: there is more.
             Ok(taken) if taken >= ROWS => continue,

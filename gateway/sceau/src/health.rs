@@ -9,7 +9,7 @@ use store::{Store as _, StoreError};
 use tokio::sync::watch;
 use trail::{Event, Record};
 
-use crate::{gateway::Gateway, intake::REPEAT_WINDOW};
+use crate::{gateway::Gateway, intake::REPEAT_WINDOW, rest::Spool};
 
 /// How often the store is asked.
 const TICK: Duration = Duration::from_secs(1);
@@ -18,33 +18,60 @@ const DOWN: &str = "storage-unavailable";
 /// The alarm of a store that drains but takes nothing new.
 const FULL: &str = "storage-full";
 
+/// The alarm of a spool that keeps no large message.
+const SPOOL: &str = "spool-unavailable";
+/// The alarm of a trail that cannot be written: its rows wait in the queue.
+const TRAIL: &str = "trail-unavailable";
+
 /// Watches until `stopping` turns true.
 pub async fn watch(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-    let mut alarm = None;
+    let (mut store, mut spool, mut trail) = (None, None, None);
     loop {
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        let state = look(&gateway).await;
-        alarm = tell(&gateway, alarm, state.err().as_ref());
+        // Told before it is mended: a fault of a moment is news, too.
+        let trouble = gateway.ready();
+        store = tell_store(&gateway, store, trouble.as_ref().err());
+        if trouble.is_err() {
+            let mended = look(&gateway).await;
+            store = tell_store(&gateway, store, mended.as_ref().err());
+        }
+        let folder = gateway.data().join("spool");
+        let trial = tokio::task::spawn_blocking(move || Spool::trial(&folder)).await;
+        let trouble = trial.ok().and_then(Result::err).map(|error| (SPOOL, error.to_string()));
+        spool = tell(&gateway, spool, trouble, "not ready: large messages are deferred");
+        let trouble = gateway.checkpoints.trouble().map(|error| (TRAIL, error));
+        trail = tell(&gateway, trail, trouble, "the trail cannot be written, its rows wait in the queue");
     }
 }
 
-/// Asks the store, and brings it back if it stands still.
+/// Brings the store back.
 async fn look(gateway: &Arc<Gateway>) -> Result<(), StoreError> {
-    match gateway.ready() {
-        Err(StoreError::Unavailable(_)) => {
-            gateway.store.probe().await?;
-            gateway.ready()
-        }
-        state => state,
+    gateway.store.probe().await?;
+    gateway.ready()
+}
+
+fn tell_store(gateway: &Gateway, before: Option<&'static str>, trouble: Option<&StoreError>) -> Option<&'static str> {
+    let alarm =
+        |error: &StoreError| (if matches!(error, StoreError::Full(_)) { FULL } else { DOWN }, error.to_string());
+    let now = tell(gateway, before, trouble.map(alarm), "not ready: new messages are deferred");
+    if before.is_some() && now.is_none() {
+        tracing::info!("ready: messages are accepted");
+        gateway.wake.notify_one();
     }
+    now
 }
 
 /// Says what changed: to the log at once, to the trail as soon as it can be written.
-fn tell(gateway: &Gateway, before: Option<&'static str>, trouble: Option<&StoreError>) -> Option<&'static str> {
-    let now = trouble.map(|error| if matches!(error, StoreError::Full(_)) { FULL } else { DOWN });
+fn tell(
+    gateway: &Gateway,
+    before: Option<&'static str>,
+    trouble: Option<(&'static str, String)>,
+    meaning: &str,
+) -> Option<&'static str> {
+    let now = trouble.as_ref().map(|(code, _)| *code);
     if before == now {
         return now;
     }
@@ -52,16 +79,10 @@ fn tell(gateway: &Gateway, before: Option<&'static str>, trouble: Option<&StoreE
         tracing::info!(alarm = code, "the alarm is over");
         gateway.record(Record::new(gateway.now(), Event::AlarmCleared { code: code.to_owned() }));
     }
-    match (now, trouble) {
-        (Some(code), Some(error)) => {
-            tracing::error!(alarm = code, %error, "not ready: new messages are deferred");
-            let text = gateway.masker.text(&error.to_string());
-            gateway.record(Record::new(gateway.now(), Event::AlarmRaised { code: code.to_owned(), text }));
-        }
-        _ => {
-            tracing::info!("ready: messages are accepted");
-            gateway.wake.notify_one();
-        }
+    if let Some((code, error)) = trouble {
+        tracing::error!(alarm = code, %error, "{meaning}");
+        let text = gateway.masker.text(&error);
+        gateway.record(Record::new(gateway.now(), Event::AlarmRaised { code: code.to_owned(), text }));
     }
     now
 }

@@ -22,7 +22,13 @@ struct State {
     /// When, in seconds since 1970.
     when: BTreeMap<u64, f64>,
     delivered: BTreeMap<(u64, String), u32>,
+    /// First arrivals, in seconds since 1970.
+    arrived: BTreeMap<(u64, String), f64>,
     notified: BTreeSet<u64>,
+}
+
+fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 /// What `250` promised about one message.
@@ -52,10 +58,9 @@ fn numbers(text: &str) -> impl Iterator<Item = u64> {
 impl Ledger {
     /// A message was acknowledged.
     pub fn acknowledge(&self, number: u64, promise: Promise) {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         let mut state = self.state.lock().unwrap();
         state.acknowledged.insert(number, promise);
-        state.when.insert(number, now);
+        state.when.insert(number, now());
         drop(state);
         self.changed.notify_all();
     }
@@ -72,6 +77,7 @@ impl Ledger {
             Some(number) => {
                 for recipient in &captured.recipients {
                     let address = recipient.split(['<', '>']).nth(1).unwrap_or(recipient).to_ascii_lowercase();
+                    state.arrived.entry((number, address.clone())).or_insert_with(now);
                     *state.delivered.entry((number, address)).or_default() += 1;
                 }
             }
@@ -115,6 +121,13 @@ impl Ledger {
     #[must_use]
     pub fn has_arrived(&self, number: u64, recipient: &str) -> bool {
         self.state.lock().unwrap().delivered.contains_key(&(number, recipient.to_owned()))
+    }
+
+    /// Whether it had arrived before this moment (seconds since 1970).
+    #[must_use]
+    pub fn had_arrived(&self, number: u64, recipient: &str, moment: f64) -> bool {
+        let state = self.state.lock().unwrap();
+        state.arrived.get(&(number, recipient.to_owned())).is_some_and(|at| *at < moment)
     }
 
     /// Waits until `count` messages are acknowledged.

@@ -1,6 +1,7 @@
 //! Load, kill, start again, drain, compare: the same installation, round after round.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -176,7 +177,7 @@ impl Installation {
             assert_eq!((code, queue["messages"].as_array().map(Vec::len)), (Some(0), Some(0)), "{queue}");
             let verified = sceau(&["trail", "verify", "--config", configuration], b"");
             assert_eq!(verified.code, Some(0), "{}{}", verified.text(), verified.errors);
-            let ends = ends(&self.records(place));
+            let ends = ends(&records(&self.world.configuration(place)));
             let told: Vec<_> = ends.iter().filter(|(_, (queued, ended))| (*queued, *ended) != (1, 1)).collect();
             assert!(told.is_empty(), "{place:?}: queued and ended other than once: {told:?}");
             assert!(!ends.is_empty(), "{place:?}: the trail knows of nobody");
@@ -201,19 +202,6 @@ impl Installation {
         }
     }
 
-    /// The records of a stopped gateway's trail.
-    fn records(&self, place: Place) -> Vec<trail::Record> {
-        let configuration = self.world.configuration(place);
-        let told = sceau(&["trail", "follow", "--once", "--json", "--config", configuration.to_str().unwrap()], b"");
-        let text = String::from_utf8(told.success()).unwrap();
-        text.lines()
-            .flat_map(|line| {
-                let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-                serde_json::from_value::<Vec<trail::Record>>(entry["records"].clone()).unwrap()
-            })
-            .collect()
-    }
-
     /// What there is to know when something went wrong.
     #[must_use]
     pub fn state(&self, what: &str) -> String {
@@ -222,12 +210,27 @@ impl Installation {
     }
 }
 
+/// The records of a stopped gateway's trail.
+#[must_use]
+#[track_caller]
+pub fn records(configuration: &Path) -> Vec<trail::Record> {
+    let told = sceau(&["trail", "follow", "--once", "--json", "--config", configuration.to_str().unwrap()], b"");
+    let text = String::from_utf8(told.success()).unwrap();
+    text.lines()
+        .flat_map(|line| {
+            let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+            serde_json::from_value::<Vec<trail::Record>>(entry["records"].clone()).unwrap()
+        })
+        .collect()
+}
+
 fn index(place: Place) -> usize {
     HOSPITALS.iter().position(|hospital| *hospital == place).unwrap()
 }
 
 /// How often each recipient of each message was queued and ended, by the records.
-fn ends(records: &[trail::Record]) -> std::collections::BTreeMap<(String, String), (u32, u32)> {
+#[must_use]
+pub fn ends(records: &[trail::Record]) -> std::collections::BTreeMap<(String, String), (u32, u32)> {
     let mut ends = std::collections::BTreeMap::new();
     for record in records {
         let (Some(message), Some(recipient)) = (record.message, &record.recipient) else { continue };
@@ -239,7 +242,8 @@ fn ends(records: &[trail::Record]) -> std::collections::BTreeMap<(String, String
 }
 
 /// How many deliveries a start found interrupted.
-fn interrupted_in(log: &str) -> u64 {
+#[must_use]
+pub fn interrupted_in(log: &str) -> u64 {
     let told = log.lines().filter_map(|line| line.split_once(" interrupted delivery"));
     told.filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }

@@ -234,7 +234,20 @@ fn queue(seen: &mut Examination, config: &Path) {
         seen.say(Level::Bad, "queue", "cannot be opened: see above");
         return;
     };
-    let (mut messages, mut bodies) = (0u64, 0u64);
+    match queue.wait(queue.store.examine()) {
+        Ok(found) => {
+            found.problems.iter().for_each(|problem| seen.say(Level::Bad, "queue", problem.as_str()));
+            if found.unnamed > 0 {
+                let says = format!(
+                    "{} body file(s) that no message names: under way at this moment, or swept at the next start",
+                    found.unnamed
+                );
+                seen.say(Level::Good, "queue", says);
+            }
+        }
+        Err(_) => seen.say(Level::Bad, "queue", "cannot be looked through: see above"),
+    }
+    let (mut messages, mut bodies, mut damaged) = (0u64, 0u64, 0u64);
     for standing in [Standing::Active, Standing::Held] {
         let mut after = None;
         loop {
@@ -250,6 +263,7 @@ fn queue(seen: &mut Examination, config: &Path) {
                 for body in message.bodies.iter().filter_map(|body| body.body.as_ref()) {
                     let whole = queue.wait(queue.store.body(body)).is_ok_and(|reader| reader.bytes(MAX_BODY).is_ok());
                     if !whole {
+                        damaged = damaged.saturating_add(1);
                         seen.say(
                             Level::Bad,
                             "queue",
@@ -261,12 +275,21 @@ fn queue(seen: &mut Examination, config: &Path) {
             }
         }
     }
-    seen.say(Level::Good, "queue", format!("{messages} messages wait, {bodies} bodies read to their end"));
+    let level = if damaged == 0 { Level::Good } else { Level::Bad };
+    let says =
+        format!("{messages} messages wait, {bodies} bodies read to their end, {damaged} of them damaged or missing");
+    seen.say(level, "queue", says);
 }
 
 fn trail_of(seen: &mut Examination, config: &Path, loaded: &Loaded) {
-    let Ok(queue) = Attached::open(config) else { return };
-    let Ok(verifier) = queue.secrets.verifier() else { return };
+    let Ok(queue) = Attached::open(config) else {
+        seen.say(Level::Bad, "trail", "not looked at, because the queue cannot be opened: use `sceau trail verify`");
+        return;
+    };
+    let Ok(verifier) = queue.secrets.verifier() else {
+        seen.say(Level::Bad, "trail", "its key cannot be used");
+        return;
+    };
     let wrapping = Some(queue.secrets.wrapping());
     let folder = audit::folder(&loaded.data());
     if !folder.exists() {

@@ -40,6 +40,14 @@ impl Spool {
         Self { folder: folder.to_owned(), tail: Zeroizing::new(Vec::new()), overflow: None, length: 0 }
     }
 
+    /// Proves that a message that does not fit into memory could be kept.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn trial(folder: &Path) -> io::Result<()> {
+        Self::new(folder).write(&[0; SEGMENT + 1])
+    }
+
     /// Octets written so far.
     pub fn len(&self) -> u64 {
         self.length

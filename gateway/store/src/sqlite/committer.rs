@@ -300,7 +300,8 @@ impl Engine {
     /// pages away, and the next one will not say so. So everything is copied into the main file,
     /// which is written and synced anew, before the first new promise.
     fn probe(&mut self) -> Result<(), StoreError> {
-        if self.health.check().is_err() {
+        let (broken, short) = (self.health.check().is_err(), self.health.is_short());
+        if broken {
             self.db = schema::open_writer(&self.path, false)?;
             let busy = self
                 .db
@@ -310,7 +311,7 @@ impl Engine {
                 return Err(StoreError::Unavailable("readers are in the way of recovery".to_owned()));
             }
         }
-        if self.health.is_short() {
+        if broken || short {
             self.bodies.trial().map_err(|error| self.health.disk("a trial body", &error))?;
         }
         let write = || -> SqlResult<()> {

@@ -130,18 +130,21 @@ impl Bodies {
         Ok((missing, unnamed))
     }
 
-    /// Writes and syncs a file of some size where bodies are written, and removes it: proves that there
-    /// is room again.
+    /// Writes, syncs and renames a file of some size where bodies are written, and removes it: proves
+    /// that bodies can be kept again.
     pub(crate) fn trial(&self) -> io::Result<()> {
         let path = self.dir.join(UNFINISHED).join(format!("{:x}-trial", self.generation));
+        let renamed = path.with_extension("renamed");
         let written =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(|mut file| {
                 let zeros = [0; PIECE];
                 (0..TRIAL_PIECES).try_for_each(|_| file.write_all(&zeros))?;
                 file.sync_data()
             });
-        let removed = fs::remove_file(&path);
-        written.and(removed)
+        let named = written.and_then(|()| fs::rename(&path, &renamed));
+        let left = if named.is_ok() { &renamed } else { &path };
+        let removed = fs::remove_file(left);
+        named.and(removed)
     }
 
     /// Sorts an error of writing or sweeping.
