@@ -355,6 +355,11 @@ impl Validator {
         out
     }
 
+    /// The store whose facts count beside its own.
+    pub fn revocation_store(&self) -> Option<&Arc<RevocationStore>> {
+        self.holdings.shared.as_ref()
+    }
+
     /// Whether an authority that we trust for anything signed this list, well enough for our floor.
     pub(crate) fn vouches_for(&self, list: &RevocationList, at: Timestamp) -> bool {
         let search = Search::new(self, &[], Purpose::Any, at);

@@ -133,6 +133,7 @@ impl Snapshot {
         let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
         match (tls, validator, held, sealed_before) {
             (Some(tls), Some(validator), Some(held), Some(sealed_before)) if problems.is_empty() => Ok(Self {
+                tls: stapling(tls, &validator, at),
                 partners: Arc::new(partners),
                 config: Arc::new(config.clone()),
                 domains: Arc::new(domains),
@@ -143,7 +144,6 @@ impl Snapshot {
                 book: Arc::new(book),
                 vouching: Arc::new(vouching),
                 generation,
-                tls,
                 sealed_before: Arc::new(sealed_before),
             }),
             _ => Err(problems),
@@ -258,6 +258,15 @@ fn own_domains(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Domain,
         }
     }
     domains
+}
+
+/// Our TLS identity, which shows clients what is held about our certificate.
+fn stapling(tls: TlsIdentity, validator: &Validator, at: Timestamp) -> TlsIdentity {
+    let path = validator.path(tls.certificate(), &[], Purpose::Any, at);
+    match (validator.revocation_store(), path.as_ref().and_then(|path| path.get(1))) {
+        (Some(store), Some(issuer)) => tls.stapling(Arc::clone(store), issuer.clone()),
+        _ => tls,
+    }
 }
 
 fn validator(loaded: &Loaded, status: &Arc<RevocationStore>) -> Result<Validator, Problem> {

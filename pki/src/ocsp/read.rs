@@ -38,7 +38,7 @@ pub(super) fn answer(der: &[u8]) -> Result<OcspAnswer, OcspError> {
     let mut basic = Reader::only(basic, tag::SEQUENCE)?.inside();
     let data = basic.expect(tag::SEQUENCE)?;
     let (oid, parameters) = certificate::algorithm(basic.expect(tag::SEQUENCE)?.value)?;
-    let signature = der_reader::bits(basic.expect(tag::BIT_STRING)?.value)?;
+    let signature = der_reader::signature(basic.expect(tag::BIT_STRING)?.value)?;
     let certificates = match basic.optional(0xa0)? {
         Some(explicit) => certificates(Reader::only(explicit.value, tag::SEQUENCE)?)?,
         None => Vec::new(),

@@ -453,6 +453,34 @@ fn serial_numbers_are_found_in_any_form() {
     assert_eq!(list.find(&Name::read(&name("AC Autre")).unwrap(), &[1]), None);
 }
 
+/// Enough entries for many stretches of the index, some of them twice with another reason.
+#[test]
+fn a_long_list_finds_each_of_its_entries_and_nothing_else() {
+    let number = |n: u32| [vec![1], (n * 3).to_be_bytes().to_vec()].concat();
+    let line = |n: u32, reason: Option<u8>| {
+        let mut members = vec![der::unsigned(&number(n)), time(NOW)];
+        let code = reason.map(|code| extension("2.5.29.21", false, &der::tlv(tag::ENUMERATED, &[code])));
+        members.extend(code.map(|code| der::sequence(&[code])));
+        der::sequence(&members)
+    };
+    for count in [1, 63, 64, 65, 128, 129, 1000] {
+        let mut draft = Draft::new(1);
+        draft.entries = (0..count).map(|n| line(n, Some(4))).collect();
+        draft.entries.extend((0..count).filter(|n| n % 64 == 0).map(|n| line(n, None)));
+        let list = RevocationList::from_der(&draft.sign(&WORLD.ca)).unwrap();
+        let issuer = Name::read(&name("AC Essai")).unwrap();
+        for n in 0..count {
+            // The entry without a reason sorts before the other.
+            let reason = if n % 64 == 0 { 0 } else { 4 };
+            assert_eq!(list.find(&issuer, &number(n)).map(|it| it.reason), Some(reason), "{n} of {count}");
+            let between = [vec![1], (n * 3 + 1).to_be_bytes().to_vec()].concat();
+            assert_eq!(list.find(&issuer, &between), None, "{n} of {count}");
+        }
+        assert_eq!(list.find(&issuer, &[0]), None);
+        assert_eq!(list.find(&issuer, &number(count)), None);
+    }
+}
+
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     ValidatorBuilder::new()
         .anchor(Purpose::Email, WORLD.root.clone())

@@ -84,11 +84,12 @@ impl RevocationStore {
     /// [`StatusSource`](super::StatusSource).
     pub fn offer_answer(
         &self,
-        answer: OcspAnswer,
+        answer: impl Into<Arc<OcspAnswer>>,
         certificate: &Certificate,
         issuer: &Certificate,
         at: Timestamp,
     ) -> Offer {
+        let answer: Arc<OcspAnswer> = answer.into();
         let Some((status, this_update)) = answer.about(certificate, issuer).map(|it| (it.status, it.this_update))
         else {
             return Offer::Untrusted;
@@ -120,7 +121,7 @@ impl RevocationStore {
                 return Offer::Full;
             }
         }
-        next.replace_answer(Arc::new(answer), certificate, issuer);
+        next.replace_answer(answer, certificate, issuer);
         drop(facts);
         self.swap(next);
         Offer::Taken

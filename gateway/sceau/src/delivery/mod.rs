@@ -10,6 +10,7 @@ mod outcome;
 mod relay;
 mod route;
 mod sessions;
+mod stapled;
 mod talk;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -12,6 +12,7 @@ use super::{
     outcome::{Attempt, End},
     route::{Hop, Routes},
     sessions::Sessions,
+    stapled,
     talk::{Judge, Line, TalkError},
 };
 use crate::{gateway::Gateway, net::tls::TlsFacts, queued, refusal::RefusalId, snapshot::Snapshot};
@@ -118,7 +119,8 @@ impl Judge for Operator<'_> {
     fn judge(&mut self, facts: &TlsFacts) -> Result<(), String> {
         self.facts = Some(facts.clone());
         let (leaf, untrusted) = facts.peer.split_first().ok_or("the server showed no certificate")?;
-        match self.snapshot.validator.verify(leaf, untrusted, Purpose::Server, self.at) {
+        let validator = &self.snapshot.validator;
+        match stapled::verify(validator, leaf, untrusted, facts.stapled.as_deref(), Purpose::Server, self.at) {
             Verdict::Valid(_) => {}
             Verdict::Invalid(finding) | Verdict::Undetermined(finding) => {
                 return Err(format!("the server's certificate: {finding}"));

@@ -191,7 +191,7 @@ async fn a_peer_that_lost_our_trust_gets_nothing_over_a_kept_session() {
     let (client, server) = (Client::new(), Server::start(Then::GoesOn).await);
     assert!(client.delivers(&server).await);
     // As if the session had begun with TLS.
-    let facts = TlsFacts { version: String::new(), cipher: String::new(), peer: vec![] };
+    let facts = TlsFacts { version: String::new(), cipher: String::new(), peer: vec![], stapled: None };
     client.sessions.lock().iter_mut().for_each(|waiting| waiting.kept.session.show(facts.clone()));
     client.send(&server, &mut Never).await;
     assert_eq!(server.counts().0, 2, "a fresh session, whose peer is judged by its own handshake");

@@ -7,16 +7,17 @@
 
 use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 
+use ident::{Clock, SystemClock};
 use openssl::{
     error::ErrorStack,
     pkey::{PKey, Private},
     ssl::{
         Ssl, SslAcceptor, SslConnector, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef,
-        SslSessionCacheMode, SslVerifyMode, SslVersion,
+        SslSessionCacheMode, SslVerifyMode, SslVersion, StatusType,
     },
     x509::{X509, store::X509StoreBuilder},
 };
-use pki::certificate::Certificate;
+use pki::{certificate::Certificate, ocsp::MAX_ANSWER, status::RevocationStore};
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -58,6 +59,16 @@ pub struct TlsFacts {
     pub cipher: String,
     /// What the peer showed, leaf first; empty when it showed nothing.
     pub peer: Vec<Certificate>,
+    /// The OCSP answer that a server showed about its certificate (RFC 6066 §8), as it came. A client
+    /// cannot be asked for one: OpenSSL's servers do not send that extension of TLS 1.3.
+    pub stapled: Option<Vec<u8>>,
+}
+
+/// Where the answers about our own certificate are, and who issued it.
+#[derive(Clone)]
+struct Staple {
+    store: Arc<RevocationStore>,
+    issuer: Certificate,
 }
 
 /// Our TLS identity, for both directions.
@@ -66,6 +77,7 @@ pub struct TlsIdentity {
     acceptor: Arc<SslContext>,
     connector: Arc<SslContext>,
     certificate: Certificate,
+    staple: Option<Staple>,
 }
 
 impl TlsIdentity {
@@ -87,9 +99,27 @@ impl TlsIdentity {
             certificate_of(leaf).ok_or_else(|| Problem::of(certificate, "holds a certificate that cannot be read"))?;
         Ok(Self {
             certificate: shown,
+            staple: None,
             acceptor: Arc::new(acceptor(&chain, &private).map_err(refused)?),
             connector: Arc::new(connector(&chain, &private).map_err(refused)?),
         })
+    }
+
+    /// The same, which shows clients the answers that `store` holds about our certificate, issued by `issuer`.
+    #[must_use]
+    pub fn stapling(self, store: Arc<RevocationStore>, issuer: Certificate) -> Self {
+        Self { staple: Some(Staple { store, issuer }), ..self }
+    }
+
+    /// The newest answer about our certificate that still counts. Clients look at their own clock, so the
+    /// machine's is meant here, whatever time a test lives in.
+    fn stapled(&self) -> Option<Vec<u8>> {
+        let Staple { store, issuer } = self.staple.as_ref()?;
+        let now = SystemClock.now();
+        let counts = |until| until >= now;
+        let answers = store.answers(&self.certificate, issuer);
+        let current = answers.iter().find(|it| it.fresh_until(&self.certificate, issuer).is_some_and(counts))?;
+        Some(current.der().to_vec())
     }
 
     /// The certificate that we show.
@@ -102,7 +132,11 @@ impl TlsIdentity {
     /// # Errors
     /// See [`TlsError`].
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<SslStream<S>, TlsError> {
-        let mut tls = SslStream::new(Ssl::new(&self.acceptor)?, stream)?;
+        let mut ssl = Ssl::new(&self.acceptor)?;
+        if let Some(answer) = self.stapled() {
+            ssl.set_ocsp_status(&answer)?;
+        }
+        let mut tls = SslStream::new(ssl, stream)?;
         handshake(timeout(HANDSHAKE, Pin::new(&mut tls).accept()).await)?;
         Ok(tls)
     }
@@ -131,7 +165,10 @@ impl TlsFacts {
                 }
             }
         }
+        // On the server's side it would be our own.
+        let stapled = ssl.ocsp_status().filter(|der| !ssl.is_server() && !der.is_empty() && der.len() <= MAX_ANSWER);
         Self {
+            stapled: stapled.map(<[u8]>::to_vec),
             version: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|c| c.name().to_owned()).unwrap_or_default(),
             peer,
@@ -161,6 +198,8 @@ fn acceptor(chain: &[X509], key: &PKey<Private>) -> Result<SslContext, ErrorStac
     builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
     builder.set_options(SslOptions::NO_TICKET | SslOptions::CIPHER_SERVER_PREFERENCE);
     builder.set_num_tickets(0)?;
+    // Sent to whom asks, if there is one.
+    builder.set_status_callback(|ssl| Ok(ssl.ocsp_status().is_some()))?;
     Ok(builder.build().into_context())
 }
 
@@ -190,6 +229,8 @@ pub fn nobody() -> Result<SslContext, ErrorStack> {
 pub async fn connect(context: &SslContext, host: &str, stream: TcpStream) -> Result<SslStream<TcpStream>, TlsError> {
     let mut ssl = Ssl::new(context)?;
     ssl.set_hostname(host)?;
+    // Judged with the certificate; who staples nothing is judged by what we hold.
+    ssl.set_status_type(StatusType::OCSP)?;
     let mut tls = SslStream::new(ssl, stream)?;
     handshake(timeout(HANDSHAKE, Pin::new(&mut tls).connect()).await)?;
     Ok(tls)
@@ -216,3 +257,6 @@ fn protect(builder: &mut SslContextBuilder) -> Result<(), ErrorStack> {
     builder.set_verify_depth(u32::try_from(MAX_SHOWN).unwrap_or(u32::MAX));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
