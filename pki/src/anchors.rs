@@ -11,6 +11,8 @@ use crate::{certificate::Certificate, path::Purpose};
 #[derive(Debug, Clone, Default)]
 pub struct Anchors {
     by_purpose: HashMap<Purpose, Vec<Certificate>>,
+    /// Under these anchors, only these authorities issue certificates of the purpose.
+    issuers: HashMap<(Purpose, Fingerprint), Vec<Certificate>>,
 }
 
 impl Anchors {
@@ -20,6 +22,42 @@ impl Anchors {
         if !anchors.contains(&certificate) {
             anchors.push(certificate);
         }
+    }
+
+    /// Trusts `certificate` for `purpose`, but only through one of `issuers` as the authority that signs
+    /// the holder's certificate.
+    pub fn add_with_issuers(&mut self, purpose: Purpose, certificate: Certificate, issuers: Vec<Certificate>) {
+        let key = (purpose.anchored_as(), certificate.fingerprint());
+        self.issuers.entry(key).or_default().extend(issuers);
+        self.add(purpose, certificate);
+    }
+
+    /// Whether `issuer` may sign holders' certificates of this purpose under `anchor`. An authority is its
+    /// name and its key, so a renewed or cross-signed certificate of it is the same authority.
+    pub(crate) fn may_issue(&self, purpose: Purpose, anchor: &Certificate, issuer: &Certificate) -> bool {
+        let same = |known: &Certificate| {
+            known.subject() == issuer.subject() && known.key_fingerprint() == issuer.key_fingerprint()
+        };
+        let pinned = self.issuers.get(&(purpose.anchored_as(), anchor.fingerprint()));
+        pinned.is_none_or(|pinned| pinned.iter().any(same))
+    }
+
+    /// An anchor that vouches for persons and for something else, with nothing that says which of its
+    /// authorities issues what: then an authority for servers could write a doctor's certificate.
+    pub(crate) fn undivided(&self) -> Option<&Certificate> {
+        let open = |purpose: Purpose, anchor: &Certificate| {
+            self.issuers.get(&(purpose, anchor.fingerprint())).is_none_or(Vec::is_empty)
+        };
+        let same =
+            |a: &Certificate, b: &Certificate| a.subject() == b.subject() && a.key_fingerprint() == b.key_fingerprint();
+        let persons = self.by_purpose.get(&Purpose::Person).map(Vec::as_slice).unwrap_or_default();
+        self.iter()
+            .filter(|(purpose, _)| !matches!(purpose, Purpose::Person | Purpose::Any))
+            .flat_map(|(purpose, anchor)| persons.iter().map(move |person| (purpose, anchor, person)))
+            .find(|(purpose, anchor, person)| {
+                same(anchor, person) && (open(*purpose, anchor) || open(Purpose::Person, person))
+            })
+            .map(|(_, anchor, _)| anchor)
     }
 
     /// The anchors of a purpose. [`Purpose::Any`] asks for any path at all and gets all of them.

@@ -455,7 +455,14 @@ impl<'a> Parts<'a> {
         let not_after = der_reader::time(&validity.next()?)?;
         validity.end()?;
         let subject = Name::read(tbs.expect(tag::SEQUENCE)?.whole)?;
-        let key = tbs.expect(tag::SEQUENCE)?.whole;
+        let key = tbs.expect(tag::SEQUENCE)?;
+        let mut info = key.inside();
+        info.expect(tag::SEQUENCE)?;
+        // A key has whole octets; OpenSSL overlooks padding bits.
+        if info.expect(tag::BIT_STRING)?.value.first() != Some(&0) {
+            return Err(der_reader::Malformed);
+        }
+        let key = key.whole;
         tbs.optional(0x81)?;
         tbs.optional(0x82)?;
         let extensions = match tbs.optional(0xa3)? {

@@ -147,6 +147,8 @@ pub(crate) struct Extensions {
     pub(crate) has_name_constraints: bool,
     pub(crate) mail_constraints: MailConstraints,
     pub(crate) policy_constraints_not_critical: bool,
+    policies: Vec<Vec<u8>>,
+    mapped_policies: Vec<Vec<u8>>,
     pub(crate) test_category: bool,
     pub(crate) card_number: Option<CardNumber>,
 }
@@ -172,6 +174,12 @@ impl Extensions {
             out.dns_names.clear();
         }
         (out, faults)
+    }
+
+    /// Whether a policy is mapped that the certificate does not assert by name. OpenSSL then follows the
+    /// mapping even where anyPolicy is inhibited, and forgets it below another anyPolicy.
+    pub(crate) fn maps_out_of_any_policy(&self) -> bool {
+        self.mapped_policies.iter().any(|mapped| !self.policies.contains(mapped))
     }
 
     fn take(&mut self, extension: &Extension<'_>) -> Result<(), Fault> {
@@ -206,6 +214,8 @@ impl Extensions {
                 self.has_name_constraints = true;
                 self.mail_constraints = MailConstraints::read(value).map_err(malformed)?;
             }
+            oids::CERTIFICATE_POLICIES => self.policies = first_identifiers(value).map_err(malformed)?,
+            oids::POLICY_MAPPINGS => self.mapped_policies = first_identifiers(value).map_err(malformed)?,
             oids::POLICY_CONSTRAINTS => self.policy_constraints_not_critical = !extension.critical,
             oids::CATEGORY => self.test_category = is_test_category(value),
             oids::CARD_NUMBER => self.card_number = card_number(value),
@@ -234,6 +244,16 @@ impl Extensions {
         }
         Ok(())
     }
+}
+
+/// The first identifier of each member: the policy of a PolicyInformation, the issuer's of a mapping.
+fn first_identifiers(value: &[u8]) -> Read<Vec<Vec<u8>>> {
+    let mut reader = Reader::only(value, tag::SEQUENCE)?.inside();
+    let mut out = Vec::new();
+    while !reader.is_empty() {
+        out.push(reader.expect(tag::SEQUENCE)?.inside().expect(tag::OID)?.value.to_vec());
+    }
+    if out.is_empty() { Err(Malformed) } else { Ok(out) }
 }
 
 fn purposes(value: &[u8]) -> Read<Vec<String>> {

@@ -113,6 +113,9 @@ reasons! {
     WrongPurpose "wrong_purpose"
         "le certificat n'est pas émis pour cet usage"
         "the certificate was not issued for this purpose";
+    WrongAuthority "wrong_authority"
+        "le certificat vient d'une autorité qui n'en délivre pas pour cet usage"
+        "the certificate comes from an authority that does not issue certificates for this purpose";
     TestCertificate "test_certificate"
         "le certificat est un certificat de test, refusé en production"
         "the certificate is a test certificate, refused in production";

@@ -128,6 +128,11 @@ pub enum ValidatorError {
     /// A test root among the anchors of a production configuration.
     #[error("{0} is a test authority, and test certificates are not allowed here")]
     TestAnchor(String),
+    /// One anchor for persons and for something else, without its issuing authorities.
+    #[error(
+        "{0} vouches for persons and for something else: name for each purpose the authorities that issue its certificates"
+    )]
+    UndividedAnchor(String),
     /// A revocation list that cannot be used.
     #[error("the revocation list cannot be used: {0}")]
     Crl(#[from] CrlError),
@@ -140,6 +145,7 @@ pub enum ValidatorError {
 #[derive(Debug)]
 pub struct ValidatorBuilder {
     known: Validator,
+    undivided: bool,
 }
 
 impl Default for ValidatorBuilder {
@@ -161,6 +167,7 @@ impl ValidatorBuilder {
                 mode: RevocationMode::Required { grace: Duration::ZERO },
                 memory: Memory::default(),
             },
+            undivided: false,
         }
     }
 
@@ -168,6 +175,27 @@ impl ValidatorBuilder {
     #[must_use]
     pub fn anchor(mut self, purpose: Purpose, certificate: Certificate) -> Self {
         self.known.anchors.add(purpose, certificate);
+        self
+    }
+
+    /// Trusts a certificate for a purpose, but only where one of `issuers` signs the holder's certificate.
+    /// A root that vouches for persons and for something else needs it for each purpose.
+    #[must_use]
+    pub fn anchor_with_issuers(
+        mut self,
+        purpose: Purpose,
+        certificate: Certificate,
+        issuers: Vec<Certificate>,
+    ) -> Self {
+        self.known.anchors.add_with_issuers(purpose, certificate, issuers);
+        self
+    }
+
+    /// Whether one anchor may vouch for persons and for something else without naming its issuing
+    /// authorities: for commands whose user gives one set of anchors for everything.
+    #[must_use]
+    pub fn undivided_anchors(mut self, allowed: bool) -> Self {
+        self.undivided = allowed;
         self
     }
 
@@ -238,7 +266,7 @@ impl ValidatorBuilder {
     ///
     /// # Errors
     /// [`ValidatorError::TestAnchor`] when test certificates are refused and an anchor (for anything
-    /// but [`Purpose::Any`]) is one; [`ValidatorError::Policy`].
+    /// but [`Purpose::Any`]) is one; [`ValidatorError::UndividedAnchor`]; [`ValidatorError::Policy`].
     pub fn build(self) -> Result<Validator, ValidatorError> {
         let known = self.known;
         let anchors = known.anchors.iter().filter(|(purpose, _)| *purpose != Purpose::Any);
@@ -246,6 +274,9 @@ impl ValidatorBuilder {
             if anchor.is_test_category() && !known.test_category {
                 return Err(ValidatorError::TestAnchor(anchor.subject().to_string()));
             }
+        }
+        if let Some(anchor) = known.anchors.undivided().filter(|_| !self.undivided) {
+            return Err(ValidatorError::UndividedAnchor(anchor.subject().to_string()));
         }
         for policy in &known.policies.accepted {
             if der::oid(policy).is_none() {

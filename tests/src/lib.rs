@@ -22,6 +22,7 @@
 pub mod bench;
 pub mod capture;
 pub mod certs;
+pub mod chains;
 pub mod crash;
 pub mod dovecot;
 pub mod faults;

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -188,15 +189,19 @@ impl Score {
     #[track_caller]
     pub fn conclude(mut self, through: &str, missed: &[&str]) {
         let all = self.right + self.wrong.len();
-        println!("PKITS {through}: {} of {all} verdicts right", self.right);
-        if let Some(file) = std::env::var_os("SCEAU_TESTS_SCORES") {
-            use std::io::Write as _;
-            let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-            writeln!(file, "PKITS {through}: {} of {all} verdicts right", self.right).unwrap();
-        }
+        report(&format!("PKITS {through}: {} of {all} verdicts right", self.right));
         self.wrong.sort();
         assert_eq!(all, VERDICTS, "none skipped");
         assert_eq!(self.wrong, missed, "any change fails, also an improvement");
+    }
+}
+
+/// Prints a figure, also at the end of `tests/run`.
+pub fn report(line: &str) {
+    println!("{line}");
+    if let Some(file) = std::env::var_os("SCEAU_TESTS_SCORES") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{line}").unwrap();
     }
 }
 

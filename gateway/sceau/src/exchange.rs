@@ -16,7 +16,7 @@ use crate::{
     gateway::Gateway,
     intake::{
         incoming::{self, Incoming},
-        storage,
+        storage, technical,
     },
     knocks::Knocks,
     net::session::{Door, Peer},
@@ -45,11 +45,19 @@ impl Exchange {
     fn party(&self, address: Option<&Address>) -> Option<trail::Party> {
         address.map(|address| self.gateway.masker.party(address))
     }
+
+    /// Who is there, now. Whoever connects decides how much work their certificates are, so it is done
+    /// where it may take its time.
+    async fn identify(&self, peer: &Peer) -> Result<Certificate, Refusal> {
+        let (snapshot, now) = (self.gateway.snapshot(), self.gateway.now());
+        let chain = peer.certificates()?.to_vec();
+        self.gateway.compute(move || identify_operator(&snapshot, &chain, now)).await.map_err(technical)?
+    }
 }
 
 impl Door for Exchange {
-    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal> {
-        let operator = identify_operator(&self.gateway.snapshot(), peer.certificates()?, self.gateway.now())?;
+    async fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal> {
+        let operator = self.identify(peer).await?;
         match identity {
             None | Some("") => Ok(()),
             // An operator is its certificate and nobody else.
@@ -59,11 +67,11 @@ impl Door for Exchange {
         }
     }
 
-    fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
+    async fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
         self.transaction = None;
         self.gateway.ready().map_err(|error| storage(&error))?;
+        let operator = self.identify(peer).await?;
         let snapshot = self.gateway.snapshot();
-        let operator = identify_operator(&snapshot, peer.certificates()?, self.gateway.now())?;
         admit_sender(&snapshot, &operator, mail.sender.as_ref())?;
         if mail.size.is_some_and(|size| size > incoming::limit(&snapshot)) {
             return Err(Refusal::new(RefusalId::TooLarge, "SIZE announced"));
@@ -75,7 +83,7 @@ impl Door for Exchange {
         Ok(())
     }
 
-    fn recipient(&mut self, _peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal> {
+    async fn recipient(&mut self, _peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal> {
         let snapshot = self.gateway.snapshot();
         let transaction = self.transaction.as_mut().ok_or_else(no_transaction)?;
         admit_recipient(&snapshot, &recipient.address)?;

@@ -284,10 +284,18 @@ fn validator(loaded: &Loaded, status: &Arc<RevocationStore>) -> Result<Validator
                 format!("has SHA-256 {}, but the configuration pins {}", certificate.fingerprint(), anchor.sha256),
             ));
         }
-        builder = match anchor.purpose {
-            AnchorPurpose::Persons => builder.anchor(Purpose::Person, certificate),
-            AnchorPurpose::Organisations => builder.anchor(Purpose::Organisation, certificate),
-            AnchorPurpose::Servers => builder.anchor(Purpose::Server, certificate),
+        let purpose = match anchor.purpose {
+            AnchorPurpose::Persons => Purpose::Person,
+            AnchorPurpose::Organisations => Purpose::Organisation,
+            AnchorPurpose::Servers => Purpose::Server,
+        };
+        let mut issuers = Vec::new();
+        for file in &anchor.issuers {
+            issuers.extend(certificates(&loaded.path(file))?);
+        }
+        builder = match issuers.is_empty() {
+            true => builder.anchor(purpose, certificate),
+            false => builder.anchor_with_issuers(purpose, certificate, issuers),
         };
     }
     for file in &trust.intermediates {

@@ -16,7 +16,7 @@ use crate::{
     gateway::Gateway,
     intake::{
         outgoing::{self, Outgoing},
-        storage,
+        storage, technical,
     },
     knocks::Knocks,
     net::session::{Door, Peer},
@@ -53,9 +53,17 @@ impl Submission {
         Self { gateway, transaction: None }
     }
 
-    fn begin(&self, peer: &Peer, mail: &MailFrom) -> Result<Transaction, Refusal> {
+    /// Who is there, now. Whoever connects decides how much work their certificates are, so it is done
+    /// where it may take its time.
+    async fn identify(&self, peer: &Peer) -> Result<Caller, Refusal> {
+        let (snapshot, now) = (self.gateway.snapshot(), self.gateway.now());
+        let chain = peer.certificates()?.to_vec();
+        self.gateway.compute(move || identify(&snapshot, &chain, now)).await.map_err(technical)?
+    }
+
+    async fn begin(&self, peer: &Peer, mail: &MailFrom) -> Result<Transaction, Refusal> {
+        let caller = self.identify(peer).await?;
         let snapshot = self.gateway.snapshot();
-        let caller = identify(&snapshot, peer.certificates()?, self.gateway.now())?;
         let from =
             mail.sender.as_ref().ok_or_else(|| Refusal::new(RefusalId::NullSender, "MAIL FROM:<> at submission"))?;
         if mail.size.is_some_and(|size| size > snapshot.config.limits.message.0) {
@@ -71,9 +79,9 @@ impl Submission {
 }
 
 impl Door for Submission {
-    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal> {
+    async fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal> {
+        let caller = self.identify(peer).await?;
         let snapshot = self.gateway.snapshot();
-        let caller = identify(&snapshot, peer.certificates()?, self.gateway.now())?;
         match identity.filter(|identity| !identity.is_empty()) {
             None => Ok(()),
             Some(identity) if identity == caller.identifier() => Ok(()),
@@ -87,10 +95,10 @@ impl Door for Submission {
         }
     }
 
-    fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
+    async fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal> {
         self.transaction = None;
         self.gateway.ready().map_err(|error| storage(&error))?;
-        let transaction = self.begin(peer, mail)?;
+        let transaction = self.begin(peer, mail).await?;
         let connection = events::connection(&self.gateway.masker, peer, "submission");
         let speaker = self.speaker(&transaction);
         self.gateway.record(Record::new(self.gateway.now(), Event::Authenticated { connection, speaker }));
@@ -98,11 +106,12 @@ impl Door for Submission {
         Ok(())
     }
 
-    fn recipient(&mut self, _peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal> {
-        let snapshot = self.gateway.snapshot();
-        let now = self.gateway.now();
+    async fn recipient(&mut self, _peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal> {
+        let (snapshot, now, address) = (self.gateway.snapshot(), self.gateway.now(), recipient.address.clone());
+        // Certificates of the book are judged here.
+        let admitted = self.gateway.compute(move || admit_recipient(&snapshot, &address, now));
+        let admitted = admitted.await.map_err(technical)??;
         let transaction = self.transaction.as_mut().ok_or_else(no_transaction)?;
-        let admitted = admit_recipient(&snapshot, &recipient.address, now)?;
         transaction.recipients.push(Wanted { admitted, rcpt: recipient.clone() });
         Ok(())
     }

@@ -90,6 +90,10 @@ pub(super) fn leaf(certificate: &Certificate, purpose: Purpose) -> Result<(), Re
 
 /// An authority that restricts purposes restricts what it issues.
 pub(super) fn authority(certificate: &Certificate, purpose: Purpose) -> Result<(), Reason> {
+    // RFC 5280 §4.2.1.5 wants the mapped policy asserted; without it OpenSSL's answer is not to be had.
+    if certificate.extensions().maps_out_of_any_policy() {
+        return Err(Reason::Policy);
+    }
     let Some(purposes) = certificate.extended_key_usage() else { return Ok(()) };
     let allowed = purposes.iter().any(|oid| oid == usage::ANY || wanted(purpose).contains(&oid.as_str()));
     if allowed { Ok(()) } else { Err(Reason::WrongPurpose) }

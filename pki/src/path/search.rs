@@ -326,12 +326,26 @@ impl<'a> Search<'a> {
                 return Err(at(Reason::TestCertificate));
             }
             match position {
-                0 => checks::leaf(certificate, self.purpose).map_err(at)?,
+                0 => {
+                    checks::leaf(certificate, self.purpose).map_err(at)?;
+                    self.issued_by_the_right_authority(chain).map_err(at)?;
+                }
                 _ if position < last => checks::authority(certificate, self.purpose).map_err(at)?,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Where the anchor says which authorities issue certificates of this purpose, one of them has to be
+    /// the issuer: usages and the shape of a name are what an authority writes, not what it may write.
+    fn issued_by_the_right_authority(&self, chain: &[Certificate]) -> Result<(), Reason> {
+        let (Some(issuer), Some(anchor)) = (chain.get(1), chain.last()) else { return Ok(()) };
+        if self.validator.anchors().may_issue(self.purpose, anchor, issuer) {
+            Ok(())
+        } else {
+            Err(Reason::WrongAuthority)
+        }
     }
 
     fn revocation(&self, chain: &[Certificate], policies: Vec<String>) -> Best {

@@ -526,6 +526,28 @@ fn who_may_issue() {
     }
 }
 
+/// OpenSSL lets a mapping out of anyPolicy count where anyPolicy is inhibited (found by a second verifier,
+/// decision 0014). No authority of the trust space maps policies; outside `any` such a mapping is refused.
+#[test]
+fn policies_are_mapped_by_name_only() {
+    let root = Root::new();
+    let asserted = |oids: &[&str]| {
+        let all: Vec<Vec<u8>> = oids.iter().map(|oid| identifier(oid)).collect();
+        extension("2.5.29.32", true, &der::sequence(&all))
+    };
+    let mapping = || {
+        let pair = der::sequence(&[der::oid("1.2.3.4.1").unwrap(), der::oid("1.2.3.4.2").unwrap()]);
+        extension("2.5.29.33", true, &der::sequence(&[pair]))
+    };
+    let (named, any) = (asserted(&["1.2.3.4.1"]), asserted(&["2.5.29.32.0"]));
+    let holder = || vec![asserted(&["1.2.3.4.2"])];
+    assert_eq!(root.judge_below(vec![named.clone()], vec![named.clone()]), "valid");
+    assert_eq!(root.judge_below(vec![named, mapping()], holder()), "valid");
+    assert_eq!(root.judge_below(vec![any.clone()], holder()), "valid");
+    assert_eq!(root.judge_below(vec![any, mapping()], holder()), "policy");
+    assert_eq!(root.judge_below(vec![asserted(&["1.2.3.4.3"]), mapping()], holder()), "policy");
+}
+
 /// NT-T01, NT-T02: names and key identifiers are labels, whoever signed is who signed.
 #[test]
 fn copied_key_identifiers_and_names_prove_nothing() {

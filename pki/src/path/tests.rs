@@ -541,3 +541,61 @@ fn a_chain_longer_than_allowed_is_refused_as_such() {
     let verdict = validator.verify(&authorities[9].leaf(9, &[]), &certified, Purpose::Email, NOW);
     assert_eq!(code(&verdict), "path_too_long", "NT-T12");
 }
+
+/// One national root over authorities for persons and for organisations: usages and the shape of a name
+/// are what an authority writes, so the authority itself has to be named (PKI-2, PKI-4).
+#[test]
+fn one_root_for_persons_and_organisations_needs_its_issuing_authorities() {
+    let request =
+        |name: &str| AuthorityRequest::new(name, KeyAlgorithm::P256, Validity::days(NOW.minus(DAY * 30), 3650));
+    let root = Authority::root(&request("RACINE STANDARD")).unwrap();
+    let persons = root.intermediate(&request("STANDARD PERSONNES")).unwrap();
+    let structures = root.intermediate(&request("STANDARD ORGANISATIONS")).unwrap();
+    let read = |authority: &Authority| Certificate::from_der(authority.certificate_der()).unwrap();
+    let bare = || {
+        ValidatorBuilder::new()
+            .test_category(true)
+            .revocation(RevocationMode::NotJudged)
+            .intermediate(read(&persons))
+            .intermediate(read(&structures))
+    };
+    let (person, organisation) = (Purpose::Person, Purpose::Organisation);
+    // Undivided, or divided on one side only: no production configuration.
+    let halves = [
+        bare().anchor(person, read(&root)).anchor(organisation, read(&root)),
+        bare().anchor(person, read(&root)).anchor(Purpose::Server, read(&root)),
+        bare().anchor_with_issuers(person, read(&root), vec![read(&persons)]).anchor(organisation, read(&root)),
+        bare().anchor_with_issuers(organisation, read(&root), vec![read(&structures)]).anchor(person, read(&root)),
+        bare().anchor_with_issuers(person, read(&root), vec![]).anchor_with_issuers(organisation, read(&root), vec![]),
+    ];
+    for half in halves {
+        assert!(matches!(half.build(), Err(ValidatorError::UndividedAnchor(_))));
+    }
+    let divided = bare()
+        .anchor_with_issuers(person, read(&root), vec![read(&persons)])
+        .anchor_with_issuers(organisation, read(&root), vec![read(&structures)])
+        .build()
+        .unwrap();
+    let card = |authority: &Authority| issue(authority, doctor(CardUse::Authentication));
+    let seal = |authority: &Authority| issue(authority, organisation_profile());
+    for (leaf, purpose, expected) in [
+        (card(&persons), person, "valid"),
+        (seal(&structures), organisation, "valid"),
+        // The very shape and usages of a doctor's card, written by the authority for structures.
+        (card(&structures), person, "wrong_authority"),
+        (seal(&persons), organisation, "wrong_authority"),
+        (card(&root), person, "wrong_authority"),
+    ] {
+        assert_eq!(code(&divided.verify(&leaf, &[], purpose, NOW)), expected, "{leaf:?}");
+        assert!(divided.verify(&leaf, &[], Purpose::Any, NOW).is_valid(), "RFC 5280 knows no purposes");
+    }
+    // Roots that serve one side only need no more; a command may take one set for everything.
+    assert!(bare().anchor(organisation, read(&root)).anchor(Purpose::Server, read(&root)).build().is_ok());
+    assert!(
+        bare().anchor(person, read(&root)).anchor(organisation, read(&root)).undivided_anchors(true).build().is_ok()
+    );
+}
+
+fn organisation_profile() -> Profile {
+    organisation(OrganisationUse::AuthClient)
+}

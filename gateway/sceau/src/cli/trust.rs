@@ -85,7 +85,11 @@ impl TrustArgs {
             false => RevocationMode::NotJudged,
             true => RevocationMode::Required { grace: Duration::ZERO },
         };
-        let mut builder = ValidatorBuilder::new().test_category(test).policies(policies.settings()).revocation(mode);
+        let mut builder = ValidatorBuilder::new()
+            .undivided_anchors(true)
+            .test_category(test)
+            .policies(policies.settings())
+            .revocation(mode);
         for anchor in anchors {
             for purpose in purposes {
                 builder = builder.anchor(*purpose, anchor.clone());

@@ -245,6 +245,10 @@ pub struct Anchor {
     pub file: PathBuf,
     /// SHA-256 that the file's certificate must have: the operator confirmed it once.
     pub sha256: Fingerprint,
+    /// PEM files of the only authorities that issue certificates of this purpose under the root. Needed
+    /// where one root vouches for persons and for something else.
+    #[serde(default)]
+    pub issuers: Vec<PathBuf>,
 }
 
 /// What a root may vouch for.

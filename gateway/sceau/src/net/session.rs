@@ -67,11 +67,12 @@ pub trait Door: Send {
     ///
     /// # Errors
     /// The refusal to answer.
-    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>) -> Result<(), Refusal>;
+    fn authenticate(&mut self, peer: &Peer, identity: Option<&str>)
+    -> impl Future<Output = Result<(), Refusal>> + Send;
     /// MAIL. A certificate is judged anew each time.
-    fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> Result<(), Refusal>;
+    fn mail(&mut self, peer: &Peer, mail: &MailFrom) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// RCPT.
-    fn recipient(&mut self, peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal>;
+    fn recipient(&mut self, peer: &Peer, recipient: &RcptTo) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// End of data: `Ok` only when the message is on stable storage.
     fn message(&mut self, peer: &Peer, message: Spool) -> impl Future<Output = Result<QueueId, Refusal>> + Send;
     /// A refusal that the session itself decided, for the trail.
@@ -252,17 +253,17 @@ impl<D: Door> Session<D> {
             }
             Event::StartTls => self.start_tls().await?,
             Event::Authenticate { identity } => {
-                let outcome = self.door.authenticate(&self.peer, identity.as_deref());
+                let outcome = self.door.authenticate(&self.peer, identity.as_deref()).await;
                 self.known |= outcome.is_ok();
                 self.answer(outcome, Reply::new(235, (2, 7, 0), "The certificate is the identity"));
             }
             Event::Mail(mail) => {
-                let outcome = self.door.mail(&self.peer, &mail);
+                let outcome = self.door.mail(&self.peer, &mail).await;
                 self.known |= outcome.is_ok();
                 self.answer(outcome, Reply::new(250, (2, 1, 0), "Sender accepted"));
             }
             Event::Recipient(recipient) => {
-                let outcome = self.door.recipient(&self.peer, &recipient);
+                let outcome = self.door.recipient(&self.peer, &recipient).await;
                 self.answer(outcome, Reply::new(250, (2, 1, 5), "Recipient accepted"));
             }
             Event::DataRequested => {
