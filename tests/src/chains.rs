@@ -241,9 +241,9 @@ impl Mutator {
     /// Certificate policies on the whole chain, and random inputs to the algorithm.
     fn with_policies(&mut self, drafts: &mut [Draft], wanted: &mut Policies, story: &mut Vec<String>) {
         let last = drafts.len() - 1;
+        let sets: [&[&str]; 5] = [&POLICY[..1], &POLICY[1..2], &POLICY[..2], &POLICY[2..], &POLICY[..1]];
         for draft in &mut drafts[..last] {
-            let set: &[&str] =
-                self.dice.pick(&[&POLICY[..1], &POLICY[1..2], &POLICY[..2], &POLICY[2..], &POLICY[..1]][..]);
+            let set = *self.dice.pick(&sets);
             draft.set(POLICIES, self.dice.below(2) == 0, policies(set));
         }
         for draft in &mut drafts[1..last] {
@@ -266,7 +266,8 @@ impl Mutator {
                 story.push(format!("inhibit any {number}"));
             }
         }
-        let accepted: &[&str] = self.dice.pick(&[&[][..], &POLICY[..1], &POLICY[1..2], &POLICY[..2]]);
+        let sets: [&[&str]; 4] = [&[], &POLICY[..1], &POLICY[1..2], &POLICY[..2]];
+        let accepted = *self.dice.pick(&sets);
         wanted.accepted = accepted.iter().map(|oid| (*oid).to_owned()).collect();
         wanted.explicit = self.dice.below(3) == 0;
         wanted.inhibit_mapping = self.dice.below(5) == 0;

@@ -130,6 +130,7 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("malformed_name", "valid", "it does not read mail names where nothing constrains them"),
     ("policy", "valid", "as in PKITS 4.8.14: an accepted policy that the chain does not have"),
     ("unknown_issuer", "valid", "OpenSSL takes a self-issued authority without key identifier for a root"),
+    ("unreadable", "valid", "it does not read the holder's key, whose padding bits we refuse"),
     ("unreadable_key", "valid", "it does not read the holder's key"),
     ("valid", "Der", "it refuses a name attribute that is no text; we keep its octets, which equal nothing else"),
     ("valid", "PolicyViolation", "OpenSSL follows a mapping out of anyPolicy; refused for every purpose but any"),

@@ -102,7 +102,7 @@ pub(super) fn revocation_lists(paths: &[PathBuf]) -> Result<(Vec<Arc<RevocationL
     for path in expand(paths, &LIST_ENDINGS)? {
         match RevocationList::list_from(&read_bytes(&path, MAX_LIST)?) {
             Ok(found) => lists.extend(found.into_iter().map(Arc::new)),
-            Err(error @ (CrlError::TooLarge | CrlError::Malformed | CrlError::Pem)) => {
+            Err(error @ (CrlError::TooLarge | CrlError::Pem)) => {
                 return Err(Problem::of(path, error.to_string()));
             }
             Err(error) => unusable.push(Problem::of(path, format!("not used: {error}"))),
