@@ -368,3 +368,5 @@ fn declares_other_encoding(xml: &str) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrapping_tests;

@@ -72,7 +72,7 @@ impl Door for Exchange {
         self.gateway.ready().map_err(|error| storage(&error))?;
         let operator = self.identify(peer).await?;
         let snapshot = self.gateway.snapshot();
-        admit_sender(&snapshot, &operator, mail.sender.as_ref())?;
+        admit_sender(&snapshot, &operator, mail.sender.as_ref(), self.gateway.now())?;
         if mail.size.is_some_and(|size| size > incoming::limit(&snapshot)) {
             return Err(Refusal::new(RefusalId::TooLarge, "SIZE announced"));
         }
@@ -86,7 +86,7 @@ impl Door for Exchange {
     async fn recipient(&mut self, _peer: &Peer, recipient: &RcptTo) -> Result<(), Refusal> {
         let snapshot = self.gateway.snapshot();
         let transaction = self.transaction.as_mut().ok_or_else(no_transaction)?;
-        admit_recipient(&snapshot, &recipient.address)?;
+        admit_recipient(&snapshot, &recipient.address, self.gateway.now())?;
         if transaction.mail.sender.is_none() && !transaction.recipients.is_empty() {
             // A report concerns one message of one sender (design §3).
             return Err(Refusal::new(RefusalId::TooManyRecipients, "null sender with several recipients"));

@@ -26,7 +26,7 @@ use crate::{
     knocks::Knocks,
     rest::Vault,
     snapshot::{self, Snapshot},
-    trust::{self, Fresh, Shelf},
+    trust::{self, Fresh, OrderBook, Shelf},
 };
 
 /// Trail records that may wait to be written; beyond that the oldest news is lost rather than
@@ -66,6 +66,7 @@ pub struct Gateway {
     unrecorded: AtomicU64,
     configuration: PathBuf,
     changing: Mutex<()>,
+    orders: OrderBook,
 }
 
 /// Why a gateway does not start.
@@ -146,13 +147,32 @@ impl Gateway {
             unrecorded: AtomicU64::new(0),
             configuration,
             changing: Mutex::new(()),
+            orders: OrderBook::below(&data),
         };
         fresh.iter().for_each(|fresh| trust::tell(&gateway, fresh));
         Ok((Arc::new(gateway), waiting))
     }
 
-    /// The world as it is now. Hold it for one decision, not for a session.
+    /// The world as it is now, under the orders as they are now. Hold it for one decision, not for a session.
     pub fn snapshot(&self) -> Arc<Snapshot> {
+        let snapshot = self.snapshot.load_full();
+        let unchanged = snapshot.orders.stamp() == self.orders.stamp();
+        if unchanged { snapshot } else { self.obey() }
+    }
+
+    /// Takes up what was ordered since. Orders that cannot be read leave those before in force.
+    fn obey(&self) -> Arc<Snapshot> {
+        // Whoever changes the world at this moment sees to it; the next decision looks again.
+        if let Ok(_one_at_a_time) = self.changing.try_lock() {
+            let current = self.snapshot.load_full();
+            match self.orders.read(current.grant_rules(), self.now()) {
+                Ok(orders) => self.replace(current.ordered(orders)),
+                Err(error) => {
+                    tracing::error!(%error, "orders cannot be read: those before stay in force");
+                    self.replace(current.ordered(current.orders.unreadable(self.orders.stamp(), error.to_string())));
+                }
+            }
+        }
         self.snapshot.load_full()
     }
 

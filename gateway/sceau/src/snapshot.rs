@@ -20,7 +20,7 @@ use crate::{
     refresh,
     rest::Vault,
     sealed_before::SealedBefore,
-    trust::{self, Held},
+    trust::{self, Administrator, GrantRules, Held, OrderBook, Orders},
 };
 
 /// Largest certificate or key file.
@@ -44,6 +44,10 @@ pub struct Snapshot {
     pub trust_list: Arc<TrustList>,
     /// What is remembered of it, and what is not as it should be.
     pub held: Arc<Held>,
+    /// What operators ordered: blocks, exceptions, confirmations.
+    pub orders: Arc<Orders>,
+    /// Who may, two at a time, make an exception from the list.
+    pub administrators: Arc<Vec<Administrator>>,
     /// Partners' certificates, and our own domains' ones.
     pub book: Arc<Book>,
     /// Rules per partner domain.
@@ -123,6 +127,8 @@ impl Snapshot {
             let profile = list_profile(config);
             keep(&mut problems, trust::current(loaded, trust::rules(loaded, &profile, validator), at))
         });
+        let administrators = administrators(loaded, &mut problems);
+        let orders = keep(&mut problems, orders(loaded, &administrators, at));
         let book = book(loaded, &domains, &mut problems);
         let vouching = vouching(loaded, &mut problems);
         let generation = keep(&mut problems, generation(loaded)).flatten();
@@ -131,21 +137,25 @@ impl Snapshot {
         let sealed_before =
             keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
         let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
-        match (tls, validator, held, sealed_before) {
-            (Some(tls), Some(validator), Some(held), Some(sealed_before)) if problems.is_empty() => Ok(Self {
-                tls: stapling(tls, &validator, at),
-                partners: Arc::new(partners),
-                config: Arc::new(config.clone()),
-                domains: Arc::new(domains),
-                validator: Arc::new(validator),
-                status,
-                trust_list: Arc::clone(&held.list),
-                held: Arc::new(held),
-                book: Arc::new(book),
-                vouching: Arc::new(vouching),
-                generation,
-                sealed_before: Arc::new(sealed_before),
-            }),
+        match (tls, validator, held, orders, sealed_before) {
+            (Some(tls), Some(validator), Some(held), Some(orders), Some(sealed_before)) if problems.is_empty() => {
+                Ok(Self {
+                    tls: stapling(tls, &validator, at),
+                    partners: Arc::new(partners),
+                    config: Arc::new(config.clone()),
+                    domains: Arc::new(domains),
+                    validator: Arc::new(validator),
+                    status,
+                    trust_list: Arc::clone(&held.list),
+                    held: Arc::new(held),
+                    orders: Arc::new(orders),
+                    administrators: Arc::new(administrators),
+                    book: Arc::new(book),
+                    vouching: Arc::new(vouching),
+                    generation,
+                    sealed_before: Arc::new(sealed_before),
+                })
+            }
             _ => Err(problems),
         }
     }
@@ -154,6 +164,21 @@ impl Snapshot {
     #[must_use]
     pub fn under(&self, held: Held) -> Self {
         Self { trust_list: Arc::clone(&held.list), held: Arc::new(held), ..self.clone() }
+    }
+
+    /// The same world under other orders.
+    #[must_use]
+    pub fn ordered(&self, orders: Orders) -> Self {
+        Self { orders: Arc::new(orders), ..self.clone() }
+    }
+
+    /// By what exceptions from the list are judged.
+    pub fn grant_rules(&self) -> GrantRules<'_> {
+        GrantRules {
+            administrators: &self.administrators,
+            gateway: &self.config.server.hostname,
+            longest: self.config.trust.break_glass_longest.0,
+        }
     }
 
     /// One of our own domains.
@@ -319,6 +344,31 @@ pub(crate) fn list_profile(config: &config::Config) -> TrustListProfile {
         signer_cn: profile.signer_cn.clone(),
         signer_ou: profile.signer_ou.clone(),
     }
+}
+
+/// Two entries of one person would open the glass alone.
+fn administrators(loaded: &Loaded, problems: &mut Vec<Problem>) -> Vec<Administrator> {
+    let mut found: Vec<Administrator> = Vec::new();
+    for known in &loaded.config.trust.administrators {
+        let path = loaded.path(&known.certificate);
+        let Some(certificate) = keep(problems, one_certificate(&path)) else { continue };
+        let administrator = Administrator { name: known.name.clone(), certificate };
+        if found.iter().any(|other| other.is(&administrator)) {
+            problems.push(Problem::of(path, format!("[[trust.administrator]] {} is there twice", known.name)));
+        }
+        found.push(administrator);
+    }
+    found
+}
+
+fn orders(loaded: &Loaded, administrators: &[Administrator], at: Timestamp) -> Result<Orders, Problem> {
+    let book = OrderBook::below(&loaded.data());
+    let rules = GrantRules {
+        administrators,
+        gateway: &loaded.config.server.hostname,
+        longest: loaded.config.trust.break_glass_longest.0,
+    };
+    book.read(rules, at).map_err(|error| Problem::of(book.path(), error.to_string()))
 }
 
 fn book(loaded: &Loaded, domains: &BTreeMap<Domain, OwnDomain>, problems: &mut Vec<Problem>) -> Book {

@@ -70,6 +70,7 @@ impl Submission {
             return Err(Refusal::new(RefusalId::TooLarge, "SIZE announced"));
         }
         let granted = right_to_send(&snapshot, &caller, from)?;
+        snapshot.unblocked(from, self.gateway.now())?;
         Ok(Transaction { caller, granted, mail: mail.clone(), recipients: Vec::new() })
     }
 

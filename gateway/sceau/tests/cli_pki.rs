@@ -6,11 +6,13 @@ mod cli;
 use std::fs;
 
 use cli::{Place, Ran};
-use ident::{CardNumber, Clock, PersonId, SystemClock};
+use ident::{CardNumber, Clock, Domain, PersonId, SystemClock};
 use pki::issue::{
     Authority, AuthorityRequest, CardKind, CardUse, CertificateRequest, KeyAlgorithm, NamePart, Profile, SubjectName,
     Validity,
 };
+use pki::keys::FileKey;
+use pki::trust_list::{OperatorName, TrustListDraft, TrustListEntry, TrustListProfile, sign_trust_list};
 
 const PERSONS: &str = "--anchors anchors/persons.pem --crls crl/persons.crl crl/persons-root.crl";
 const LIST: &str = "--anchors anchors/organisations.pem --intermediates authorities/organisations.pem";
@@ -233,6 +235,57 @@ fn the_pinned_roots_are_listed_and_a_swapped_file_shows() {
     let ran = place.sceau("pki anchors list --config ch-a/sceau.toml");
     assert_eq!(ran.exit, 1);
     assert!(ran.text().contains("WRONG"), "{}", ran.text());
+}
+
+#[test]
+fn what_a_list_would_change_is_told_before_it_takes_effect() {
+    let place = Place::new();
+    let space = place.space();
+    let signer = |ending: &str| place.read(&format!("trust-list/signer.{ending}"));
+    let key = FileKey::from_pem(&signer("key"), &signer("pem"), None).unwrap();
+    let entry = |name: &str| TrustListEntry {
+        domain: Domain::parse(name).unwrap(),
+        description: String::new(),
+        operators: vec![OperatorName::parse(&format!("CN=mss.{name},C=FR")).unwrap()],
+        responsible: String::new(),
+        support: String::new(),
+        updated: String::new(),
+    };
+    let profile = TrustListProfile {
+        root: "ListeBlancheMSSante".into(),
+        namespace: "https://listeblanche.mssante.fr/schema".into(),
+        signer_cn: String::new(),
+        signer_ou: String::new(),
+    };
+    let now = SystemClock.now();
+    let generated = now.minus(std::time::Duration::from_secs(60));
+    let draft = TrustListDraft { profile, generated, entries: vec![entry("santé.test"), entry("ch-b.mssante.test")] };
+    place.write("before.xml", sign_trust_list(&draft, &key, now).unwrap());
+
+    let ran = place.sceau(&format!("pki trust-list diff before.xml trust-list/list.xml {LIST}"));
+    let text = ran.text();
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    for line in
+        ["domaines : 2 → 3", "retirés / removed (1)", "  santé.test", "opérateurs modifiés", "ajoutés / added (2)"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let json = place.sceau(&format!("pki trust-list diff before.xml trust-list/list.xml {LIST} --json")).json();
+    assert_eq!(
+        (json["removed"][0]["domain"].as_str(), json["abnormal"].as_bool()),
+        (Some("xn--sant-epa.test"), Some(false))
+    );
+    assert_eq!((json["added"].as_array().unwrap().len(), json["changed"].as_array().unwrap().len()), (2, 1));
+    // The other way round it is a roll-back.
+    let back = place.sceau(&format!("pki trust-list verify before.xml {LIST} --against trust-list/list.xml --json"));
+    assert_eq!(back.exit, 1);
+    assert!(back.json()["difference"]["rolls_back"].is_string());
+    // A forged list has no difference worth reading.
+    let forged = String::from_utf8(place.read("trust-list/list.xml")).unwrap().replace("ch-a", "ch-z");
+    place.write("forged.xml", forged);
+    let ran = place.sceau(&format!("pki trust-list diff before.xml forged.xml {LIST} --json"));
+    assert_eq!((ran.exit, ran.json()["reason"].as_str().unwrap()), (1, "list_signature"));
+    drop(space);
 }
 
 #[test]

@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-const NAMESPACE: &str = "https://listeblanche.mssante.fr/schema";
+pub(super) const NAMESPACE: &str = "https://listeblanche.mssante.fr/schema";
 
-fn profile() -> TrustListProfile {
+pub(super) fn profile() -> TrustListProfile {
     TrustListProfile {
         root: "ListeBlancheMSSante".into(),
         namespace: NAMESPACE.into(),
@@ -36,10 +36,10 @@ fn key(label: &str, structure: &str, usage: OrganisationUse) -> FileKey {
     FileKey::new(issued.key().to_owned(), certificate(&issued), vec![]).unwrap()
 }
 
-static SIGNER: LazyLock<FileKey> =
+pub(super) static SIGNER: LazyLock<FileKey> =
     LazyLock::new(|| key("Liste Blanche TEST", "318751275100020", OrganisationUse::Sign));
 
-fn entry(domain: &str, operators: &[&str]) -> TrustListEntry {
+pub(super) fn entry(domain: &str, operators: &[&str]) -> TrustListEntry {
     TrustListEntry {
         domain: Domain::parse(domain).unwrap(),
         description: "CH <Exemple> & \"fils\"".into(),
@@ -50,7 +50,7 @@ fn entry(domain: &str, operators: &[&str]) -> TrustListEntry {
     }
 }
 
-fn draft() -> TrustListDraft {
+pub(super) fn draft() -> TrustListDraft {
     TrustListDraft {
         profile: profile(),
         generated: NOW,
@@ -64,14 +64,14 @@ fn draft() -> TrustListDraft {
     }
 }
 
-static SIGNED: LazyLock<String> =
+pub(super) static SIGNED: LazyLock<String> =
     LazyLock::new(|| String::from_utf8(sign_trust_list(&draft(), &*SIGNER, NOW).unwrap()).unwrap());
 
-fn verify(xml: &str) -> Result<TrustList, TrustListError> {
+pub(super) fn verify(xml: &str) -> Result<TrustList, TrustListError> {
     TrustList::verify(xml.as_bytes(), &profile(), &builder().build().unwrap(), NOW)
 }
 
-fn xmlsec(arguments: &[&str]) -> (bool, String) {
+pub(super) fn xmlsec(arguments: &[&str]) -> (bool, String) {
     let output = Command::new("xmlsec1").args(arguments).output().expect("the xmlsec1 command is needed");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (output.status.success(), text + &String::from_utf8_lossy(&output.stderr))
@@ -107,10 +107,9 @@ fn what_we_sign_is_read_again_and_xmlsec_agrees() {
     assert!(!xmlsec_accepts(&SIGNED.replace("a.test", "c.test")));
 }
 
-#[test]
-fn what_xmlsec_signs_is_accepted() {
-    // Our own file, with values taken out: a template for xmlsec1, indented otherwise than ours.
-    let mut template = SIGNED.clone();
+/// A file of ours with values taken out: a template for xmlsec1.
+pub(super) fn template(signed: &str) -> String {
+    let mut template = signed.to_owned();
     for name in ["DigestValue", "SignatureValue"] {
         let close = format!("</ds:{name}>");
         let mut out = String::new();
@@ -124,28 +123,43 @@ fn what_xmlsec_signs_is_accepted() {
         }
         template = format!("{out}<ds:KeyInfo>{tail}");
     }
+    template
+}
+
+/// The template, signed by xmlsec1 with the key of the pinned signer.
+pub(super) fn signed_by_xmlsec(template: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("t.xml"), template).unwrap();
+    std::fs::write(path("k.pem"), SIGNER.openssl().private_key_to_pem_pkcs8().unwrap()).unwrap();
+    let properties = "http://uri.etsi.org/01903/v1.3.2#:SignedProperties";
+    let domain = format!("{NAMESPACE}:Domaine");
+    let (key, signed, template) = (path("k.pem"), path("s.xml"), path("t.xml"));
+    let (done, text) = xmlsec(&[
+        "--sign",
+        "--privkey-pem",
+        &key,
+        "--id-attr:Id",
+        properties,
+        "--id-attr:Id",
+        &domain,
+        "--output",
+        &signed,
+        &template,
+    ]);
+    assert!(done, "{text}");
+    std::fs::read_to_string(path("s.xml")).unwrap()
+}
+
+#[test]
+fn what_xmlsec_signs_is_accepted() {
+    let template = template(&SIGNED);
     let template = template.replace("<ds:Reference", "\n\t<ds:Reference").replace("<Nom>", "<Nom>\t\n ");
     // Everything in which canonical forms could differ.
     let odd = "<x:y xmlns:x='urn:x' xmlns:z=\"urn:z\" x:b='&#9;&#xA;&lt;&quot;&apos;>' a='1\n2' z:a='&amp;'\n>é&#13;&gt;<!-- c --><![CDATA[<&]]>\
                <?p  q ?><n xmlns=''><x:m xml:lang='fr'/></n><z:m xmlns:z='urn:z2' xmlns:unused='urn:u'/></x:y >";
     let template = template.replace("<ListeDomaines>", &format!("<ListeDomaines>{odd}"));
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("t.xml"), &template).unwrap();
-    std::fs::write(path("k.pem"), SIGNER.openssl().private_key_to_pem_pkcs8().unwrap()).unwrap();
-    let node = "http://uri.etsi.org/01903/v1.3.2#:SignedProperties";
-    let (done, text) = xmlsec(&[
-        "--sign",
-        "--privkey-pem",
-        &path("k.pem"),
-        "--id-attr:Id",
-        node,
-        "--output",
-        &path("s.xml"),
-        &path("t.xml"),
-    ]);
-    assert!(done, "{text}");
-    let signed = std::fs::read_to_string(path("s.xml")).unwrap();
+    let signed = signed_by_xmlsec(&template);
     assert_ne!(signed, *SIGNED);
     let list = verify(&signed).unwrap();
     assert_eq!(list.domains().count(), 2);

@@ -12,6 +12,7 @@ use super::cards;
 use crate::{
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
+    trust,
 };
 
 /// Somebody whose certificate was found valid *now*. Made by [`identify`] only.
@@ -106,7 +107,7 @@ pub fn identify(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Re
         Identity::Server(_) => Purpose::Peer,
         _ => identity.purpose(),
     };
-    let path = accept(snapshot.validator.verify(certificate, untrusted, purpose, at))?;
+    let path = accept(snapshot.verify(certificate, untrusted, purpose, at))?;
     proves_presence(certificate, purpose)?;
     let vouches_for = snapshot.vouching.get(&certificate.fingerprint()).cloned().unwrap_or_default();
     let registries: Vec<_> = snapshot.domains.values().map(|own| &own.registry).collect();
@@ -137,12 +138,16 @@ fn proves_presence(certificate: &Certificate, purpose: Purpose) -> Result<(), Re
 pub fn identify_operator(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Result<Certificate, Refusal> {
     let (certificate, untrusted) =
         chain.split_first().ok_or_else(|| Refusal::new(RefusalId::CertificateRequired, "no client certificate"))?;
-    accept(snapshot.validator.verify(certificate, untrusted, Purpose::Peer, at))?;
+    accept(snapshot.verify(certificate, untrusted, Purpose::Peer, at))?;
     let subject = certificate.subject();
-    if !snapshot.trust_list.domains().any(|domain| snapshot.trust_list.speaks_for(certificate, domain)) {
-        return Err(Refusal::new(RefusalId::PeerNotListed, format!("{subject} is on no entry of the trust list")));
+    if snapshot.knows_operator(certificate, at) {
+        return Ok(certificate.clone());
     }
-    Ok(certificate.clone())
+    if let Some(until) = snapshot.waits_for(certificate, None, at) {
+        let cause = format!("{subject} was struck off by a list that shrank abnormally; its mail waits until {until}");
+        return Err(Refusal::new(RefusalId::DomainWaiting, cause));
+    }
+    Err(Refusal::new(RefusalId::PeerNotListed, format!("{subject} is on no entry of the trust list")))
 }
 
 /// Turns a verdict into the refusal that its reason deserves.
@@ -150,6 +155,9 @@ pub fn accept(verdict: Verdict) -> Result<ValidPath, Refusal> {
     match verdict {
         Verdict::Valid(path) => Ok(path),
         Verdict::Invalid(finding) => Err(Refusal::new(invalid(&finding), cause(&finding))),
+        Verdict::Undetermined(finding) if finding.code == trust::HELD => {
+            Err(Refusal::new(RefusalId::BlockedForNow, cause(&finding)))
+        }
         Verdict::Undetermined(finding) => Err(Refusal::new(RefusalId::CertificateUndetermined, cause(&finding))),
     }
 }
@@ -157,6 +165,7 @@ pub fn accept(verdict: Verdict) -> Result<ValidPath, Refusal> {
 fn invalid(finding: &Finding) -> RefusalId {
     match finding.code {
         "revoked" => RefusalId::CertificateRevoked,
+        trust::REFUSED => RefusalId::Blocked,
         "expired" | "not_yet_valid" => RefusalId::CertificateExpired,
         "unknown_issuer" => RefusalId::CertificateUntrusted,
         _ => RefusalId::CertificateInvalid,

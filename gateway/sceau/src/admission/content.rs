@@ -41,6 +41,7 @@ pub fn admit_content(
         return Err(Refusal::new(RefusalId::FromDiffers, cause).about(&facts.from));
     }
     check_loop(facts)?;
+    snapshot.unblocked(&granted.mailbox, at)?;
     let add_sender = sender_header(granted, facts)?;
     let mut fresh = Vec::with_capacity(recipients.len());
     for recipient in recipients {

@@ -12,6 +12,7 @@ use crate::{
     config::{SealProfile, SmimeRule},
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
+    trust::Standing,
 };
 
 /// A recipient that may be written to. Made by [`admit_recipient`] only.
@@ -61,6 +62,7 @@ pub enum Protection {
 /// The refusal to answer at RCPT.
 pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<AdmittedRecipient, Refusal> {
     let refuse = |id, cause: String| Err(Refusal::new(id, cause).about(to));
+    snapshot.unblocked(to, at)?;
     if let Some(own) = snapshot.own(to.domain()) {
         let Some(mailbox) = own.registry.mailbox(to) else {
             return refuse(RefusalId::RecipientUnknown, format!("{to} is not in the registry"));
@@ -83,7 +85,12 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
             }),
         };
     }
-    if !snapshot.trust_list.lists(to.domain()) {
+    if let Some(block) = snapshot.block_of_operators(to.domain(), at) {
+        return Err(block.refusal().about(to));
+    }
+    // What was struck off by a list that shrank abnormally is not written to, but mail for it waits in the
+    // queue (decision 0017).
+    if snapshot.standing(to.domain(), at) == Standing::Outside {
         return refuse(RefusalId::OutsideTrustedSpace, format!("{} is not on the trust list", to.domain()));
     }
     let (protection, rule) = protection(snapshot, to, at).map_err(|refusal| refusal.about(to))?;
@@ -141,7 +148,7 @@ fn valid_readers(snapshot: &Snapshot, readers: &[&BookEntry], at: Timestamp) -> 
             );
             continue;
         }
-        match snapshot.validator.verify(&reader.certificate, &[], Purpose::Organisation, at) {
+        match snapshot.verify(&reader.certificate, &[], Purpose::Organisation, at) {
             Verdict::Valid(_) => certificates.push(reader.certificate.clone()),
             Verdict::Undetermined(finding) => {
                 refusal = Refusal::new(

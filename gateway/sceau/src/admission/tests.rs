@@ -491,18 +491,24 @@ fn an_unlisted_operator_is_refused() {
 fn a_listed_operator_for_another_domain_is_refused() {
     let snapshot = plain();
     let operator = identify_operator(&snapshot, &chain(&space().operator.certificate), NOW).unwrap();
-    assert!(exchange::admit_sender(&snapshot, &operator, Some(&address(PETIT))).is_ok());
-    assert_eq!(id(exchange::admit_sender(&snapshot, &operator, Some(&address(MOREAU)))), RefusalId::PeerNotForDomain);
+    assert!(exchange::admit_sender(&snapshot, &operator, Some(&address(PETIT)), NOW).is_ok());
+    assert_eq!(
+        id(exchange::admit_sender(&snapshot, &operator, Some(&address(MOREAU)), NOW)),
+        RefusalId::PeerNotForDomain
+    );
     let consumer = address("x@messagerie-grand-public.test");
-    assert_eq!(id(exchange::admit_sender(&snapshot, &operator, Some(&consumer))), RefusalId::OutsideTrustedSpace);
+    assert_eq!(id(exchange::admit_sender(&snapshot, &operator, Some(&consumer), NOW)), RefusalId::OutsideTrustedSpace);
 }
 
 #[test]
 fn relaying_for_others_is_refused() {
     let snapshot = plain();
-    assert_eq!(id(exchange::admit_recipient(&snapshot, &address(MOREAU))), RefusalId::RelayRefused);
-    assert_eq!(id(exchange::admit_recipient(&snapshot, &address("x@ch-a.mssante.test"))), RefusalId::RecipientUnknown);
-    assert!(exchange::admit_recipient(&snapshot, &address(MARTIN)).is_ok());
+    assert_eq!(id(exchange::admit_recipient(&snapshot, &address(MOREAU), NOW)), RefusalId::RelayRefused);
+    assert_eq!(
+        id(exchange::admit_recipient(&snapshot, &address("x@ch-a.mssante.test"), NOW)),
+        RefusalId::RecipientUnknown
+    );
+    assert!(exchange::admit_recipient(&snapshot, &address(MARTIN), NOW).is_ok());
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::{future::Future, path::Path};
 
-use store::{EventQuery, SqliteOptions, SqliteStore, Store as _};
+use ident::Timestamp;
+use store::{Changes, EventQuery, SqliteOptions, SqliteStore, Store as _};
 use trail::{
-    Masker, QueueId, Record,
+    Event, Masker, QueueId, Record,
     log::{Search, TrailReader},
 };
 
@@ -61,6 +62,31 @@ impl Attached {
         })
     }
 
+    /// Writes down what whoever is at the terminal has just ordered.
+    pub(super) fn note(&self, action: &str, target: &str, reason: Option<&str>, now: Timestamp) -> Result<(), Exit> {
+        self.note_by(&who(), action, target, reason, now)
+    }
+
+    /// The same for an order of others.
+    pub(super) fn note_by(
+        &self,
+        by: &str,
+        action: &str,
+        target: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Exit> {
+        let event = Event::OperatorAction {
+            operator: self.masker.text(by),
+            action: action.to_owned(),
+            target: self.masker.text(target),
+            reason: reason.map(|reason| self.masker.text(reason)),
+        };
+        self.wait(self.store.commit(Changes::records(vec![Record::new(now, event)])))
+            .map(|_| ())
+            .inspect_err(|_| eprintln!("sceau: the order holds, but is not in the trail yet: give it again"))
+    }
+
     /// All records about a message: those in the log, and those still on their way there.
     pub(super) fn records(&self, id: QueueId) -> Result<Vec<Record>, Exit> {
         let mut records = match &self.trail {
@@ -100,4 +126,9 @@ impl Attached {
         ids.dedup();
         Ok(ids)
     }
+}
+
+/// Who is at the terminal, as the system knows.
+pub(super) fn who() -> String {
+    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned())
 }

@@ -17,8 +17,8 @@ use serde_json::json;
 use store::{Filter, Page, Standing, Store as _};
 use trail::log::verify;
 
-use super::{Exit, attached::Attached, check};
-use crate::{audit, config::Loaded, refresh, snapshot::Snapshot};
+use super::{Exit, attached::Attached, check, trusted};
+use crate::{audit, config::Loaded, refresh, snapshot::Snapshot, trust::alarms};
 
 /// Below this share of free space new messages are refused.
 const RESERVE_PERCENT: u64 = 5;
@@ -199,6 +199,12 @@ fn sources(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
     let old = now.since(list.generated()) > snapshot.config.trust.alarm_after.0;
     let says = format!("{} domains, generated {}", list.domains().count(), list.generated());
     seen.say(if old { Level::Attention } else { Level::Good }, "trust list", says);
+    for (code, what) in alarms(snapshot, now).into_iter().filter(|(code, _)| *code != "trust-list-age") {
+        seen.say(Level::Attention, "trust", format!("[{code}] {what}"));
+    }
+    for line in trusted::lines(snapshot, now).iter().filter(|line| line.starts_with("blocked")) {
+        seen.say(Level::Attention, "blocks", line.trim_start_matches("blocked").trim());
+    }
     match &snapshot.generation {
         None => seen.say(Level::Attention, "directory", "none configured: holders of certificates are not looked up"),
         Some(generation) => {

@@ -15,6 +15,7 @@ use crate::{
     },
     refusal::Refusal,
     snapshot::Snapshot,
+    trust::Standing,
 };
 
 #[derive(Debug, clap::Args)]
@@ -84,20 +85,41 @@ fn decide(snapshot: &Snapshot, chain: &[Certificate], from: &Address, to: &[Addr
         outcome: caller.as_ref().map(describe_caller).map_err(Clone::clone),
     }];
     if let Ok(caller) = &caller {
-        let right = right_to_send(snapshot, caller, from).map(|granted| {
-            format!(
-                "row `{}` of the table, {}",
-                granted.rule,
-                serde_json::to_string(&granted.assurance).unwrap_or_default()
-            )
-        });
+        let right = right_to_send(snapshot, caller, from)
+            .and_then(|granted| snapshot.unblocked(from, at).map(|()| granted))
+            .map(|granted| {
+                format!(
+                    "row `{}` of the table, {}",
+                    granted.rule,
+                    serde_json::to_string(&granted.assurance).unwrap_or_default()
+                )
+            });
         steps.push(Step { what: format!("from {from}"), outcome: right });
     }
     for address in to {
-        let outcome = admit_recipient(snapshot, address, at).map(|admitted| describe_recipient(&admitted));
+        let outcome = admit_recipient(snapshot, address, at)
+            .map(|admitted| format!("{}, {}", describe_recipient(&admitted), standing(snapshot, address, at)));
         steps.push(Step { what: format!("to {address}"), outcome });
     }
     steps
+}
+
+/// What the trust list and the operators' orders say of a recipient's domain.
+fn standing(snapshot: &Snapshot, address: &Address, at: Timestamp) -> String {
+    let list = format!("list of {}", snapshot.trust_list.generated());
+    if snapshot.own(address.domain()).is_some() {
+        return "own domain".to_owned();
+    }
+    match snapshot.standing(address.domain(), at) {
+        Standing::Listed => format!("on the trust list ({list})"),
+        Standing::Granted(until) => {
+            format!("not on the trust list ({list}), excepted by two administrators until {until}")
+        }
+        Standing::Waiting(until) => format!(
+            "NOT trusted: struck off with many others ({list}); the message is taken and waits until {until} at most"
+        ),
+        Standing::Outside => format!("not on the trust list ({list})"),
+    }
 }
 
 fn describe_caller(caller: &Caller) -> String {

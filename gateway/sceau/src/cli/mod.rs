@@ -3,6 +3,7 @@
 
 mod annuaire;
 mod attached;
+mod block;
 mod check;
 mod demo;
 mod doctor;
@@ -20,6 +21,7 @@ mod storage_key;
 mod told;
 mod trail;
 mod trust;
+mod trusted;
 mod why;
 
 use std::process::ExitCode;
@@ -74,6 +76,10 @@ enum Command {
     Why(why::Args),
     /// Look at the queue and act on it
     Queue(queue::Args),
+    /// Stop the exchange with a domain, an operator, a certificate or a mailbox, for a while
+    Block(block::Args),
+    /// The trust list in force, shrinkages, exceptions by two administrators
+    Trust(trusted::Args),
     /// Certificates, paths and trust lists
     Pki(pki::Args),
     /// Sign and encrypt one message (mail on standard input, mail on standard output)
@@ -111,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Why(args) => why::run(args),
         Command::Queue(args) => queue::run(args),
+        Command::Block(args) => block::run(&args),
+        Command::Trust(args) => trusted::run(&args),
         Command::Pki(args) => pki::run(args),
         Command::Seal(args) => seal::run(args),
         Command::Open(args) => open::run(args),

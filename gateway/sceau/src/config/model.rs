@@ -9,7 +9,7 @@ use ident::{Address, Domain, Fingerprint};
 use serde::Deserialize;
 
 use super::{
-    Refresh, Shrinkage,
+    Administrator, Refresh, Shrinkage,
     duration::{Size, Span},
 };
 
@@ -217,6 +217,12 @@ pub struct Trust {
     /// When a list has shrunk so much that mail waits for a second look.
     #[serde(default)]
     pub shrinkage: Shrinkage,
+    /// Who may trust somebody whom the list does not name, two at a time.
+    #[serde(default, rename = "administrator")]
+    pub administrators: Vec<Administrator>,
+    /// How long such an exception may last.
+    #[serde(default = "default_break_glass")]
+    pub break_glass_longest: Span,
 }
 
 /// Names that the published list uses (kept as settings: they are not established, WL-8).
@@ -458,6 +464,10 @@ fn default_reload() -> Span {
 
 fn default_list_age() -> Span {
     Span(std::time::Duration::from_secs(48 * 3600))
+}
+
+fn default_break_glass() -> Span {
+    Span(std::time::Duration::from_secs(24 * 3600))
 }
 
 fn default_list_root() -> String {

@@ -1,6 +1,6 @@
 //! What an operator may say about changes of the trust list.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
@@ -11,6 +11,9 @@ use super::{Span, Trust};
 const MAX_ALARM_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest time that the mail of struck-off domains may wait: the sender must know in time to do otherwise.
 const MAX_WAIT: Duration = Duration::from_secs(72 * 3600);
+
+/// Longest exception from the list.
+const MAX_BREAK_GLASS: Duration = Duration::from_secs(72 * 3600);
 
 /// When the loss of domains is abnormal, and how long mail waits then. Trust ends at once in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -30,6 +33,16 @@ impl Default for Shrinkage {
     }
 }
 
+/// Somebody who may, together with another one, trust whom the list does not name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Administrator {
+    /// Name for the trail.
+    pub name: String,
+    /// PEM file of the certificate that their signature is checked with.
+    pub certificate: PathBuf,
+}
+
 /// What is contradictory or unsafe in `trust`.
 pub(super) fn faults(found: &mut Vec<String>, trust: &Trust) {
     let none = Duration::ZERO;
@@ -37,6 +50,12 @@ pub(super) fn faults(found: &mut Vec<String>, trust: &Trust) {
         found.push(format!(
             "trust.alarm_after must be longer than nothing and at most {} h: an old list names who has left since",
             Span(MAX_ALARM_AFTER).hours()
+        ));
+    }
+    if trust.break_glass_longest.0 == none || trust.break_glass_longest.0 > MAX_BREAK_GLASS {
+        found.push(format!(
+            "trust.break_glass_longest must be longer than nothing and at most {} h: whoever stays is to be on the list",
+            Span(MAX_BREAK_GLASS).hours()
         ));
     }
     let shrinkage = trust.shrinkage;

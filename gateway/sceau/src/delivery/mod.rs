@@ -11,6 +11,7 @@ mod relay;
 mod route;
 mod sessions;
 mod stapled;
+pub(crate) mod stops;
 mod talk;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -135,17 +136,14 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, w
     let attempt = if work.expired {
         Attempt::expired(&work)
     } else {
-        let tried = async {
-            match &work.destination {
-                Destination::Inner(domain) => inner::attempt(gateway, sessions, &work, domain).await,
-                Destination::Relay(domain) => relay::attempt(gateway, sessions, routes, &work, domain).await,
-                Destination::Route(name) => Attempt::all(&work, &End::temporary("unknown-route", name)),
-            }
+        let mut allowed = work.clone();
+        let stopped = stops::take_stopped(&gateway.snapshot(), &mut allowed, gateway.now());
+        let mut attempt = match allowed.recipients.is_empty() {
+            true => Attempt::facts_only(&work),
+            false => tried(gateway, sessions, routes, &allowed).await,
         };
-        match tokio::time::timeout(ATTEMPT, tried).await {
-            Ok(attempt) => attempt,
-            Err(_) => Attempt::all(&work, &End::temporary("attempt-timeout", "the attempt took too long")),
-        }
+        stopped.into_iter().for_each(|(recipient, end)| attempt.set(&recipient, end));
+        attempt
     };
     let now = gateway.now();
     loop {
@@ -166,6 +164,40 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, w
                 // The lease ends by itself and the work is tried again: a repetition, never a loss.
                 return tracing::error!(%error, message = %work.info.id, "the outcome of a delivery was not written");
             }
+        }
+    }
+}
+
+/// An attempt, within its time.
+async fn tried(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, work: &Work) -> Attempt {
+    let attempt = async {
+        match &work.destination {
+            Destination::Inner(domain) => inner::attempt(gateway, sessions, work, domain).await,
+            Destination::Relay(domain) => relay::attempt(gateway, sessions, routes, work, domain).await,
+            Destination::Route(name) => Attempt::all(work, &End::temporary("unknown-route", name)),
+        }
+    };
+    match tokio::time::timeout(ATTEMPT, attempt).await {
+        Ok(attempt) => attempt,
+        Err(_) => Attempt::all(work, &End::temporary("attempt-timeout", "the attempt took too long")),
+    }
+}
+
+/// Performs everything that is due now, one piece after the other.
+#[cfg(test)]
+pub(crate) async fn attend(gateway: &Arc<Gateway>) -> usize {
+    let mut performed: usize = 0;
+    let (sessions, routes) = (Sessions::default(), Routes::without_dns());
+    loop {
+        let mut request = ClaimRequest::new(500, LEASE, gateway.now());
+        request.per_destination = 500;
+        let claimed = claim(gateway, request).await;
+        if claimed.is_empty() {
+            return performed;
+        }
+        for work in claimed {
+            performed = performed.saturating_add(work.recipients.len());
+            perform(gateway, &sessions, &routes, work).await;
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     gateway::Gateway,
     intake::outgoing::{Sealing, destination},
     queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
+    refusal::RefusalId,
     snapshot::{OwnDomain, Snapshot},
 };
 
@@ -43,7 +44,7 @@ impl News {
             (End::Delivered(reply), _) if wants.success => (handed_over(work, attempt)?, Some(reply.clone())),
             (End::Permanent { text, .. }, _) if wants.failure => (Action::Failed, Some(text.clone())),
             (End::Expired, _) if wants.failure => (Action::Failed, last_reason(recipient)),
-            (End::Temporary { text, .. }, Step::Deferred { noticed: true, .. }) => {
+            (End::Temporary { text, .. } | End::Waiting { text, .. }, Step::Deferred { noticed: true, .. }) => {
                 (Action::Delayed, Some(text.clone()))
             }
             _ => return None,
@@ -62,7 +63,10 @@ impl News {
             advice: advice(action, end),
             last_attempt: Some(now),
             next_attempt,
-            retry_until: (action == Action::Delayed).then_some(work.info.expires),
+            retry_until: (action == Action::Delayed).then_some(match end {
+                End::Waiting { until, .. } => work.info.expires.min(*until),
+                _ => work.info.expires,
+            }),
         };
         Some(Self { recipient: recipient.clone(), reported })
     }
@@ -96,6 +100,24 @@ fn advice(action: Action, end: &End) -> Bilingual {
         (Action::Failed, End::Permanent { code, .. }) if code.starts_with("recipient-certificate") => Bilingual::new(
             "Le certificat pour lequel le message était chiffré n'est plus valable. Renvoyez le message : il sera chiffré avec le certificat actuel.",
             "The certificate that the message was sealed for is no longer valid. Send it again: it will be sealed with the current one.",
+        ),
+        (Action::Failed, End::Permanent { code, .. }) if *code == RefusalId::OutsideTrustedSpace.row().id => {
+            Bilingual::new(
+                "Le domaine du destinataire n'est plus sur la liste blanche de l'espace de confiance : rien ne lui a été envoyé. Cherchez une autre adresse dans l'annuaire, ou prévenez le destinataire par un autre moyen.",
+                "The recipient's domain is no longer on the trust list: nothing was sent to it. Look for another address in the directory, or reach the recipient by other means.",
+            )
+        }
+        (Action::Failed, End::Permanent { code, .. }) if *code == RefusalId::Blocked.row().id => Bilingual::new(
+            "Les échanges avec ce correspondant sont bloqués par mesure d'urgence : rien ne lui a été envoyé. Prévenez-le par un autre moyen et appelez l'aide indiquée.",
+            "Exchange with this correspondent is blocked as an emergency measure: nothing was sent. Reach them by other means, and call the help given.",
+        ),
+        (Action::Delayed, End::Waiting { code, .. }) if *code == RefusalId::DomainWaiting.row().id => Bilingual::new(
+            "Le domaine du destinataire vient de quitter la liste blanche avec beaucoup d'autres, sans doute par erreur : le message attend une vérification et partira de lui-même si le domaine revient. N'envoyez pas de copie ; si c'est urgent, téléphonez.",
+            "The recipient's domain has just left the trust list together with many others, perhaps by mistake: the message waits for a second look and leaves by itself if the domain comes back. Do not send a copy; if it is urgent, telephone.",
+        ),
+        (Action::Delayed, End::Waiting { .. }) => Bilingual::new(
+            "Les échanges avec ce correspondant sont suspendus par mesure d'urgence : le message attend. N'envoyez pas de copie ; si c'est urgent, téléphonez.",
+            "Exchange with this correspondent is suspended as an emergency measure: the message waits. Do not send a copy; if it is urgent, telephone.",
         ),
         (Action::Failed, _) => Bilingual::new(
             "Le serveur du destinataire a refusé le message. Vérifiez l'adresse dans l'annuaire, puis renvoyez-le.",

@@ -33,6 +33,15 @@ pub enum End {
         /// Enhanced status code (RFC 3463), if the peer gave one.
         status: Option<(u8, u16, u16)>,
     },
+    /// Nothing was tried: it waits for a person or for a better list, without a bounce.
+    Waiting {
+        /// Stable reason id.
+        code: String,
+        /// Words.
+        text: String,
+        /// When the wait is over in any case.
+        until: Timestamp,
+    },
     /// Its time was over before the attempt.
     Expired,
 }
@@ -141,6 +150,14 @@ impl End {
             Self::Delivered(reply) => Step::Delivered { at: now, reply: gateway.masker.text(reply) },
             Self::Permanent { code, text, .. } => Step::Failed { at: now, reason: reason(code, text) },
             Self::Expired => Step::Expired { at: now },
+            Self::Waiting { code, text, until } => {
+                let attempts = recipient.progress.attempts.saturating_add(1);
+                let due = gateway.schedule.next(attempts, work.info.seed(), now, work.info.expires).min(*until);
+                // The sender is told at once, and once.
+                let told = recipient.progress.notices > 0;
+                let noticed = !told && recipient.notify.delay && work.info.envelope.sender.is_some();
+                Step::Deferred { due, reason: reason(code, text), noticed }
+            }
             Self::Temporary { code, text } => {
                 let attempts = recipient.progress.attempts.saturating_add(1);
                 let due = gateway.schedule.next(attempts, work.info.seed(), now, work.info.expires);
@@ -169,11 +186,14 @@ impl End {
                 delivery.reply = Some(gateway.masker.text(reply));
                 Event::Delivered { number, delivery }
             }
-            (Self::Temporary { code, text }, Step::Deferred { due, .. }) => {
+            (Self::Temporary { code, text } | Self::Waiting { code, text, .. }, Step::Deferred { due, .. }) => {
                 delivery.reply = Some(gateway.masker.text(text));
                 Event::Deferred { number, reason: code.clone(), delivery, next: *due }
             }
-            (Self::Temporary { code, text } | Self::Permanent { code, text, .. }, _) => {
+            (
+                Self::Temporary { code, text } | Self::Waiting { code, text, .. } | Self::Permanent { code, text, .. },
+                _,
+            ) => {
                 delivery.reply = Some(gateway.masker.text(text));
                 Event::Failed { number, reason: code.clone(), delivery }
             }

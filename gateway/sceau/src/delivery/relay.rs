@@ -83,7 +83,7 @@ fn note(attempt: &mut Attempt, gateway: &Gateway, hop: &Hop, tls: Option<&TlsFac
 /// Each attempt asks again: is the domain still trusted, and are the certificates that the
 /// message was sealed for still good (design §3)?
 fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestamp) -> Result<(), End> {
-    if !snapshot.trust_list.lists(domain) {
+    if !snapshot.trusts(domain, at) {
         let id = RefusalId::OutsideTrustedSpace.row().id;
         return Err(End::permanent(id, format!("{domain} is no longer on the trust list")));
     }
@@ -94,7 +94,7 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
             let id = RefusalId::RecipientCertificateInvalid.row().id;
             return Err(End::permanent(id, format!("the certificate {fingerprint} is no longer in the book")));
         };
-        match snapshot.validator.verify(&entry.certificate, &[], Purpose::Organisation, at) {
+        match snapshot.verify(&entry.certificate, &[], Purpose::Organisation, at) {
             Verdict::Valid(_) => {}
             Verdict::Undetermined(finding) => {
                 return Err(End::temporary(RefusalId::RecipientCertificateUndetermined.row().id, finding));
@@ -120,13 +120,15 @@ impl Judge for Operator<'_> {
         self.facts = Some(facts.clone());
         let (leaf, untrusted) = facts.peer.split_first().ok_or("the server showed no certificate")?;
         let validator = &self.snapshot.validator;
-        match stapled::verify(validator, leaf, untrusted, facts.stapled.as_deref(), Purpose::Server, self.at) {
+        let stapled = facts.stapled.as_deref();
+        let verdict = stapled::verify(validator, leaf, untrusted, stapled, Purpose::Server, self.at);
+        match self.snapshot.unless_blocked(verdict, leaf, self.at) {
             Verdict::Valid(_) => {}
             Verdict::Invalid(finding) | Verdict::Undetermined(finding) => {
                 return Err(format!("the server's certificate: {finding}"));
             }
         }
-        if !self.snapshot.trust_list.speaks_for(leaf, self.domain) {
+        if !self.snapshot.speaks_for(leaf, self.domain, self.at) {
             return Err(format!("the trust list does not name {} for {}", leaf.subject(), self.domain));
         }
         Ok(())

@@ -75,6 +75,12 @@ pub(super) struct Routes {
 }
 
 impl Routes {
+    /// Knows configured routes only.
+    #[cfg(test)]
+    pub(super) fn without_dns() -> Self {
+        Self { resolver: None, denied: Mutex::default() }
+    }
+
     /// With the machine's resolver.
     pub(super) fn new() -> Self {
         let resolver = TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok());

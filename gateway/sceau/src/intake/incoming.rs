@@ -82,19 +82,19 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     let snapshot = gateway.snapshot();
     let now = gateway.now();
     let operator = identify_operator(&snapshot, incoming.peer.certificates()?, now)?;
-    incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address))?;
+    incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address, now))?;
     let bytes = spool.read().map_err(technical)?;
     let arrived = Received::of(&bytes);
     // What is wrong outside may be named; from here on a fault may be about what is inside.
     mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let opened = opened(&snapshot, &bytes)?;
     check_loop(&opened.outer)?;
-    speaks_for(&snapshot, &operator, &opened.facts.from)?;
+    speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
     if opened.signature == Signature::None {
         // Encryption alone says nothing about the author (A24): it counts as not sealed.
         admit_unsealed(&snapshot, &opened.facts.from)?;
     }
-    let report = null_sender(&snapshot, incoming, &operator, &opened)?;
+    let report = null_sender(&snapshot, incoming, &operator, &opened, now)?;
     let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
     let (judgement, judged) =
         judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
@@ -152,11 +152,12 @@ fn null_sender(
     incoming: &Incoming,
     operator: &Certificate,
     opened: &Opened,
+    now: Timestamp,
 ) -> Result<Option<report::IncomingReport>, Refusal> {
     if incoming.mail.sender.is_some() {
         return Ok(None);
     }
-    let owns = |domain: &ident::Domain| snapshot.trust_list.speaks_for(operator, domain);
+    let owns = |domain: &ident::Domain| snapshot.speaks_for(operator, domain, now);
     report::check_null_sender(&opened.facts, incoming.recipients.len(), owns)
         .map_err(|fault| Refusal::new(RefusalId::ReportMalformed, fault.to_string()))?;
     // Notices are worth reading even when their machine part is not.
@@ -356,7 +357,8 @@ async fn match_report(
             owners.push((message.info.id, recipient.address.clone()));
         }
     }
-    let operator_owns = |domain: &ident::Domain| snapshot.trust_list.speaks_for(&prepared.operator, domain);
+    let now = gateway.now();
+    let operator_owns = |domain: &ident::Domain| snapshot.speaks_for(&prepared.operator, domain, now);
     let mut records = Vec::new();
     for found in report::match_report(report, &addressed_to, &sent, operator_owns) {
         let (Some((id, recipient)), Some(claim)) = (owners.get(found.sent), report.claims.get(found.claim)) else {

@@ -21,7 +21,7 @@ pub(super) struct Answers<'a> {
 
 impl Trust for Answers<'_> {
     fn path(&self, certificate: &Certificate, purpose: Purpose) -> Verdict {
-        self.snapshot.validator.verify(certificate, &[], purpose, self.at)
+        self.snapshot.verify(certificate, &[], purpose, self.at)
     }
 
     fn person_owns(&self, person: &PersonId, address: &Address) -> bool {
@@ -66,7 +66,7 @@ impl Trust for Answers<'_> {
         let name = self.operator.subject().to_string();
         // We hand over to ourselves what one of our users writes to another.
         let ourselves = self.snapshot.own(domain).is_some() && self.snapshot.is_ourselves(self.operator);
-        if ourselves || self.snapshot.trust_list.speaks_for(self.operator, domain) {
+        if ourselves || self.snapshot.speaks_for(self.operator, domain, self.at) {
             Handover::Listed(name)
         } else {
             Handover::NotListed(name)
@@ -74,6 +74,6 @@ impl Trust for Answers<'_> {
     }
 
     fn lists(&self, domain: &Domain) -> Option<bool> {
-        Some(self.snapshot.trust_list.lists(domain))
+        Some(self.snapshot.trusts(domain, self.at))
     }
 }

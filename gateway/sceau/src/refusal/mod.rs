@@ -125,6 +125,21 @@ refusals! {
         "Ce destinataire est hors de l'espace de confiance : verifiez l'adresse dans l'annuaire, n'utilisez pas une messagerie grand public.",
         "This recipient is outside the trusted space: check the address in the directory, do not use consumer mail.",
         "a_consumer_mailbox_is_refused";
+    /// Struck off by a list that shrank abnormally: 451 to its operator, until somebody has looked.
+    DomainWaiting = "domain-waiting", 451 4 . 7 . 1, 451,
+        "Ce domaine vient de quitter la liste blanche avec beaucoup d'autres : ses messages attendent une verification, votre logiciel reessaiera ; prevenez votre operateur.",
+        "This domain has just left the trust list together with many others: its mail waits for a second look, your software will try again; tell your operator.",
+        "domains_struck_off_in_great_number_wait_then_are_refused";
+    /// An operator of ours stopped the exchange, and mail is refused.
+    Blocked = "blocked", 550 5 . 7 . 1, 550,
+        "Les echanges avec ce correspondant sont bloques par mesure d'urgence : le message est refuse, appelez l'aide indiquee.",
+        "Exchange with this correspondent is blocked as an emergency measure: the message is refused, call the help given.",
+        "a_block_refuses_both_directions_and_ends_by_itself";
+    /// An operator of ours stopped the exchange, and mail waits.
+    BlockedForNow = "blocked-for-now", 451 4 . 7 . 1, 451,
+        "Les echanges avec ce correspondant sont suspendus par mesure d'urgence : le message attend, votre logiciel reessaiera ; urgent : appelez l'aide indiquee.",
+        "Exchange with this correspondent is suspended as an emergency measure: mail waits, your software will try again; if urgent, call the help given.",
+        "a_block_refuses_both_directions_and_ends_by_itself";
     /// One of our domains, no such mailbox.
     RecipientUnknown = "recipient-unknown", 550 5 . 1 . 1, 550,
         "Cette boite n'existe pas ici : verifiez l'adresse dans l'annuaire.",

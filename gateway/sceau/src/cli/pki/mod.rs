@@ -3,6 +3,7 @@
 mod anchors;
 mod claimed;
 mod describe;
+mod difference;
 mod postfix;
 mod show;
 mod trust_list;

@@ -8,19 +8,33 @@ use pki::{
 };
 use serde_json::{Value, json};
 
-use super::{claimed::claimed, describe, postfix};
+use super::{claimed::claimed, describe, difference::Difference, postfix};
 use crate::{
     cli::{
         Exit,
         trust::{Judge, NOT_JUDGED, PolicyArgs, TrustArgs},
     },
     config::{Problem, read_bytes},
+    queued::digest,
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Order {
     /// Verify a list: form, signature, signer, path of the signer's certificate
-    Verify(Box<ListArgs>),
+    Verify {
+        #[command(flatten)]
+        list: Box<ListArgs>,
+        /// Also tell what it changes against this older list
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+    },
+    /// Verify a list and tell what it changes against an older one, before it takes effect
+    Diff {
+        /// The list before (XML), genuine but perhaps of an expired signer
+        before: PathBuf,
+        #[command(flatten)]
+        list: Box<ListArgs>,
+    },
     /// Verify a list and write what another program needs of it
     Export {
         /// For which program
@@ -75,21 +89,33 @@ struct Judged {
     /// Whether the caller said who must have signed.
     pinned: bool,
     outcome: Result<TrustList, TrustListError>,
+    /// Against an older list, if one was given.
+    difference: Option<Difference>,
 }
 
 pub(super) fn run(order: &Order, as_json: bool) -> Result<Exit, Problem> {
     match order {
-        Order::Verify(args) => {
-            let judged = verify(args)?;
+        Order::Verify { list, against } => {
+            let judged = verify(list, against.as_deref())?;
             if as_json {
                 print_json(&judged)
             } else {
                 print_text(&judged)
             }
-            Ok(exit(&judged.outcome))
+            Ok(judged.exit())
+        }
+        Order::Diff { before, list } => {
+            let judged = verify(list, Some(before))?;
+            match &judged.difference {
+                Some(difference) if as_json => println!("{}", difference.as_json()),
+                Some(difference) => difference.lines().iter().for_each(|line| println!("{line}")),
+                None if as_json => print_json(&judged),
+                None => print_text(&judged),
+            }
+            Ok(judged.exit())
         }
         Order::Export { format: Format::Postfix, table, list } => {
-            let judged = verify(list)?;
+            let judged = verify(list, None)?;
             if !judged.pinned {
                 eprintln!("sceau: {}", unpinned(&judged.profile));
             }
@@ -103,7 +129,7 @@ pub(super) fn run(order: &Order, as_json: bool) -> Result<Exit, Problem> {
     }
 }
 
-fn verify(args: &ListArgs) -> Result<Judged, Problem> {
+fn verify(args: &ListArgs, against: Option<&Path>) -> Result<Judged, Problem> {
     let xml = read(&args.file)?;
     let judge = args.trust.judge(&PolicyArgs::default(), &[Purpose::Organisation])?;
     let claimed = claimed(&xml).unwrap_or_default();
@@ -115,7 +141,22 @@ fn verify(args: &ListArgs) -> Result<Judged, Problem> {
     };
     let outcome = TrustList::verify(&xml, &profile, &judge.validator, judge.at);
     let pinned = args.signer_cn.is_some() && args.signer_ou.is_some();
-    Ok(Judged { judge, profile, pinned, outcome })
+    let older = against.map(|path| older(path, &profile)).transpose()?;
+    let difference = older.zip(outcome.as_ref().ok()).map(|(older, list)| Difference::between(&older, list));
+    Ok(Judged { judge, profile, pinned, outcome, difference })
+}
+
+impl Judged {
+    fn exit(&self) -> Exit {
+        let rolls_back = self.difference.as_ref().is_some_and(|difference| difference.rolls_back.is_some());
+        if rolls_back { Exit::No } else { exit(&self.outcome) }
+    }
+}
+
+/// A genuine list of the same signer; whether that signer's certificate is valid today does not matter any more.
+fn older(path: &Path, profile: &TrustListProfile) -> Result<TrustList, Problem> {
+    let xml = read(path)?;
+    TrustList::verify_remembered(&xml, profile, digest(&xml)).map_err(|error| Problem::of(path, error.to_string()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Problem> {
@@ -178,6 +219,7 @@ fn print_json(judged: &Judged) {
             "digest": list.map(TrustList::digest),
             "domains": list.map(|list| list.entries().map(entry).collect::<Vec<_>>()),
             "problems": list.map(problems),
+            "difference": judged.difference.as_ref().map(Difference::as_json),
             "at": judged.judge.at.rfc3339(),
             "revocation_judged": judged.judge.revocation_judged,
             "warnings": judged.judge.warnings,
@@ -227,6 +269,9 @@ fn print_text(judged: &Judged) {
         lines.push(("note", NOT_JUDGED.to_owned()));
     }
     describe::print(&lines);
+    if let Some(difference) = &judged.difference {
+        return difference.lines().iter().for_each(|line| println!("{line}"));
+    }
     for entry in judged.outcome.iter().flat_map(TrustList::entries) {
         println!("  {} ({})", entry.domain.unicode(), entry.description);
         entry.operators.iter().for_each(|operator| println!("      {operator}"));

@@ -1,0 +1,65 @@
+//! What stops a recipient's mail before anything is tried: an order, or a list that shrank abnormally.
+
+use ident::{Address, Timestamp};
+use store::{Destination, Recipient, Work};
+
+use super::outcome::End;
+use crate::{
+    refusal::RefusalId,
+    snapshot::Snapshot,
+    trust::{Block, Fate, Standing},
+};
+
+/// The end of an attempt that is not made; `None` when nothing stands against it.
+pub(crate) fn stop(
+    snapshot: &Snapshot,
+    sender: Option<&Address>,
+    recipient: &Address,
+    destination: &Destination,
+    at: Timestamp,
+) -> Option<End> {
+    let of = |address| snapshot.block_of(address, at);
+    let block = sender.and_then(of).or_else(|| of(recipient));
+    let Destination::Relay(domain) = destination else { return block.map(ordered) };
+    if let Some(block) = block.or_else(|| snapshot.block_of_operators(domain, at)) {
+        return Some(ordered(block));
+    }
+    match snapshot.standing(domain, at) {
+        Standing::Waiting(until) => Some(End::Waiting {
+            code: RefusalId::DomainWaiting.row().id.to_owned(),
+            text: format!("{domain} left the trust list together with many others; mail for it waits until {until}"),
+            until,
+        }),
+        _ => None,
+    }
+}
+
+fn ordered(block: &Block) -> End {
+    let id = block.refusal().id.row().id;
+    match block.mail {
+        Fate::Hold => {
+            End::Waiting { code: id.to_owned(), text: format!("suspended until {}", block.until), until: block.until }
+        }
+        Fate::Refuse => End::permanent(id, format!("blocked until {}", block.until)),
+    }
+}
+
+/// Whether this recipient waits for a stop to end.
+pub(crate) fn was_stopped(recipient: &Recipient) -> bool {
+    let store::State::Queued { last: Some(last), .. } = &recipient.progress.state else { return false };
+    [RefusalId::DomainWaiting, RefusalId::BlockedForNow].iter().any(|id| id.row().id == last.code)
+}
+
+/// Takes out of a piece of work whom something stops, with the end of each.
+pub(super) fn take_stopped(snapshot: &Snapshot, work: &mut Work, at: Timestamp) -> Vec<(Recipient, End)> {
+    let mut stopped = Vec::new();
+    let (sender, destination) = (work.info.envelope.sender.clone(), work.destination.clone());
+    work.recipients.retain(|recipient| match stop(snapshot, sender.as_ref(), &recipient.address, &destination, at) {
+        Some(end) => {
+            stopped.push((recipient.clone(), end));
+            false
+        }
+        None => true,
+    });
+    stopped
+}
