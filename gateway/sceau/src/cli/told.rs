@@ -8,8 +8,7 @@ use trail::{Event, Masker, Record, SafeText};
 
 /// The account that gives the order.
 pub(super) fn operator(masker: &Masker) -> SafeText {
-    let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
-    masker.text(&account.unwrap_or_else(|_| "operator".to_owned()))
+    masker.text(&super::attached::who())
 }
 
 /// Somebody read the trail.
