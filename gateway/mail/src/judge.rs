@@ -42,6 +42,12 @@ pub trait Trust {
     /// Does the book hold this certificate as a signer for the mailbox or its domain?
     fn book_signs(&self, certificate: &Certificate, address: &Address) -> bool;
 
+    /// Does a partner's file list this certificate as a signer for the mailbox or its domain, and has nobody
+    /// approved or rejected it yet?
+    fn book_awaits(&self, _certificate: &Certificate, _address: &Address) -> bool {
+        false
+    }
+
     /// Who handed the message over, as far as this domain is concerned?
     fn handover(&self, domain: &Domain) -> Handover;
 
@@ -167,6 +173,8 @@ impl Case<'_> {
                 self.reasons.push(Why::path_invalid(finding));
             }
             (SignatureState::Undetermined, Some(finding)) => self.reasons.push(Why::path_undetermined(finding)),
+            // It will be believed, or not, once a person has looked: nothing is lost meanwhile.
+            _ if bound.is_none() && self.awaits(&signed.signer) => self.say(Why::SignerAwaitsApproval),
             _ if bound.is_none() => self.say(Why::FromNotBound),
             _ => {}
         }
@@ -205,6 +213,12 @@ impl Case<'_> {
             && handed_over
             && (paths.valid(own) || paths.valid(Purpose::Email) || paths.valid(Purpose::Organisation)))
         .then_some(BoundBy::Book)
+    }
+
+    fn awaits(&self, signer: &Certificate) -> bool {
+        let from = &self.facts().from;
+        let handed_over = !matches!(self.trust.handover(from.domain()), Handover::NotListed(_));
+        handed_over && self.trust.book_awaits(signer, from)
     }
 
     /// Where the header was protected, the outer one may not say otherwise (H8).

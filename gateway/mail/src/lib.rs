@@ -40,4 +40,4 @@ pub use open::{Access, Encryption, OpenFault, Opened, Signature, Signed, open};
 pub use read::{Facts, ProtectionHint, facts, read};
 pub use reasons::catalogue;
 pub use received::{Hop, received};
-pub use seal::{DEFAULT_SUBJECT, Profile, SealFault, SealRequest, SealedMessage, seal, size_bound};
+pub use seal::{DEFAULT_SUBJECT, Profile, SealFault, SealRequest, SealedMessage, seal, seal_with, size_bound};

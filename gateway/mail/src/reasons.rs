@@ -112,6 +112,9 @@ reasons! {
     SenderDomain "sender_domain" "NT-H04" Refuse
         "L'opérateur ne répond pas du domaine de l'adresse Sender."
         "The operator does not answer for the domain of the Sender address.";
+    SignerAwaitsApproval "signer_awaits_approval" "P2" Undetermined
+        "Le certificat du signataire est nouveau et attend l'approbation de l'opérateur."
+        "The signer's certificate is new and waits for the operator's approval.";
     /// For whom.
     NotIntended "recipient_not_intended" "A16" Refuse
         "Le message a été signé pour d'autres destinataires."

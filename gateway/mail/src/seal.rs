@@ -4,7 +4,7 @@ use ident::{Address, Fingerprint, Timestamp};
 use openssl::sha::sha256;
 use pki::{
     certificate::Certificate,
-    cms::{self, Attribute, CmsError, ContentCipher},
+    cms::{self, Attribute, CmsError, ContentCipher, RsaTransport},
     keys::SigningKey,
 };
 use thiserror::Error;
@@ -99,6 +99,14 @@ pub enum SealFault {
 /// # Errors
 /// See [`SealFault`].
 pub fn seal(request: &SealRequest<'_>) -> Result<SealedMessage, SealFault> {
+    seal_with(request, RsaTransport::default())
+}
+
+/// As [`seal`], choosing how content keys are wrapped for RSA certificates.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_with(request: &SealRequest<'_>, transport: RsaTransport) -> Result<SealedMessage, SealFault> {
     if request.to.is_empty() != (request.profile == Profile::SignedOnly) {
         return Err(SealFault::Recipients);
     }
@@ -120,8 +128,10 @@ pub fn seal(request: &SealRequest<'_>) -> Result<SealedMessage, SealFault> {
     drop(payload);
     let bytes = match request.profile {
         Profile::SignedOnly => message(&outer, "signed-data", &signed),
-        Profile::Gateway => encrypted(&outer, "authEnveloped-data", &signed, ContentCipher::Aes256Gcm, request)?,
-        Profile::Client => encrypted(&outer, "enveloped-data", &signed, ContentCipher::Aes256Cbc, request)?,
+        Profile::Gateway => {
+            encrypted(&outer, "authEnveloped-data", &signed, ContentCipher::Aes256Gcm, transport, request)?
+        }
+        Profile::Client => encrypted(&outer, "enveloped-data", &signed, ContentCipher::Aes256Cbc, transport, request)?,
     };
     Ok(SealedMessage {
         digest: Fingerprint::new(sha256(&bytes)),
@@ -154,10 +164,11 @@ fn encrypted(
     smime_type: &str,
     signed: &[u8],
     cipher: ContentCipher,
+    transport: RsaTransport,
     request: &SealRequest<'_>,
 ) -> Result<Vec<u8>, SealFault> {
     let entity = Zeroizing::new(message("", "signed-data", signed));
-    let container = cms::encrypt(&entity, request.to, cipher)?;
+    let container = cms::encrypt_with(&entity, request.to, cipher, transport)?;
     Ok(message(outer, smime_type, &container))
 }
 

@@ -10,7 +10,7 @@ use trail::{Event, QueueId, Record};
 use crate::{
     admission::{
         caller::identify_operator,
-        exchange::{admit_recipient, admit_sender},
+        exchange::{admit_recipient, admit_sender, admit_size},
     },
     events,
     gateway::Gateway,
@@ -75,6 +75,9 @@ impl Door for Exchange {
         admit_sender(&snapshot, &operator, mail.sender.as_ref(), self.gateway.now())?;
         if mail.size.is_some_and(|size| size > incoming::limit(&snapshot)) {
             return Err(Refusal::new(RefusalId::TooLarge, "SIZE announced"));
+        }
+        if let (Some(sender), Some(size)) = (&mail.sender, mail.size) {
+            admit_size(&snapshot, sender, size)?;
         }
         let connection = events::connection(&self.gateway.masker, peer, "exchange");
         let speaker = events::operator(&self.gateway.masker, &operator);

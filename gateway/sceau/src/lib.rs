@@ -17,6 +17,7 @@ pub mod health;
 pub mod intake;
 pub mod knocks;
 pub mod net;
+pub mod partners;
 pub mod queued;
 pub mod refresh;
 pub mod refusal;

@@ -18,7 +18,7 @@ use crate::{
     gateway::{Gateway, StartError},
     hardening, health,
     net::listener::Port,
-    refresh, trust,
+    partners, refresh, trust,
 };
 
 /// How long sessions and deliveries may go on after a stop was asked for.
@@ -91,6 +91,7 @@ pub async fn serve_by(
     let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));
     tasks.spawn(delivery::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(partners::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
@@ -175,7 +176,7 @@ async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>
 }
 
 /// Reads everything again; what cannot be read leaves the old state in force and is told.
-async fn reload(gateway: &Arc<Gateway>) {
+pub(crate) async fn reload(gateway: &Arc<Gateway>) {
     let worker = Arc::clone(gateway);
     let outcome = gateway.compute(move || worker.reload()).await;
     match outcome {

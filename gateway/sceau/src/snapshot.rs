@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use annuaire::{Generation, Registry};
 use ident::{Address, Domain, Fingerprint, PersonId, Timestamp};
 use pki::{
-    book::{Book, BookEntry, BookOwner, BookUse},
+    book::{Book, BookEntry, BookOwner, BookUse, Ledger},
     certificate::Certificate,
     keys::{DecryptionKey, FileKey, SigningKey},
+    partner_file::operators_of,
     path::{Purpose, RevocationMode, Validator, ValidatorBuilder},
     status::RevocationStore,
     trust_list::{TrustList, TrustListProfile},
@@ -17,7 +18,7 @@ use pki::{
 use crate::{
     config::{self, AnchorPurpose, Environment, InnerProtocol, KeyFiles, Loaded, Partner, Problem, read_bytes},
     net::tls::TlsIdentity,
-    refresh,
+    partners, refresh,
     rest::Vault,
     sealed_before::SealedBefore,
     trust::{self, Administrator, GrantRules, Held, OrderBook, Orders},
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub administrators: Arc<Vec<Administrator>>,
     /// Partners' certificates, and our own domains' ones.
     pub book: Arc<Book>,
+    /// What the book is made of besides the trust list.
+    known: Arc<Known>,
     /// Rules per partner domain.
     pub partners: Arc<BTreeMap<Domain, Partner>>,
     /// Inner mail servers: certificate → domains that it vouches for.
@@ -60,6 +63,26 @@ pub struct Snapshot {
     pub tls: TlsIdentity,
     /// Domains that are never sent to unsealed again.
     pub sealed_before: Arc<SealedBefore>,
+}
+
+/// What the book is made of: with another trust list it is another book.
+#[derive(Debug, Default)]
+struct Known {
+    /// Certificates that the configuration itself holds for others' domains.
+    configured: Vec<BookEntry>,
+    /// What partners published and was approved.
+    ledger: Ledger,
+    /// Octets of the ledger on disk.
+    octets: u64,
+}
+
+impl Known {
+    fn read(loaded: &Loaded) -> Result<Self, Problem> {
+        let file = partners::LedgerFile::below(&loaded.data());
+        let octets = file.length();
+        let ledger = file.read().map_err(|error| Problem::of(loaded.data(), error.to_string()))?;
+        Ok(Self { configured: Vec::new(), ledger, octets })
+    }
 }
 
 /// One of our own domains.
@@ -129,7 +152,8 @@ impl Snapshot {
         });
         let administrators = administrators(loaded, &mut problems);
         let orders = keep(&mut problems, orders(loaded, &administrators, at));
-        let book = book(loaded, &domains, &mut problems);
+        let known = keep(&mut problems, Known::read(loaded));
+        let configured = configured_book(loaded, &mut problems);
         let vouching = vouching(loaded, &mut problems);
         let generation = keep(&mut problems, generation(loaded)).flatten();
         keep(&mut problems, vault(loaded));
@@ -137,12 +161,16 @@ impl Snapshot {
         let sealed_before =
             keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
         let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
-        match (tls, validator, held, orders, sealed_before) {
-            (Some(tls), Some(validator), Some(held), Some(orders), Some(sealed_before)) if problems.is_empty() => {
+        match (tls, validator, held, known, orders, sealed_before) {
+            (Some(tls), Some(validator), Some(held), Some(known), Some(orders), Some(sealed_before))
+                if problems.is_empty() =>
+            {
                 Ok(Self {
                     tls: stapling(tls, &validator, at),
                     partners: Arc::new(partners),
                     config: Arc::new(config.clone()),
+                    book: Arc::new(book(&configured, &known.ledger, &held.list, &domains)),
+                    known: Arc::new(Known { configured, ..known }),
                     domains: Arc::new(domains),
                     validator: Arc::new(validator),
                     status,
@@ -150,7 +178,6 @@ impl Snapshot {
                     held: Arc::new(held),
                     orders: Arc::new(orders),
                     administrators: Arc::new(administrators),
-                    book: Arc::new(book),
                     vouching: Arc::new(vouching),
                     generation,
                     sealed_before: Arc::new(sealed_before),
@@ -160,10 +187,11 @@ impl Snapshot {
         }
     }
 
-    /// The same world under another list.
+    /// The same world under another list: whose published certificates count depends on whom it names.
     #[must_use]
     pub fn under(&self, held: Held) -> Self {
-        Self { trust_list: Arc::clone(&held.list), held: Arc::new(held), ..self.clone() }
+        let book = book(&self.known.configured, &self.known.ledger, &held.list, &self.domains);
+        Self { book: Arc::new(book), trust_list: Arc::clone(&held.list), held: Arc::new(held), ..self.clone() }
     }
 
     /// The same world under other orders.
@@ -210,6 +238,17 @@ impl Snapshot {
             .collect()
     }
 
+    /// Octets of the partners' ledger that this snapshot knows.
+    pub fn ledger_octets(&self) -> u64 {
+        self.known.octets
+    }
+
+    /// The certificates that the configuration itself holds for a domain and its mailboxes.
+    pub fn configured_certificates(&self, domain: &Domain) -> Vec<Fingerprint> {
+        let about = self.known.configured.iter().filter(|entry| entry.owner.domain() == domain);
+        about.map(|entry| entry.certificate.fingerprint()).collect()
+    }
+
     /// What the directory says of a recipient: worth knowing, never a refusal (promise 5).
     pub fn directory_note(&self, address: &Address) -> Option<String> {
         let generation = self.generation.as_ref()?;
@@ -242,7 +281,7 @@ fn keep<T>(problems: &mut Vec<Problem>, outcome: Result<T, Problem>) -> Option<T
     outcome.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn file_key(loaded: &Loaded, files: &KeyFiles) -> Result<Arc<FileKey>, Problem> {
+pub(crate) fn file_key(loaded: &Loaded, files: &KeyFiles) -> Result<Arc<FileKey>, Problem> {
     let (certificate, key) = (loaded.path(&files.certificate), loaded.path(&files.key));
     FileKey::from_pem(&read_bytes(&key, MAX_PEM)?, &read_bytes(&certificate, MAX_PEM)?, None)
         .map(Arc::new)
@@ -255,7 +294,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, Problem> {
     if found.is_empty() { Err(Problem::of(path, "holds no PEM certificate")) } else { Ok(found) }
 }
 
-fn one_certificate(path: &Path) -> Result<Certificate, Problem> {
+pub(crate) fn one_certificate(path: &Path) -> Result<Certificate, Problem> {
     certificates(path)?.into_iter().next().ok_or_else(|| Problem::of(path, "holds no PEM certificate"))
 }
 
@@ -371,31 +410,47 @@ fn orders(loaded: &Loaded, administrators: &[Administrator], at: Timestamp) -> R
     book.read(rules, at).map_err(|error| Problem::of(book.path(), error.to_string()))
 }
 
-fn book(loaded: &Loaded, domains: &BTreeMap<Domain, OwnDomain>, problems: &mut Vec<Problem>) -> Book {
+/// Whose certificate, and what for, a table of the configuration says.
+pub(crate) fn owner_and_use(loaded: &Loaded, known: &config::BookCertificate) -> Result<(BookOwner, BookUse), Problem> {
+    let owner = match (&known.domain, &known.address) {
+        (Some(domain), None) => BookOwner::Domain(domain.clone()),
+        (None, Some(address)) => BookOwner::Address(address.clone()),
+        _ => {
+            let path = loaded.path(&known.certificate);
+            return Err(Problem::of(path, "the entry of this certificate names either `domain` or `address`"));
+        }
+    };
+    let usage = match known.r#use {
+        config::BookUse::Signs => BookUse::Signs,
+        config::BookUse::Reads => BookUse::Reads,
+    };
+    Ok((owner, usage))
+}
+
+fn configured_book(loaded: &Loaded, problems: &mut Vec<Problem>) -> Vec<BookEntry> {
     let mut entries = Vec::new();
     for known in &loaded.config.book {
         let path = loaded.path(&known.certificate);
-        let owner = match (&known.domain, &known.address) {
-            (Some(domain), None) => BookOwner::Domain(domain.clone()),
-            (None, Some(address)) => BookOwner::Address(address.clone()),
-            _ => {
-                problems.push(Problem::of(path, "a [[book]] entry names either `domain` or `address`"));
-                continue;
-            }
-        };
-        let usage = match known.r#use {
-            config::BookUse::Signs => BookUse::Signs,
-            config::BookUse::Reads => BookUse::Reads,
-        };
+        let Some((owner, usage)) = keep(problems, owner_and_use(loaded, known)) else { continue };
         for certificate in keep(problems, certificates(&path)).into_iter().flatten() {
-            entries.push(BookEntry {
-                owner: owner.clone(),
-                usage,
-                certificate,
-                provenance: format!("configuration: {}", path.display()),
-            });
+            let provenance = format!("configuration: {}", path.display());
+            entries.push(BookEntry { owner: owner.clone(), usage, certificate, provenance });
         }
     }
+    entries
+}
+
+/// The configuration's certificates first, then what partners published and was approved, then our own.
+fn book(
+    configured: &[BookEntry],
+    ledger: &Ledger,
+    trust_list: &TrustList,
+    domains: &BTreeMap<Domain, OwnDomain>,
+) -> Book {
+    let named = |domain: &Domain| operators_of(trust_list, domain);
+    let (published, others) = partners::sorted(ledger, &named, &|domain| domains.contains_key(domain));
+    let mut entries = configured.to_vec();
+    entries.extend(published);
     for own in domains.values() {
         let entry = |usage, certificate: &Certificate| BookEntry {
             owner: BookOwner::Domain(own.name.clone()),
@@ -406,7 +461,7 @@ fn book(loaded: &Loaded, domains: &BTreeMap<Domain, OwnDomain>, problems: &mut V
         entries.push(entry(BookUse::Signs, SigningKey::certificate(own.signing.as_ref())));
         entries.push(entry(BookUse::Reads, &own.reading));
     }
-    Book::new(entries)
+    Book::new(entries).with_others(others)
 }
 
 fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprint, Vec<Domain>> {

@@ -9,6 +9,7 @@ use trail::{Event, QueueId, Record, SafeText, Speaker};
 use crate::{
     admission::{
         caller::{Caller, identify},
+        content::check_announced,
         recipient::{AdmittedRecipient, admit_recipient},
         rights::{Granted, right_to_send},
     },
@@ -113,6 +114,7 @@ impl Door for Submission {
         let admitted = self.gateway.compute(move || admit_recipient(&snapshot, &address, now));
         let admitted = admitted.await.map_err(technical)??;
         let transaction = self.transaction.as_mut().ok_or_else(no_transaction)?;
+        check_announced(&admitted, transaction.mail.size)?;
         transaction.recipients.push(Wanted { admitted, rcpt: recipient.clone() });
         Ok(())
     }

@@ -69,6 +69,10 @@ catalogue! {
     Event::AlarmRaised { .. } => "alarm.raised", Operation, "alarme", "alarm";
     Event::AlarmCleared { .. } => "alarm.cleared", Operation, "fin d'alarme", "alarm over";
     Event::OperatorAction { .. } => "operator.action", Operation, "action d'un exploitant", "action of an operator";
+    Event::PartnerFileLoaded { .. } => "partner.file_loaded", Operation, "fichier d'un partenaire vérifié", "partner file verified";
+    Event::PartnerFileRefused { .. } => "partner.file_refused", Operation, "fichier d'un partenaire refusé, rien n'est changé", "partner file refused, nothing is changed";
+    Event::PartnerSource { .. } => "partner.source", Operation, "adresse du fichier d'un partenaire", "location of a partner file";
+    Event::PartnerCertificate { .. } => "partner.certificate", Operation, "certificat d'un partenaire approuvé ou écarté", "certificate of a partner approved or rejected";
     Event::ConnectionRefused { .. } => "connection.refused", Access, "connexion refusée", "connection refused";
     Event::Authenticated { .. } => "connection.authenticated", Access, "correspondant authentifié", "peer authenticated";
     Event::AuthenticationRefused { .. } => "authentication.refused", Access, "authentification refusée", "authentication refused";

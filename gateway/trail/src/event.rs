@@ -62,6 +62,35 @@ pub enum Event {
     #[serde(rename = "operator.action")]
     OperatorAction { operator: SafeText, action: String, target: SafeText, reason: Option<SafeText> },
 
+    /// A partner's signed file was verified; the certificate book knows what it says.
+    #[serde(rename = "partner.file_loaded")]
+    PartnerFileLoaded {
+        operator: String,
+        serial: u64,
+        digest: Fingerprint,
+        signer: Fingerprint,
+        expires: Timestamp,
+        location: SafeText,
+    },
+    /// A partner's file was refused; the book is as before.
+    #[serde(rename = "partner.file_refused")]
+    PartnerFileRefused { location: SafeText, reason: SafeText },
+    /// Where a partner's file is looked for was set, or taken away.
+    #[serde(rename = "partner.source")]
+    PartnerSource { operator: String, location: Option<SafeText>, by: SafeText },
+    /// A partner's certificate was approved or rejected.
+    #[serde(rename = "partner.certificate")]
+    PartnerCertificate {
+        operator: String,
+        owner: SafeText,
+        usage: String,
+        certificate: Fingerprint,
+        approved: bool,
+        how: String,
+        by: SafeText,
+        reason: Option<SafeText>,
+    },
+
     /// Connections that ended before anybody was identified, counted per peer and reason.
     #[serde(rename = "connection.refused")]
     ConnectionRefused { peer: String, listener: String, refusal: Refusal, count: u64, since: Timestamp },

@@ -343,6 +343,10 @@ fn add_facts(add: &mut impl FnMut(&str, &str), event: &Event) {
             add("reason", reason);
         }
         Event::OperatorAction { operator, .. } => add("by", operator.as_str()),
+        Event::PartnerCertificate { certificate, by, .. } => {
+            add("certificate", &certificate.to_string());
+            add("by", by.as_str());
+        }
         Event::TrailRead { reader, .. } => add("by", reader.as_str()),
         Event::CheckpointSeen { domain, signer, .. } => {
             add("domain", domain.as_str());

@@ -28,6 +28,19 @@ pub(crate) fn tell(event: &Event) -> (Mood, Bilingual) {
         Event::OperatorAction { operator, action, target, reason } => {
             (Mood::Neutral, say(&format!("{operator}, {action} {target}{}", aside(reason.as_ref()))))
         }
+        Event::PartnerFileLoaded { operator, serial, location, .. } => {
+            (Mood::Good, say(&format!("{operator}, {serial}, {location}")))
+        }
+        Event::PartnerFileRefused { location, reason } => (Mood::Warning, say(&format!("{location}, {reason}"))),
+        Event::PartnerSource { operator, location, by } => {
+            let location = location.as_ref().map_or("-", SafeText::as_str);
+            (Mood::Neutral, say(&format!("{operator}, {location}, {by}")))
+        }
+        Event::PartnerCertificate { owner, usage, certificate, approved, how, by, reason, .. } => {
+            let mood = if *approved { Mood::Good } else { Mood::Warning };
+            let sign = if *approved { "+" } else { "-" };
+            (mood, say(&format!("{sign} {owner} {usage} {certificate}, {how}, {by}{}", aside(reason.as_ref()))))
+        }
         Event::ConnectionRefused { peer, listener, refusal, count, .. } => {
             (Mood::Bad, say(&format!("{peer}, {listener}, {count} ×, {}", refused(refusal))))
         }

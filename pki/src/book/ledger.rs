@@ -27,8 +27,8 @@ pub struct Line {
     /// Why, where somebody said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What.
-    pub event: LedgerEvent,
+    /// What, all of it together or nothing.
+    pub events: Vec<LedgerEvent>,
 }
 
 /// What can happen to the ledger.
@@ -232,7 +232,11 @@ impl Ledger {
     /// # Errors
     /// See [`LedgerError`]: the lines on disk are not ours.
     pub fn apply(&mut self, line: &Line) -> Result<(), LedgerError> {
-        match &line.event {
+        line.events.iter().try_for_each(|event| self.apply_one(line, event))
+    }
+
+    fn apply_one(&mut self, line: &Line, event: &LedgerEvent) -> Result<(), LedgerError> {
+        match event {
             LedgerEvent::Source { operator, location } => {
                 self.sources.insert(operator.clone(), location.clone());
             }

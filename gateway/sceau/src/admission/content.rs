@@ -86,9 +86,24 @@ pub fn size_on_the_wire(protection: &Protection, size: u64, facts: &Facts) -> u6
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     match protection {
         Protection::Transport => size,
-        Protection::Sealed { profile, certificates } => {
+        Protection::Sealed { form, certificates } => {
             let named = count(facts.to.len().saturating_add(facts.cc.len()));
-            mail::size_bound(profile.of_mail(), size, named, count(certificates.len()))
+            mail::size_bound(form.profile.of_mail(), size, named, count(certificates.len()))
         }
+    }
+}
+
+/// Refuses at RCPT what is announced (RFC 1870) to be larger than the recipient's operator takes. What it
+/// will really come to is asked again at end of data.
+///
+/// # Errors
+/// [`RefusalId::TooLargeForRecipient`].
+pub fn check_announced(recipient: &AdmittedRecipient, announced: Option<u64>) -> Result<(), Refusal> {
+    match (announced, recipient.max_size) {
+        (Some(size), Some(max)) if size > max => {
+            let cause = format!("{size} octets announced, {max} at most");
+            Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.asked))
+        }
+        _ => Ok(()),
     }
 }

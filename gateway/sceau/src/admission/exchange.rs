@@ -1,7 +1,11 @@
 //! What other operators may bring: answered at MAIL and RCPT of the exchange port.
 
 use ident::{Address, Timestamp};
-use pki::certificate::Certificate;
+use pki::{
+    book::BookUse,
+    certificate::Certificate,
+    path::{Purpose, Verdict},
+};
 
 use crate::{
     config::SmimeRule,
@@ -76,20 +80,71 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
 /// Whether mail from this address may come unsealed.
 ///
 /// # Errors
-/// [`RefusalId::SealRequired`] when the partner rule, or its absence with a signing certificate in
-/// the book, asks for sealed mail.
+/// [`RefusalId::SealRequired`] when the partner rule asks for sealed mail: because it says so, or "when
+/// possible" for a domain that has, or ever had, a signing certificate in the book or was sealed for.
 pub fn admit_unsealed(snapshot: &Snapshot, from: &Address) -> Result<(), Refusal> {
-    let rule = snapshot.partners.get(from.domain()).map_or(SmimeRule::Required, |partner| partner.smime);
-    let held = !snapshot.book.signers(from.domain()).is_empty();
+    let domain = from.domain();
+    let rule = snapshot.partners.get(domain).map_or(SmimeRule::Required, |partner| partner.smime);
+    let known = || snapshot.book.knows(domain, BookUse::Signs) || snapshot.sealed_before.contains(domain);
     let refused = match rule {
         SmimeRule::Required => true,
-        SmimeRule::WhenPossible => held,
+        SmimeRule::WhenPossible => known(),
         SmimeRule::Never => false,
     };
     if refused {
-        return Err(
-            Refusal::new(RefusalId::SealRequired, format!("unsealed mail from {}", from.domain())).about(from.domain())
-        );
+        return Err(Refusal::new(RefusalId::SealRequired, format!("unsealed mail from {domain}")).about(domain));
     }
     Ok(())
+}
+
+/// Whether a message of this size is taken from the domain: said at MAIL of what is announced (RFC 1870), and
+/// at end of data of what came.
+///
+/// # Errors
+/// [`RefusalId::TooLarge`].
+pub fn admit_size(snapshot: &Snapshot, from: &Address, size: u64) -> Result<(), Refusal> {
+    let domain = from.domain();
+    let most = snapshot.partners.get(domain).and_then(|partner| partner.max_incoming);
+    match most {
+        Some(most) if size > most.0 => {
+            Err(Refusal::new(RefusalId::TooLarge, format!("{size} octets, {} at most from {domain}", most.0))
+                .about(domain))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a message that was opened came under algorithms that the partner rule of its author allows. Asked
+/// after everything that a failed decryption could look like (H4, H9).
+///
+/// # Errors
+/// [`RefusalId::AlgorithmNotAllowed`].
+pub fn admit_encryption(snapshot: &Snapshot, from: &Address, encryption: &mail::Encryption) -> Result<(), Refusal> {
+    let Some(partner) = snapshot.partners.get(from.domain()) else { return Ok(()) };
+    if partner.allows_cipher(encryption.cipher) && partner.allows_transport(encryption.key_transport) {
+        return Ok(());
+    }
+    let cause = format!("{} with {} from {}", encryption.cipher, encryption.key_transport, from.domain());
+    Err(Refusal::new(RefusalId::AlgorithmNotAllowed, cause).about(from.domain()))
+}
+
+/// Whether the signer's path follows a policy that the partner rule of the author accepts.
+///
+/// # Errors
+/// [`RefusalId::PolicyNotAccepted`].
+pub fn admit_signer(snapshot: &Snapshot, from: &Address, signer: &Certificate, at: Timestamp) -> Result<(), Refusal> {
+    let Some(partner) = snapshot.partners.get(from.domain()).filter(|partner| !partner.policies.is_empty()) else {
+        return Ok(());
+    };
+    let mut followed = Vec::new();
+    for purpose in [Purpose::Organisation, Purpose::Person, Purpose::Email] {
+        if let Verdict::Valid(path) = snapshot.verify(signer, &[], purpose, at) {
+            if partner.allows_policies(&path.policies) {
+                return Ok(());
+            }
+            followed = path.policies;
+        }
+    }
+    let cause = format!("{} follows [{}]", signer.subject(), followed.join(", "));
+    Err(Refusal::new(RefusalId::PolicyNotAccepted, cause).about(from.domain()))
 }

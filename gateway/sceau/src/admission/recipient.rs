@@ -2,8 +2,9 @@
 
 use ident::{Address, Domain, Timestamp};
 use pki::{
-    book::BookEntry,
+    book::{BookEntry, BookUse},
     certificate::Certificate,
+    cms::RsaTransport,
     path::{Purpose, Verdict},
 };
 use serde::Serialize;
@@ -48,12 +49,21 @@ pub enum Protection {
     /// Signed and encrypted for these certificates.
     Sealed {
         /// Form of the sealed message.
-        profile: SealProfile,
+        form: Form,
         /// All readers of the domain or address that are valid now.
         certificates: Vec<Certificate>,
     },
     /// Unmodified over mutual TLS; at rest under the storage key.
     Transport,
+}
+
+/// Form of a sealed message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Form {
+    /// Container and cipher.
+    pub profile: SealProfile,
+    /// How content keys are wrapped for RSA certificates.
+    pub transport: RsaTransport,
 }
 
 /// Decides about one recipient.
@@ -76,10 +86,7 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
                 asked: to.clone(),
                 address: mailbox.address.clone(),
                 destination: Destination::Own(own.name.clone()),
-                protection: Protection::Sealed {
-                    profile: SealProfile::Gateway,
-                    certificates: vec![own.reading_certificate()],
-                },
+                protection: Protection::Sealed { form: Form::default(), certificates: vec![own.reading_certificate()] },
                 rule: "own-domain",
                 max_size: None,
             }),
@@ -116,54 +123,87 @@ fn redirected(snapshot: &Snapshot, target: &Address, at: Timestamp) -> Result<Ad
 /// The partner rule; the default is that mail is sealed or not sent.
 fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Protection, &'static str), Refusal> {
     let partner = snapshot.partners.get(to.domain());
-    let readers = snapshot.book.readers(to);
     match partner.map_or(SmimeRule::Required, |partner| partner.smime) {
         SmimeRule::Never => Ok((Protection::Transport, "partner-never-sealed")),
-        // "When possible" asks whether a certificate is held, not whether it is good today: a domain
-        // whose certificate expired or was revoked is not silently downgraded (promise 2).
-        SmimeRule::WhenPossible if readers.is_empty() && !snapshot.sealed_before.contains(to.domain()) => {
+        // "When possible" asks whether a certificate is held or ever was, not whether it is good today: a
+        // domain whose certificate expired, was revoked or vanished is not silently downgraded (promise 2).
+        SmimeRule::WhenPossible if snapshot.book.readers(to).is_empty() && !was_sealed(snapshot, to.domain()) => {
             Ok((Protection::Transport, "partner-without-certificate"))
         }
         SmimeRule::WhenPossible | SmimeRule::Required => {
-            let certificates = valid_readers(snapshot, &readers, at)?;
-            let profile = partner.map(|partner| partner.profile).unwrap_or_default();
-            Ok((
-                Protection::Sealed { profile, certificates },
-                if partner.is_some() { "partner-sealed" } else { "default-sealed" },
-            ))
+            let certificates = readers(snapshot, to, at)?;
+            let transport = match partner {
+                Some(partner) if partner.old_transport() => RsaTransport::Pkcs1,
+                _ => RsaTransport::OaepSha256,
+            };
+            let form = Form { profile: partner.map(|partner| partner.profile).unwrap_or_default(), transport };
+            let rule = if partner.is_some() { "partner-sealed" } else { "default-sealed" };
+            Ok((Protection::Sealed { form, certificates }, rule))
         }
     }
 }
 
-/// The certificates that are valid now; one good one among bad ones is enough (NT-T10).
-fn valid_readers(snapshot: &Snapshot, readers: &[&BookEntry], at: Timestamp) -> Result<Vec<Certificate>, Refusal> {
-    let mut certificates = Vec::new();
-    let mut refusal = Refusal::new(RefusalId::NoCertificateForRecipient, "the book holds no reading certificate");
-    for reader in readers {
-        // A signing certificate of a split pair reads nothing (NT-T09).
-        if !reader.certificate.may_encrypt() {
-            refusal = Refusal::new(
-                RefusalId::RecipientCertificateInvalid,
-                format!("{} is not for encryption", reader.certificate.subject()),
-            );
-            continue;
-        }
-        match snapshot.verify(&reader.certificate, &[], Purpose::Organisation, at) {
-            Verdict::Valid(_) => certificates.push(reader.certificate.clone()),
-            Verdict::Undetermined(finding) => {
-                refusal = Refusal::new(
-                    RefusalId::RecipientCertificateUndetermined,
-                    format!("{}: {}", finding.code, finding.text.en),
-                );
-            }
-            Verdict::Invalid(finding) if refusal.id != RefusalId::RecipientCertificateUndetermined => {
-                refusal = Refusal::new(
-                    RefusalId::RecipientCertificateInvalid,
-                    format!("{}: {}", finding.code, finding.text.en),
-                );
-            }
-            Verdict::Invalid(_) => {}
+/// Whether mail for the domain was ever sealed, or a certificate to seal for it approved.
+fn was_sealed(snapshot: &Snapshot, domain: &Domain) -> bool {
+    snapshot.sealed_before.contains(domain) || snapshot.book.knows(domain, BookUse::Reads)
+}
+
+/// The certificates that may be used now; one good one among bad ones is enough (NT-T10). None: the most
+/// hopeful of the reasons, and "all invalid" is told apart from "none found" (NT-D02).
+fn readers(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<Vec<Certificate>, Refusal> {
+    let (mut certificates, mut refusals) = (Vec::new(), Vec::new());
+    for entry in snapshot.book.readers(to) {
+        match usable(snapshot, to.domain(), entry, at) {
+            Ok(()) => certificates.push(entry.certificate.clone()),
+            Err(refusal) => refusals.push(refusal),
         }
     }
-    if certificates.is_empty() { Err(refusal) } else { Ok(certificates) }
+    if !certificates.is_empty() {
+        return Ok(certificates);
+    }
+    let waiting = snapshot.book.waiting(to, BookUse::Reads).next();
+    let awaited = |cause: String| Refusal::new(RefusalId::RecipientCertificateAwaited, cause);
+    if let Some(waiting) = waiting {
+        refusals.push(awaited(format!("{} waits for approval", waiting.certificate.fingerprint())));
+    } else if refusals.is_empty() && was_sealed(snapshot, to.domain()) {
+        refusals.push(awaited(format!("{} was sealed for before, and no certificate is in force", to.domain())));
+    }
+    let none = || Refusal::new(RefusalId::NoCertificateForRecipient, "the book holds no reading certificate");
+    Err(refusals.into_iter().min_by_key(|refusal| despair(refusal.id)).unwrap_or_else(none))
+}
+
+/// How little hope a reason leaves: what may pass by itself comes before what a person has to mend.
+fn despair(id: RefusalId) -> u8 {
+    match id {
+        RefusalId::RecipientCertificateUndetermined => 0,
+        RefusalId::RecipientCertificateAwaited => 1,
+        RefusalId::PolicyNotAccepted | RefusalId::AlgorithmNotAllowed => 2,
+        _ => 3,
+    }
+}
+
+/// Whether mail may be sealed for this certificate, now and under the rule of its domain.
+fn usable(snapshot: &Snapshot, domain: &Domain, entry: &BookEntry, at: Timestamp) -> Result<(), Refusal> {
+    let certificate = &entry.certificate;
+    let refuse = |id, cause: String| Err(Refusal::new(id, format!("{}: {cause}", certificate.subject())));
+    // A signing certificate of a split pair reads nothing (NT-T09).
+    if !certificate.may_encrypt() {
+        return refuse(RefusalId::RecipientCertificateInvalid, "is not for encryption".to_owned());
+    }
+    let partner = snapshot.partners.get(domain);
+    if partner.is_some_and(|partner| !partner.allows_key(certificate.key())) {
+        return refuse(RefusalId::AlgorithmNotAllowed, "its key fits none of the allowed key transports".to_owned());
+    }
+    match snapshot.verify(certificate, &[], Purpose::Organisation, at) {
+        Verdict::Valid(path) if partner.is_some_and(|partner| !partner.allows_policies(&path.policies)) => {
+            refuse(RefusalId::PolicyNotAccepted, format!("follows [{}]", path.policies.join(", ")))
+        }
+        Verdict::Valid(_) => Ok(()),
+        Verdict::Undetermined(finding) => refuse(RefusalId::RecipientCertificateUndetermined, finding.to_string()),
+        // Its successor is on the way, or its day is to come: the mail waits, it does not come back.
+        Verdict::Invalid(finding) if matches!(finding.code, "expired" | "not_yet_valid") => {
+            refuse(RefusalId::RecipientCertificateAwaited, finding.to_string())
+        }
+        Verdict::Invalid(finding) => refuse(RefusalId::RecipientCertificateInvalid, finding.to_string()),
+    }
 }

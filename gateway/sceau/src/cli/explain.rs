@@ -97,8 +97,9 @@ fn decide(snapshot: &Snapshot, chain: &[Certificate], from: &Address, to: &[Addr
         steps.push(Step { what: format!("from {from}"), outcome: right });
     }
     for address in to {
-        let outcome = admit_recipient(snapshot, address, at)
-            .map(|admitted| format!("{}, {}", describe_recipient(&admitted), standing(snapshot, address, at)));
+        let outcome = admit_recipient(snapshot, address, at).map(|admitted| {
+            format!("{}, {}", describe_recipient(snapshot, &admitted), standing(snapshot, address, at))
+        });
         steps.push(Step { what: format!("to {address}"), outcome });
     }
     steps
@@ -126,15 +127,25 @@ fn describe_caller(caller: &Caller) -> String {
     format!("{}, certificate {}, directory {:?}", caller.describe(), caller.certificate.fingerprint(), caller.directory)
 }
 
-fn describe_recipient(admitted: &AdmittedRecipient) -> String {
+fn describe_recipient(snapshot: &Snapshot, admitted: &AdmittedRecipient) -> String {
     let protection = match &admitted.protection {
-        Protection::Sealed { profile, certificates } => {
-            let names: Vec<String> = certificates.iter().map(|c| c.subject().to_string()).collect();
-            format!("sealed ({profile:?}) for {}", names.join(" + "))
+        Protection::Sealed { form, certificates } => {
+            let from = |c: &Certificate| {
+                let entry = snapshot.book.lookup(c.fingerprint());
+                entry.map_or_else(|| "our own domain".to_owned(), |(entry, _)| entry.provenance.clone())
+            };
+            let named = |c: &Certificate| format!("{} [{}; {}]", c.subject(), c.fingerprint(), from(c));
+            let names: Vec<String> = certificates.iter().map(named).collect();
+            format!("sealed ({:?}, {:?}) for {}", form.profile, form.transport, names.join(" + "))
         }
         Protection::Transport => "not sealed, mutual TLS to the operator of the trust list".to_owned(),
     };
-    format!("{:?}, {protection}, rule `{}`", admitted.destination, admitted.rule)
+    let rule = match snapshot.partners.get(admitted.address.domain()) {
+        Some(partner) => partner.to_string(),
+        None if snapshot.own(admitted.address.domain()).is_some() => "our own domain".to_owned(),
+        None => "no [[partner]] entry: sealed or not sent".to_owned(),
+    };
+    format!("{:?}, {protection}, rule `{}` ({rule})", admitted.destination, admitted.rule)
 }
 
 fn print_step(step: &Step) {

@@ -11,6 +11,7 @@ mod evidence;
 mod explain;
 mod material;
 mod open;
+mod partner;
 mod pki;
 mod queue;
 mod refusals;
@@ -82,6 +83,8 @@ enum Command {
     Trust(trusted::Args),
     /// Certificates, paths and trust lists
     Pki(pki::Args),
+    /// Partners' certificates: their files, approvals, our own file
+    Partner(partner::Args),
     /// Sign and encrypt one message (mail on standard input, mail on standard output)
     Seal(seal::Args),
     /// Open and judge one message (mail on standard input, mail on standard output)
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Block(args) => block::run(&args),
         Command::Trust(args) => trusted::run(&args),
         Command::Pki(args) => pki::run(args),
+        Command::Partner(args) => partner::run(args),
         Command::Seal(args) => seal::run(args),
         Command::Open(args) => open::run(args),
         Command::StorageKey(args) => storage_key::run(args),

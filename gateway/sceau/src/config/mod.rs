@@ -2,6 +2,7 @@
 
 mod duration;
 mod model;
+mod partners;
 mod refresh;
 mod retention;
 mod sound;
@@ -14,6 +15,7 @@ use std::{
 
 pub use duration::{Size, Span};
 pub use model::*;
+pub use partners::{Cipher, Partner, Partners, Publish, Transport};
 pub use refresh::Refresh;
 pub use retention::Retention;
 pub(crate) use sound::faults;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     Administrator, Refresh, Shrinkage,
     duration::{Size, Span},
+    partners::{Partner, Partners, Publish},
 };
 
 /// The whole file.
@@ -38,6 +39,12 @@ pub struct Config {
     /// Rules for partners that differ from the default rule.
     #[serde(default, rename = "partner")]
     pub partners: Vec<Partner>,
+    /// How partners' files of certificates are taken.
+    #[serde(default)]
+    pub partner_files: Partners,
+    /// Our own file of certificates.
+    #[serde(default)]
+    pub publish: Publish,
     /// Where a domain's mail goes when it is not to be asked from DNS.
     #[serde(default, rename = "route")]
     pub routes: Vec<Route>,
@@ -301,21 +308,6 @@ pub struct VouchingClient {
     pub certificate: PathBuf,
     /// Domains whose mailboxes it may write from.
     pub vouches_for: Vec<Domain>,
-}
-
-/// A rule for one partner domain.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Partner {
-    /// The domain.
-    pub domain: Domain,
-    /// Whether mail to it must be sealed.
-    pub smime: SmimeRule,
-    /// Form of what we seal for it.
-    #[serde(default)]
-    pub profile: SealProfile,
-    /// Largest message that it takes, sealed.
-    pub max_size: Option<Size>,
 }
 
 /// Whether mail to a partner must be sealed.

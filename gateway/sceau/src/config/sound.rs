@@ -17,6 +17,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     super::trust::faults(&mut found, &config.trust);
     found.extend(config.trail.faults(config.operator.environment));
     config.refresh.faults(&mut found);
+    super::partners::faults(&mut found, &config.partners);
     for own in &config.domains {
         let inner = &own.inner;
         if !inner.address.ip().is_loopback() && inner.certificate.is_none() && !inner.clear {
@@ -51,6 +52,8 @@ fn spans(found: &mut Vec<String>, config: &Config) {
         ("delivery.first_retry", delivery.first_retry),
         ("delivery.last_retry", delivery.last_retry),
         ("delivery.lifetime", delivery.lifetime),
+        ("partner_files.refresh", config.partner_files.refresh),
+        ("publish.lifetime", config.publish.lifetime),
     ];
     for (key, _) in positive.into_iter().filter(|(_, span)| *span == none) {
         found.push(format!("{key} must be longer than nothing"));
@@ -120,6 +123,22 @@ inner = { address = "127.0.0.1:24" }
         assert!(inner("address = \"192.0.2.7:24\", certificate = \"inner.pem\"").is_empty());
         assert!(inner("address = \"192.0.2.7:24\", clear = true").is_empty());
         assert!(inner("address = \"[::1]:24\"").is_empty());
+    }
+
+    #[test]
+    fn partner_rules_that_contradict_themselves_are_refused() {
+        let rule = |smime: &str, more: &str| {
+            with(&format!("[[partner]]\ndomain = \"ch-autre.test\"\nsmime = \"{smime}\"\n{more}"))
+        };
+        assert!(rule("required", "ciphers = [\"aes-256-gcm\"]\nkey_transports = [\"rsa-oaep\", \"ecdh\"]").is_empty());
+        one(&rule("required", "ciphers = [\"aes-256-cbc\"]"), "writes AES-256-GCM");
+        assert!(rule("required", "profile = \"client\"\nciphers = [\"aes-256-cbc\"]").is_empty());
+        one(&rule("required", "key_transports = [\"rsa-pkcs1\"]"), "rsa-pkcs1 alone");
+        assert!(rule("required", "profile = \"client\"\nkey_transports = [\"rsa-pkcs1\"]").is_empty());
+        one(&rule("required", "policies = [\"IGC-Sante\"]"), "no object identifier");
+        assert!(rule("required", "policies = [\"1.2.250.1.213.1.7.2.1.1.1.1\"]").is_empty());
+        one(&rule("never", "policies = [\"1.2.3\"]"), "contradict each other");
+        one(&with("[partner_files]\nrefresh = \"0s\""), "partner_files.refresh");
     }
 
     #[test]

@@ -270,7 +270,7 @@ impl Writer<'_> {
         let way = destination(&Destination::Operator(self.sender.domain().clone()));
         match &admitted.protection {
             Protection::Transport => at_rest(way),
-            Protection::Sealed { profile, certificates } => {
+            Protection::Sealed { form, certificates } => {
                 let assurance = Assurance {
                     level: AssuranceLevel::System,
                     who: self.snapshot.config.operator.name.clone(),
@@ -287,7 +287,7 @@ impl Writer<'_> {
                     now: self.now,
                 };
                 let (body, notes) = sealing
-                    .sealed(*profile, certificates, std::slice::from_ref(self.sender))
+                    .sealed(*form, certificates, std::slice::from_ref(self.sender))
                     .map_err(|refusal| refusal.to_string())?;
                 Ok((body, notes, way))
             }

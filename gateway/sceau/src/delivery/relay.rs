@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use ident::{Domain, Timestamp};
-use pki::path::{Purpose, Verdict};
+use ident::{Domain, Fingerprint, Timestamp};
+use pki::{
+    book::{BookEntry, Standing},
+    path::{Purpose, Verdict},
+};
 use smtp::{ClientOptions, Protocol};
 use store::Work;
 use trail::{SafeText, Tls};
@@ -88,12 +91,7 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
         return Err(End::permanent(id, format!("{domain} is no longer on the trust list")));
     }
     for fingerprint in queued::Notes::of(work).readers(work) {
-        let known = snapshot.book.entries().iter().find(|entry| entry.certificate.fingerprint() == fingerprint);
-        let Some(entry) = known else {
-            // Whoever took it out of the book had a reason, and nothing is left to judge it by.
-            let id = RefusalId::RecipientCertificateInvalid.row().id;
-            return Err(End::permanent(id, format!("the certificate {fingerprint} is no longer in the book")));
-        };
+        let entry = still_known(snapshot, fingerprint)?;
         match snapshot.verify(&entry.certificate, &[], Purpose::Organisation, at) {
             Verdict::Valid(_) => {}
             Verdict::Undetermined(finding) => {
@@ -105,6 +103,26 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
         }
     }
     Ok(())
+}
+
+/// The certificate that a message was sealed for, in whatever standing it still may be delivered.
+fn still_known(snapshot: &Snapshot, fingerprint: Fingerprint) -> Result<&BookEntry, End> {
+    let gone = |what: &str| {
+        // Whoever took it out of the book had a reason, and nothing is left to judge it by.
+        let id = RefusalId::RecipientCertificateInvalid.row().id;
+        Err(End::permanent(id, format!("the certificate {fingerprint} {what}")))
+    };
+    match snapshot.book.lookup(fingerprint) {
+        None => gone("is no longer in the book"),
+        Some((_, Standing::Rejected)) => gone("was rejected by the operator"),
+        // Its partner lists nothing in its place: nobody may be able to read it. It waits for news.
+        Some((_, Standing::Withdrawn)) => Err(End::temporary(
+            RefusalId::RecipientCertificateAwaited.row().id,
+            format!("the partner lists the certificate {fingerprint} no more, and no other"),
+        )),
+        // A former one too: what was sealed while it was in force is still read (NT-P03).
+        Some((entry, _)) => Ok(entry),
+    }
 }
 
 /// The peer must hold a valid server certificate that the trust list names for the domain (REL-5).

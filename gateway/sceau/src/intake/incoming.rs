@@ -23,7 +23,7 @@ use crate::{
     admission::{
         caller::identify_operator,
         content::check_loop,
-        exchange::{admit_recipient, admit_unsealed, speaks_for},
+        exchange::{admit_encryption, admit_recipient, admit_signer, admit_size, admit_unsealed, speaks_for},
     },
     events,
     gateway::Gateway,
@@ -90,14 +90,20 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     let opened = opened(&snapshot, &bytes)?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
+    let from = &opened.facts.from;
+    admit_size(&snapshot, from, arrived.size)?;
+    opened.encryption.iter().try_for_each(|encryption| admit_encryption(&snapshot, from, encryption))?;
     if opened.signature == Signature::None {
         // Encryption alone says nothing about the author (A24): it counts as not sealed.
-        admit_unsealed(&snapshot, &opened.facts.from)?;
+        admit_unsealed(&snapshot, from)?;
     }
     let report = null_sender(&snapshot, incoming, &operator, &opened, now)?;
     let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
     let (judgement, judged) =
         judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
+    if let Signature::Good(signed) = &opened.signature {
+        admit_signer(&snapshot, from, &signed.signer, now)?;
+    }
     let hostname = snapshot.config.server.hostname.as_str();
     let head = format!(
         "{}{}",

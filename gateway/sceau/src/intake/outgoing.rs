@@ -18,10 +18,9 @@ use crate::{
     admission::{
         caller::{Caller, identify},
         content::{ContentDecision, admit_content, size_on_the_wire},
-        recipient::{Destination, Protection},
+        recipient::{Destination, Form, Protection},
         rights::{Assurance, Granted, right_to_send},
     },
-    config::SealProfile,
     events,
     gateway::Gateway,
     net::session::Peer,
@@ -318,14 +317,14 @@ impl Sealing<'_> {
                 .map_err(|fault| unreadable(&fault))?;
                 Ok((under_storage_key(self.gateway, &clean).map_err(technical)?, BodyNotes::default(), None))
             }
-            (Protection::Sealed { profile, certificates }, Destination::Operator(domain)) => {
+            (Protection::Sealed { form, certificates }, Destination::Operator(domain)) => {
                 self.snapshot.sealed_before.remember(domain).map_err(technical)?;
-                let (body, notes) = self.sealed(*profile, certificates, recipients)?;
+                let (body, notes) = self.sealed(*form, certificates, recipients)?;
                 Ok((body, notes, None))
             }
             // A colleague behind the same gateway: sealed, then taken in by the other door.
-            (Protection::Sealed { profile, certificates }, Destination::Own(_)) => {
-                let bytes = self.seal(*profile, certificates, recipients)?;
+            (Protection::Sealed { form, certificates }, Destination::Own(_)) => {
+                let bytes = self.seal(*form, certificates, recipients)?;
                 incoming::from_ourselves(self, bytes, recipients)
             }
         }
@@ -334,15 +333,15 @@ impl Sealing<'_> {
     /// Seals one body for another operator.
     pub(crate) fn sealed(
         &self,
-        profile: SealProfile,
+        form: Form,
         certificates: &[Certificate],
         recipients: &[Address],
     ) -> Result<(NewBody, BodyNotes), Refusal> {
-        let bytes = self.seal(profile, certificates, recipients)?;
+        let bytes = self.seal(form, certificates, recipients)?;
         let body = NewBody {
             content: store::BodyContent::Bytes(Vec::new()),
             protection: store::Protection::Sealed,
-            profile: Some(format!("{:?}", profile.of_mail()).to_lowercase()),
+            profile: Some(format!("{:?}", form.profile.of_mail()).to_lowercase()),
             content_key: None,
             inner: None,
         };
@@ -352,31 +351,25 @@ impl Sealing<'_> {
         Ok((body, notes))
     }
 
-    fn seal(
-        &self,
-        profile: SealProfile,
-        certificates: &[Certificate],
-        recipients: &[Address],
-    ) -> Result<Vec<u8>, Refusal> {
+    fn seal(&self, form: Form, certificates: &[Certificate], recipients: &[Address]) -> Result<Vec<u8>, Refusal> {
         let to: Vec<&Certificate> = certificates.iter().collect();
-        let profile = profile.of_mail();
         // Our peers keep our checkpoints: nobody can write another history later (design §4).
         let extra: Vec<_> =
             self.gateway.checkpoints.ours().map(|note| mail::attributes::checkpoint(&note)).into_iter().collect();
-        let sealed = mail::seal(&SealRequest {
+        let request = SealRequest {
             message: self.message,
             recipients,
             signer: self.own.signing.as_ref(),
             to: &to,
-            profile,
+            profile: form.profile.of_mail(),
             at: self.now,
             assurance: self.assurance,
             extra: &extra,
             authserv_id: self.snapshot.config.server.hostname.as_str(),
             subject: mail::DEFAULT_SUBJECT,
             limits: &limits(self.snapshot),
-        })
-        .map_err(|fault| unsealed(&fault))?;
+        };
+        let sealed = mail::seal_with(&request, form.transport).map_err(|fault| unsealed(&fault))?;
         Ok(sealed.bytes)
     }
 

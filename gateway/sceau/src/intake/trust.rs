@@ -1,8 +1,10 @@
 //! The judge's questions answered from one snapshot.
 
+use annuaire::MailboxType;
 use ident::{Address, Domain, PersonId, StructureId, Timestamp};
 use mail::{Handover, Trust};
 use pki::{
+    book::BookUse,
     certificate::Certificate,
     path::{Purpose, Verdict},
 };
@@ -33,24 +35,26 @@ impl Trust for Answers<'_> {
                 .is_some_and(|mailbox| mailbox.owner.as_ref() == Some(own.registry.current(person))),
             None => self.snapshot.generation.as_ref().and_then(|generation| generation.mailbox(address)).is_some_and(
                 |mailbox| {
-                    mailbox.kind() == annuaire::MailboxType::Personal
+                    mailbox.kind() == MailboxType::Personal
                         && mailbox.people().any(|owner| owner.id().as_ref() == Some(person))
                 },
             ),
         }
     }
 
+    /// A personal box belongs to a person: that they work in a structure does not let its certificate write as
+    /// them (design §3, decision 0018).
     fn structure_owns(&self, structure: &StructureId, address: &Address) -> bool {
         match self.snapshot.own(address.domain()) {
-            Some(own) => {
-                own.registry.mailbox(address).is_some_and(|mailbox| mailbox.structure.as_ref() == Some(structure))
-            }
-            None => self
-                .snapshot
-                .generation
-                .as_ref()
-                .and_then(|generation| generation.mailbox(address))
-                .is_some_and(|mailbox| mailbox.structures().any(|owner| owner.answers_to(structure))),
+            Some(own) => own.registry.mailbox(address).is_some_and(|mailbox| {
+                mailbox.kind != MailboxType::Personal && mailbox.structure.as_ref() == Some(structure)
+            }),
+            None => self.snapshot.generation.as_ref().and_then(|generation| generation.mailbox(address)).is_some_and(
+                |mailbox| {
+                    mailbox.kind() != MailboxType::Personal
+                        && mailbox.structures().any(|owner| owner.answers_to(structure))
+                },
+            ),
         }
     }
 
@@ -60,6 +64,11 @@ impl Trust for Answers<'_> {
             .signers_for(address)
             .iter()
             .any(|entry| entry.certificate.fingerprint() == certificate.fingerprint())
+    }
+
+    fn book_awaits(&self, certificate: &Certificate, address: &Address) -> bool {
+        let mut waiting = self.snapshot.book.waiting(address, BookUse::Signs);
+        waiting.any(|entry| entry.certificate.fingerprint() == certificate.fingerprint())
     }
 
     fn handover(&self, domain: &Domain) -> Handover {

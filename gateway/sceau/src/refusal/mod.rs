@@ -156,6 +156,21 @@ refusals! {
     RecipientCertificateUndetermined = "recipient-certificate-undetermined", 451 4 . 7 . 5, 451,
         "Le certificat de ce destinataire ne peut pas etre verifie pour le moment : votre logiciel reessaiera.",
         "This recipient's certificate cannot be checked right now: your software will try again.", "an_undetermined_recipient_certificate_is_deferred";
+    /// The certificate that was used is out of date, withdrawn, or its successor waits for approval.
+    RecipientCertificateAwaited = "recipient-certificate-awaited", 451 4 . 7 . 5, 451,
+        "Le nouveau certificat de ce destinataire est attendu ; rien ne part en clair, votre logiciel reessaiera. Urgent : prevenez votre operateur.",
+        "This recipient's new certificate is awaited; nothing is sent unsealed, your software will try again. If urgent, tell your operator.",
+        "a_domain_once_sealed_is_never_silently_downgraded";
+    /// No path of the partner's certificates follows a policy that the partner rule accepts.
+    PolicyNotAccepted = "policy-not-accepted", 550 5 . 7 . 1, 541,
+        "Le certificat du correspondant ne suit aucune politique de certification acceptee pour son domaine : prevenez votre operateur.",
+        "The correspondent's certificate follows no certificate policy accepted for that domain: tell your operator.",
+        "a_certificate_under_another_policy_is_refused";
+    /// The partner rule does not allow the cipher or the key transport.
+    AlgorithmNotAllowed = "algorithm-not-allowed", 554 5 . 7 . 4, 541,
+        "Cet algorithme de chiffrement n'est pas accepte entre ces deux domaines : prevenez votre operateur.",
+        "This encryption algorithm is not accepted between these two domains: tell your operator.",
+        "an_algorithm_outside_the_partner_rule_is_refused";
     /// Over the cap of recipients.
     TooManyRecipients = "too-many-recipients", 452 4 . 5 . 3, 452,
         "Trop de destinataires pour un seul message : envoyez-le en plusieurs fois.",

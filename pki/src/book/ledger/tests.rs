@@ -31,12 +31,10 @@ fn listing(serial: u64, certificates: &[&Certificate]) -> PartnerFile {
 }
 
 fn apply(ledger: &mut Ledger, events: Vec<LedgerEvent>) {
-    for event in events {
-        let line = Line { at: NOW, by: "essai".into(), reason: None, event };
-        // As it comes back from the disk.
-        let line: Line = serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap();
-        ledger.apply(&line).unwrap();
-    }
+    let line = Line { at: NOW, by: "essai".into(), reason: None, events };
+    // As it comes back from the disk.
+    let line: Line = serde_json::from_str(&serde_json::to_string(&line).unwrap()).unwrap();
+    ledger.apply(&line).unwrap();
 }
 
 fn take(ledger: &mut Ledger, file: &PartnerFile, first: FirstContact) -> usize {
@@ -145,13 +143,13 @@ fn lines_that_are_not_ours_are_refused() {
     let decision = Decision { operator: hospital().id, what, how: How::Operator };
     let mut ledger = Ledger::default();
     for event in [LedgerEvent::Approved(decision), LedgerEvent::Certificate { der: "AAAA".into() }] {
-        assert!(ledger.apply(&Line { at: NOW, by: String::new(), reason: None, event }).is_err());
+        assert!(ledger.apply(&Line { at: NOW, by: String::new(), reason: None, events: vec![event] }).is_err());
     }
     for text in [
         "",
         "{}",
-        r#"{"at":1,"by":"x","event":{"other":1}}"#,
-        r#"{"at":1,"by":"x","event":{"source":{"operator":"1990000001","location":"x","more":1}}}"#,
+        r#"{"at":1,"by":"x","events":[{"other":1}]}"#,
+        r#"{"at":1,"by":"x","events":[{"source":{"operator":"1990000001","location":"x","more":1}}]}"#,
     ] {
         assert!(serde_json::from_str::<Line>(text).is_err(), "{text}");
     }

@@ -32,7 +32,9 @@ impl Trust for Answers<'_> {
 
     fn structure_owns(&self, structure: &StructureId, address: &Address) -> bool {
         let mailbox = self.generation.as_ref().and_then(|generation| generation.mailbox(address));
-        mailbox.is_some_and(|mailbox| mailbox.structures().any(|owner| owner.answers_to(structure)))
+        mailbox.is_some_and(|mailbox| {
+            mailbox.kind() != MailboxType::Personal && mailbox.structures().any(|owner| owner.answers_to(structure))
+        })
     }
 
     fn book_signs(&self, certificate: &Certificate, address: &Address) -> bool {

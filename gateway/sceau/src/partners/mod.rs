@@ -1,0 +1,50 @@
+//! The partners' certificates: the ledger on disk, the files that partners publish, and our own
+//! (decision 0018). What the ledger means is decided in [`pki::book::ledger`].
+
+mod file;
+mod publish;
+mod source;
+mod take;
+pub mod watch;
+
+use ident::{Domain, StructureId};
+use pki::book::{BookEntry, Ledger, Standing};
+
+pub use file::{LedgerFault, LedgerFile};
+pub use publish::{PublishError, Published, draft, publish};
+pub use source::{Fetched, SourceError, read};
+pub use take::{TakeError, Taken, take};
+
+/// Entries of the book in use, and those that are known and not in use.
+pub type Sorted = (Vec<BookEntry>, Vec<(BookEntry, Standing)>);
+
+/// What the ledger adds to the book. An entry counts only while the trust list names its operator for its
+/// domain; for our own domains (`ours`) nobody else has a say.
+pub fn sorted(ledger: &Ledger, named: &dyn Fn(&Domain) -> Vec<StructureId>, ours: &dyn Fn(&Domain) -> bool) -> Sorted {
+    let (mut used, mut others) = (Vec::new(), Vec::new());
+    for entry in ledger.entries().into_iter().filter(|entry| !ours(entry.owner.domain())) {
+        let listed = named(entry.owner.domain()).contains(&entry.operator);
+        let decided = entry.decided.map(|decided| format!("; {decided}")).unwrap_or_default();
+        let book = BookEntry {
+            owner: entry.owner,
+            usage: entry.usage,
+            certificate: entry.certificate,
+            provenance: format!("partner file of {}: {}{decided}", entry.operator, entry.seen),
+        };
+        match entry.standing {
+            standing if standing.in_use() && listed => used.push(book),
+            standing if standing.in_use() => others.push((book, Standing::Withdrawn)),
+            // Nobody has to decide about what would not be used.
+            Standing::Pending if !listed => {}
+            standing => others.push((book, standing)),
+        }
+    }
+    (used, others)
+}
+
+/// Who is at the command line, for the ledger.
+pub fn person() -> String {
+    let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    if name.is_empty() { "operator".to_owned() } else { name }
+}
