@@ -27,6 +27,7 @@ pub mod crash;
 pub mod dovecot;
 pub mod faults;
 pub mod gateway;
+pub mod mint;
 pub mod msmtp;
 pub mod openssl_cli;
 pub mod pkits;

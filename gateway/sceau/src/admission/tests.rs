@@ -341,7 +341,7 @@ fn a_domain_once_sealed_is_never_silently_downgraded() {
     snapshot.sealed_before.remember(address(MOREAU).domain()).unwrap();
     let refused = id(recipient(&snapshot, MOREAU));
     fs::remove_file(space().configuration(Place::A).with_file_name("data").join("sealed-domains")).unwrap();
-    assert_eq!(refused, RefusalId::NoCertificateForRecipient);
+    assert_eq!(refused, RefusalId::RecipientCertificateAwaited);
 }
 
 /// Any revoked certificate will do: what counts is that it is not valid.

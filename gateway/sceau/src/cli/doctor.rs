@@ -18,7 +18,14 @@ use store::{Filter, Page, Standing, Store as _};
 use trail::log::verify;
 
 use super::{Exit, attached::Attached, check, trusted};
-use crate::{audit, config::Loaded, refresh, snapshot::Snapshot, trust::alarms};
+use crate::{
+    audit,
+    config::Loaded,
+    partners::{LedgerFile, watch},
+    refresh,
+    snapshot::Snapshot,
+    trust::alarms,
+};
 
 /// Below this share of free space new messages are refused.
 const RESERVE_PERCENT: u64 = 5;
@@ -77,6 +84,7 @@ pub(super) fn run(args: Args) -> Exit {
             certificates(&mut seen, &snapshot, now);
             sources(&mut seen, &snapshot, now);
             fetched(&mut seen, &loaded, &snapshot, now);
+            partners(&mut seen, &loaded, &snapshot, now);
             queue(&mut seen, &args.config);
             trail_of(&mut seen, &args.config, &loaded);
         }
@@ -231,6 +239,35 @@ fn fetched(seen: &mut Examination, loaded: &Loaded, snapshot: &Snapshot, now: Ti
     }
     for trouble in refresh::out_of_date(snapshot, now) {
         seen.say(Level::Bad, "revocation", trouble);
+    }
+}
+
+/// Partners' files and certificates: where we look, what waits, what is missing.
+fn partners(seen: &mut Examination, loaded: &Loaded, snapshot: &Snapshot, now: Timestamp) {
+    let ledger = match LedgerFile::below(&loaded.data()).read() {
+        Ok(ledger) => ledger,
+        Err(error) => return seen.say(Level::Bad, "partners", error.to_string()),
+    };
+    let every = snapshot.config.partner_files.refresh.0;
+    for (operator, location) in ledger.sources() {
+        let Some(file) = ledger.files().get(operator) else {
+            seen.say(Level::Attention, "partners", format!("{operator}: nothing good was ever found at {location}"));
+            continue;
+        };
+        let late = now.since(file.expires) > Duration::ZERO;
+        let soon = file.expires.since(now) <= every.saturating_mul(2);
+        let says = format!("{operator}: serial {}, expires {}, from {location}", file.held.serial, file.expires);
+        seen.say(if late || soon { Level::Attention } else { Level::Good }, "partners", says);
+    }
+    let pending = watch::pending(snapshot);
+    if !pending.is_empty() {
+        let says = format!("{} certificates wait for approval: sceau partner list --pending", pending.len());
+        seen.say(Level::Attention, "partners", says);
+    }
+    let missing = watch::missing(snapshot, now);
+    if !missing.is_empty() {
+        let names: Vec<String> = missing.into_iter().collect();
+        seen.say(Level::Bad, "partners", format!("mail is deferred, no certificate in force: {}", names.join(", ")));
     }
 }
 

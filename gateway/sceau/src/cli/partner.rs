@@ -33,7 +33,7 @@ pub(super) struct Args {
 enum Order {
     /// Look for a partner's file from now on: verify it, show its certificates, take it
     Add {
-        /// Path of the file, or of a folder with partner.p7m in it
+        /// URL (http, https), path of the file, or path of a folder with partner.p7m in it
         location: String,
         /// Organisation number that must have signed it
         #[arg(long)]
@@ -82,6 +82,7 @@ struct Desk {
     loaded: Loaded,
     snapshot: Snapshot,
     ledger: LedgerFile,
+    runtime: tokio::runtime::Runtime,
     json: bool,
 }
 
@@ -95,7 +96,14 @@ pub(super) fn run(args: Args) -> Exit {
         Err(exit) => return exit,
     };
     let ledger = LedgerFile::below(&loaded.data());
-    let desk = Desk { loaded, snapshot, ledger, json: args.json };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("sceau: the runtime does not start: {error}");
+            return Exit::Undetermined;
+        }
+    };
+    let desk = Desk { loaded, snapshot, ledger, runtime, json: args.json };
     match &args.order {
         Order::Add { location, operator } => desk.add(location, operator.as_ref()),
         Order::Remove { operator } => desk.remove(operator),
@@ -121,8 +129,9 @@ impl Desk {
     }
 
     fn take(&self, location: &str, operator: Option<&StructureId>) -> Result<Taken, TakeError> {
-        let fetched = partners::read(location)?;
-        partners::take(&self.ledger, &self.snapshot, &fetched, operator, &partners::person(), SystemClock.now())
+        let now = SystemClock.now();
+        let fetched = self.runtime.block_on(partners::read(location, &self.snapshot, now))?;
+        partners::take(&self.ledger, &self.snapshot, &fetched, operator, &partners::person(), now)
     }
 
     fn add(&self, location: &str, operator: Option<&StructureId>) -> Exit {

@@ -1,6 +1,6 @@
 //! `[partners]`, `[publish]`, and the rules of one `[[partner]]` (decision 0018).
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use pki::{book::ledger::FirstContact, certificate::KeyKind};
 use serde::Deserialize;
@@ -16,11 +16,14 @@ pub struct Partners {
     pub first_contact: FirstContact,
     /// How often each file is looked for.
     pub refresh: Span,
+    /// Fixed addresses of hosts that files come from: DNS is not asked for them, and they may be inside our own
+    /// networks.
+    pub addresses: BTreeMap<String, IpAddr>,
 }
 
 impl Default for Partners {
     fn default() -> Self {
-        Self { first_contact: FirstContact::Wait, refresh: Span(Duration::from_secs(3600)) }
+        Self { first_contact: FirstContact::Wait, refresh: Span(Duration::from_secs(3600)), addresses: BTreeMap::new() }
     }
 }
 

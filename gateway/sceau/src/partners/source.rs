@@ -1,15 +1,30 @@
 //! Where a partner's file is read from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use ident::Fingerprint;
-use pki::partner_file::MAX_PARTNER_FILE;
+use ident::{Fingerprint, Timestamp};
+use pki::{
+    certificate::Certificate,
+    identity::Identity,
+    partner_file::MAX_PARTNER_FILE,
+    path::{Purpose, Verdict},
+};
 use thiserror::Error;
 
-use crate::{config::read_bytes, queued::digest};
+use crate::{
+    config::read_bytes,
+    fetch::{Answer, Fetcher, Kind, Limits, Lines, Place, Request, Rules, ServerTrust},
+    queued::digest,
+    snapshot::Snapshot,
+};
 
 /// Name of the file in a folder that is given instead of a file.
 pub(super) const FILE_NAME: &str = "partner.p7m";
+/// Longest fetch: a partner's file is small.
+const TOTAL: Duration = Duration::from_secs(60);
 
 /// A file as it was read, believed by nobody yet.
 #[derive(Debug, Clone)]
@@ -28,32 +43,62 @@ pub enum SourceError {
     /// The file cannot be read.
     #[error("looked in {0}: {1}")]
     File(PathBuf, String),
-    /// A URL that this gateway does not fetch.
-    #[error("{0}: {1}")]
+    /// It cannot be fetched.
+    #[error("looked at {0}: {1}")]
     Url(String, String),
 }
 
-/// Whether a location is a URL rather than a path.
-pub(super) fn is_url(location: &str) -> bool {
-    location.contains("://")
-}
-
-/// Reads a partner's file from a file, or from `partner.p7m` in a folder.
+/// Reads a partner's file: from a URL through the bounded fetcher, from a file, or from `partner.p7m` in a
+/// folder. An operator of this gateway wrote the location; nothing that a partner says leads anywhere.
 ///
 /// # Errors
 /// [`SourceError`]
-pub fn read(location: &str) -> Result<Fetched, SourceError> {
-    if is_url(location) {
-        return Err(SourceError::Url(location.to_owned(), "this program fetches from files only".to_owned()));
-    }
-    let given = Path::new(location);
-    let path = if given.is_dir() { given.join(FILE_NAME) } else { given.to_owned() };
-    let most = u64::try_from(MAX_PARTNER_FILE).unwrap_or(u64::MAX);
-    let octets = read_bytes(&path, most).map_err(|problem| SourceError::File(path, problem.what))?;
-    Ok(fetched(octets, location))
+pub async fn read(location: &str, snapshot: &Snapshot, at: Timestamp) -> Result<Fetched, SourceError> {
+    let octets = if location.contains("://") {
+        fetch(location, snapshot, at).await.map_err(|what| SourceError::Url(location.to_owned(), what))?
+    } else {
+        let given = Path::new(location);
+        let path = if given.is_dir() { given.join(FILE_NAME) } else { given.to_owned() };
+        let most = u64::try_from(MAX_PARTNER_FILE).unwrap_or(u64::MAX);
+        read_bytes(&path, most).map_err(|problem| SourceError::File(path, problem.what))?
+    };
+    Ok(Fetched { digest: digest(&octets), octets, location: location.to_owned() })
 }
 
-/// Octets with where they came from.
-pub(super) fn fetched(octets: Vec<u8>, location: &str) -> Fetched {
-    Fetched { digest: digest(&octets), octets, location: location.to_owned() }
+async fn fetch(location: &str, snapshot: &Snapshot, at: Timestamp) -> Result<Vec<u8>, String> {
+    let place = Place::parse(location).map_err(|error| error.to_string())?;
+    let addresses = &snapshot.config.partner_files.addresses;
+    let rules = addresses.iter().fold(Rules::new().place(&place), |rules, (host, ip)| rules.address(host, *ip));
+    let lines = Lines::new().map_err(|error| error.to_string())?;
+    let fetcher = Fetcher::new(rules, Limits { total: TOTAL, redirects: 0, ..Limits::default() }, lines);
+    let request =
+        Request { place: &place, kind: Kind::PartnerFile, most: MAX_PARTNER_FILE, held: None, question: None };
+    match fetcher.fetch(&request, &Shown { snapshot, at }).await {
+        Ok(Answer::New { octets, .. }) => Ok(octets),
+        Ok(Answer::Unchanged) => Err("it says that nothing changed, and was not asked that".to_owned()),
+        Err(error) => Err(error.fault.to_string()),
+    }
+}
+
+/// A server of the trusted space; what it serves is signed besides.
+struct Shown<'a> {
+    snapshot: &'a Snapshot,
+    at: Timestamp,
+}
+
+impl ServerTrust for Shown<'_> {
+    fn judge(&self, host: &str, shown: &[Certificate]) -> Result<(), String> {
+        let (leaf, others) = shown.split_first().ok_or("it showed no certificate")?;
+        match self.snapshot.validator.verify(leaf, others, Purpose::Server, self.at) {
+            Verdict::Valid(_) => {}
+            Verdict::Undetermined(finding) | Verdict::Invalid(finding) => {
+                return Err(format!("its certificate: {finding}"));
+            }
+        }
+        let named = match leaf.dns_names() {
+            [] => matches!(Identity::of(leaf), Ok(Identity::Server(server)) if server.host.eq_ignore_ascii_case(host)),
+            names => names.iter().any(|name| name.eq_ignore_ascii_case(host)),
+        };
+        if named { Ok(()) } else { Err(format!("its certificate is for {}, not for {host}", leaf.subject())) }
+    }
 }

@@ -21,8 +21,6 @@ use crate::{gateway::Gateway, serve, snapshot::Snapshot};
 
 /// How often the ledger is looked at: an approval is in force this soon.
 const TICK: Duration = Duration::from_secs(1);
-/// Shortest time between two looks for the same file, whatever went wrong.
-const AGAIN: Duration = Duration::from_secs(60);
 /// Certificates wait for somebody to look at them.
 const PENDING: &str = "partner-certificates-pending";
 /// A domain that was sealed for has no certificate in force.
@@ -66,6 +64,9 @@ impl Watch {
         if length != gateway.snapshot().ledger_octets() && length != self.ordered {
             self.ordered = length;
             serve::reload(gateway).await;
+            if gateway.snapshot().ledger == length {
+                tracing::info!(octets = length, "changes of the partners' certificates are in force");
+            }
         }
         if let Err(error) = trail(gateway, &ledger).await {
             tracing::error!(error, "changes of the partners' certificates are not in the trail yet");
@@ -103,10 +104,10 @@ impl Watch {
             let taken = held.files().get(operator).map(|file| file.taken.plus(every));
             let due = *self.due.entry(operator.clone()).or_insert(taken.unwrap_or(now));
             // A clock that was set back does not put it off for long.
-            if now < due && due.since(now) <= every.max(AGAIN) {
+            if now < due && due.since(now) <= every {
                 continue;
             }
-            self.due.insert(operator.clone(), now.plus(every.max(AGAIN)));
+            self.due.insert(operator.clone(), now.plus(every));
             due_now.push((operator.clone(), location.clone()));
         }
         due_now
@@ -119,7 +120,7 @@ impl Watch {
         operator: &StructureId,
         location: &str,
     ) -> Result<(), TakeError> {
-        let fetched = source::read(location)?;
+        let fetched = source::read(location, &gateway.snapshot(), gateway.now()).await?;
         let (worker, ledger, operator) = (Arc::clone(gateway), ledger.clone(), operator.clone());
         let work = move || take(&ledger, &worker.snapshot(), &fetched, Some(&operator), "sceau", worker.now());
         let taken = match gateway.compute(work).await {
@@ -190,13 +191,14 @@ fn words(code: &str, names: &BTreeSet<String>) -> String {
     format!("{what}: {}{more}", shown.join(", "))
 }
 
-fn pending(snapshot: &Snapshot) -> BTreeSet<String> {
+/// What waits for approval, in words.
+pub fn pending(snapshot: &Snapshot) -> BTreeSet<String> {
     let waiting = snapshot.book.others().iter().filter(|(_, standing)| *standing == Standing::Pending);
     waiting.map(|(entry, _)| format!("{} {} {}", entry.owner, entry.usage, entry.certificate.fingerprint())).collect()
 }
 
 /// Domains to which mail has to be sealed, and for which nothing is in force that is not out of date.
-fn missing(snapshot: &Snapshot, at: Timestamp) -> BTreeSet<String> {
+pub fn missing(snapshot: &Snapshot, at: Timestamp) -> BTreeSet<String> {
     let entries = snapshot.book.entries().iter().chain(snapshot.book.others().iter().map(|(entry, _)| entry));
     let domains: BTreeSet<_> = entries.map(|entry| entry.owner.domain()).collect();
     let dark = domains.into_iter().filter(|domain| {
