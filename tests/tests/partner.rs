@@ -234,9 +234,13 @@ fn a_partner_file_seals_the_first_message_and_a_rotation_waits_for_approval() {
     forged_files_change_nothing(&world, &at_a, &web, &first_file);
 
     // The decisions are in the trail, with who and why.
-    let trail = sceau(&["trail", "search", "--config", &at_a.config, "--json"], b"").text();
-    assert!(trail.contains("partner.file_loaded") && trail.contains("first-contact"), "{trail}");
-    assert!(trail.contains("partner.certificate") && trail.contains("lu au telephone"), "{trail}");
+    let trail = |event: &str| {
+        let searched = sceau_json(&["trail", "search", &format!("event:{event}"), "--config", &at_a.config]).1;
+        searched.to_string()
+    };
+    assert!(trail("partner.file_loaded").contains("1990000022"), "{}", trail("partner.file_loaded"));
+    let decisions = trail("partner.certificate");
+    assert!(decisions.contains("first-contact") && decisions.contains("lu au telephone"), "{decisions}");
 
     // And survive: the ledger is what a new start reads.
     drop(a);

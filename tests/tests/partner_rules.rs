@@ -179,19 +179,22 @@ fn each_rule_with_each_state_of_the_certificate_inwards_sealed() {
 
 /// A letter from B's doctor to A's, signed with B's certificate in this state and sealed for A.
 fn sealed_by_b(world: &World, state: &str, subject: &str, profile: Option<Profile>) -> Vec<u8> {
+    let message = letter(&world.address("moreau"), &world.address("martin"), subject);
+    sealed(world, state, &message, profile.unwrap_or(Profile::Gateway))
+}
+
+fn sealed(world: &World, state: &str, message: &[u8], profile: Profile) -> Vec<u8> {
     let read = |name: &str| std::fs::read(world.folder().join(name)).unwrap();
     let pair = (read(&format!("mint/{state}-signs.key")), read(&format!("mint/{state}-signs.pem")));
     let signer = FileKey::from_pem(&pair.0, &pair.1, None).unwrap();
     let reader = Certificate::from_pem(&read("book/ch-a-reads.pem")).unwrap();
-    let (from, to) = (world.address("moreau"), world.address("martin"));
-    let recipients = [Address::parse(&to).unwrap()];
-    let message = letter(&from, &to, subject);
+    let recipients = [Address::parse(&world.address("martin")).unwrap()];
     let request = SealRequest {
-        message: &message,
+        message,
         recipients: &recipients,
         signer: &signer,
         to: &[&reader],
-        profile: profile.unwrap_or(Profile::Gateway),
+        profile,
         at: SystemClock.now(),
         assurance: None,
         extra: &[],
@@ -255,8 +258,8 @@ fn an_algorithm_outside_the_partner_rule_is_refused() {
     // Sizes inwards: what is announced, and what comes.
     wire.say(&format!("MAIL FROM:<{from}> SIZE=70000"));
     assert_refused(&wire.reply(), 552, "too-large");
-    let large =
-        [gcm, "x".repeat(76).as_bytes().iter().copied().chain(*b"\r\n").cycle().take(78 * 900).collect()].concat();
+    let large = [letter(&from, &to, "Gros"), b"texte\r\n".repeat(15_000)].concat();
+    let large = sealed(world, "valid", &large, Profile::Gateway);
     assert_refused(&hand_over(&mut wire, &from, &to, &large), 552, "too-large");
 }
 

@@ -206,7 +206,7 @@ impl Desk {
             Err(exit) => return exit,
         };
         let files: Vec<Value> = outcomes.iter().map(|(location, outcome)| show::outcome(location, outcome)).collect();
-        self.print(&json!({ "files": files, "pending": waiting.to_json()["certificates"] }), || {
+        self.print(&json!({ "files": files, "pending": waiting.to_json().get("certificates") }), || {
             let lines =
                 outcomes.iter().filter_map(|(location, outcome)| Some(show::taken(location, outcome.as_ref().ok()?)));
             lines.chain([waiting.to_text()]).collect()

@@ -31,7 +31,7 @@ pub enum PublishError {
     Configuration(#[from] Problem),
     /// The file would be refused by everybody: by us, too.
     #[error("the file would be refused by others: {0}")]
-    Refused(PartnerFileError),
+    Refused(Box<PartnerFileError>),
     /// It could not be written.
     #[error("{0}: {1}")]
     Disk(PathBuf, io::Error),
@@ -97,12 +97,12 @@ pub fn publish(
     let (key, mut draft) = draft(loaded, snapshot, at)?;
     let state = loaded.data().join("partners").join("published");
     draft.serial = next_serial(&state, at)?;
-    let octets = partner_file::sign(&draft, key.as_ref()).map_err(PublishError::Refused)?;
+    let octets = partner_file::sign(&draft, key.as_ref()).map_err(|error| PublishError::Refused(Box::new(error)))?;
     // What others would refuse is not published: the trust list may not name us, a certificate be expired.
     let named = |domain: &ident::Domain| operators_of(&snapshot.trust_list, domain);
     let held = |_: &StructureId| None;
     let expected = Expected { validator: &snapshot.validator, named: &named, operator: None, held: &held };
-    let file = PartnerFile::verify(&octets, &expected, at).map_err(PublishError::Refused)?;
+    let file = PartnerFile::verify(&octets, &expected, at).map_err(|error| PublishError::Refused(Box::new(error)))?;
     let given =
         into.map(Path::to_path_buf).or_else(|| loaded.config.publish.file.as_ref().map(|file| loaded.path(file)));
     let path = given.unwrap_or_else(|| loaded.data().join(FILE_NAME));

@@ -18,7 +18,7 @@ pub enum TakeError {
     Source(#[from] SourceError),
     /// The file is refused: what is held stays.
     #[error("{0}: {1}")]
-    Refused(String, PartnerFileError),
+    Refused(String, Box<PartnerFileError>),
     /// The ledger cannot be read or written.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
@@ -68,7 +68,7 @@ pub fn take(
         let of = |operator: &StructureId| held.held(operator);
         let expected = Expected { validator: &snapshot.validator, named: &named, operator, held: &of };
         let file = PartnerFile::verify(&fetched.octets, &expected, at)
-            .map_err(|error| TakeError::Refused(fetched.location.clone(), error))?;
+            .map_err(|error| TakeError::Refused(fetched.location.clone(), Box::new(error)))?;
         let from = ledger::Fetched { location: &fetched.location, digest: fetched.digest };
         let configured = |domain: &Domain| snapshot.configured_certificates(domain);
         let events = held.take(&file, &from, snapshot.config.partner_files.first_contact, &configured);

@@ -64,7 +64,7 @@ impl Watch {
         if length != gateway.snapshot().ledger_octets() && length != self.ordered {
             self.ordered = length;
             serve::reload(gateway).await;
-            if gateway.snapshot().ledger == length {
+            if gateway.snapshot().ledger_octets() == length {
                 tracing::info!(octets = length, "changes of the partners' certificates are in force");
             }
         }
