@@ -1,7 +1,14 @@
 //! Partner rules: every rule with every state of the partner's certificate, in both directions.
 
 // Asserting is what tests do, in their helpers too.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 use std::cell::Cell;
 
