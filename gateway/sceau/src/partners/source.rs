@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -70,7 +71,7 @@ async fn fetch(location: &str, snapshot: &Snapshot, at: Timestamp) -> Result<Vec
     let addresses = &snapshot.config.partner_files.addresses;
     let rules = addresses.iter().fold(Rules::new().place(&place), |rules, (host, ip)| rules.address(host, *ip));
     let lines = Lines::new().map_err(|error| error.to_string())?;
-    let fetcher = Fetcher::new(rules, Limits { total: TOTAL, redirects: 0, ..Limits::default() }, lines);
+    let fetcher = Fetcher::new(rules, Limits { total: TOTAL, redirects: 0, ..Limits::default() }, Arc::new(lines));
     let request =
         Request { place: &place, kind: Kind::PartnerFile, most: MAX_PARTNER_FILE, held: None, question: None };
     match fetcher.fetch(&request, &Shown { snapshot, at }).await {
