@@ -66,13 +66,23 @@ pub(super) fn readable_certificates(paths: &[PathBuf]) -> Result<(Vec<Certificat
     Ok((all, unusable))
 }
 
-/// The certificates of a file that is judged: one that cannot be read is an answer, no mistake of ours.
+/// The certificates of a file that is judged: one that cannot be read is an answer, but a file of another
+/// kind is a mistake in the command.
 pub(super) fn presented(path: &Path) -> Result<Result<Vec<Certificate>, CertificateError>, Problem> {
     let octets = read_bytes(path, MAX_CERTIFICATES)?;
     match parsed(&octets) {
-        Err(error @ CertificateError::Pem) => Err(Problem::of(path, error.to_string())),
+        Err(error) if error == CertificateError::Pem || !begins_as_signed(&octets) => {
+            Err(Problem::of(path, error.to_string()))
+        }
         other => Ok(other),
     }
+}
+
+/// Whether octets begin as everything signed in X.509 does: a SEQUENCE in a SEQUENCE, in DER.
+fn begins_as_signed(octets: &[u8]) -> bool {
+    let [0x30, length, rest @ ..] = octets else { return false };
+    let long = if *length < 0x80 { 0 } else { usize::from(length & 0x7f) };
+    rest.get(long) == Some(&0x30)
 }
 
 fn parsed(octets: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
@@ -100,9 +110,13 @@ pub(super) fn leaf(path: &Path) -> Result<(Certificate, Vec<Certificate>), Probl
 pub(super) fn revocation_lists(paths: &[PathBuf]) -> Result<(Vec<Arc<RevocationList>>, Vec<Problem>), Problem> {
     let (mut lists, mut unusable) = (Vec::new(), Vec::new());
     for path in expand(paths, &LIST_ENDINGS)? {
-        match RevocationList::list_from(&read_bytes(&path, MAX_LIST)?) {
+        let octets = read_bytes(&path, MAX_LIST)?;
+        match RevocationList::list_from(&octets) {
             Ok(found) => lists.extend(found.into_iter().map(Arc::new)),
             Err(error @ (CrlError::TooLarge | CrlError::Pem)) => {
+                return Err(Problem::of(path, error.to_string()));
+            }
+            Err(error @ CrlError::Malformed) if !begins_as_signed(&octets) => {
                 return Err(Problem::of(path, error.to_string()));
             }
             Err(error) => unusable.push(Problem::of(path, format!("not used: {error}"))),
