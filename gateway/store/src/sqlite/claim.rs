@@ -7,22 +7,38 @@ use rusqlite::Connection;
 
 use super::{
     failure::SqlResult,
+    lines::Lines,
     rows::{MessageRow, RECIPIENT, RecipientRow, millis, parts, wake_column, whole},
 };
 use crate::{ClaimRequest, Lease, LeaseToken, StoreError, Work};
 
-/// What the committer remembers between claims.
+/// What the committer remembers between changes.
 #[derive(Debug)]
 pub(crate) struct Turn {
     next_token: u64,
     last_destination: String,
+    /// Where work may be due.
+    pub(crate) lines: Lines,
+    /// The last number of the outbox, as long as the transaction that read it is open.
+    pub(crate) last_number: Option<i64>,
 }
 
 impl Turn {
     /// `generation` grows at each start, so tokens are never reused.
     pub(crate) fn new(generation: i64) -> Self {
         let generation = u64::try_from(generation).unwrap_or(0);
-        Self { next_token: (generation << 32) | 1, last_destination: String::new() }
+        Self {
+            next_token: (generation << 32) | 1,
+            last_destination: String::new(),
+            lines: Lines::default(),
+            last_number: None,
+        }
+    }
+
+    /// A change was undone.
+    pub(crate) fn undone(&mut self) {
+        self.lines.forget();
+        self.last_number = None;
     }
 
     fn token(&mut self) -> LeaseToken {
@@ -47,10 +63,12 @@ pub(crate) fn claim(db: &Connection, request: &ClaimRequest, turn: &mut Turn) ->
     while given.len() < request.limit {
         let Some((destination, mut served)) = lines.pop_front() else { break };
         let before = given.len();
-        if let Some(seq) = longest_due(db, &destination, request.now)? {
-            let groups = due_groups(db, whole(seq).0, Some(&destination), request)?;
-            lease_groups(db, groups, request, turn, &mut given)?;
-        }
+        let Some(seq) = longest_due(db, &destination, request.now)? else {
+            turn.lines.settle(db, destination)?;
+            continue;
+        };
+        let groups = due_groups(db, whole(seq).0, Some(&destination), request)?;
+        lease_groups(db, groups, request, turn, &mut given)?;
         let now_served = given.len().saturating_sub(before);
         served = served.saturating_add(now_served);
         if now_served > 0 {
@@ -73,9 +91,10 @@ fn expired(db: &Connection, request: &ClaimRequest) -> SqlResult<Vec<i64>> {
 }
 
 /// Destinations with due work, the one after the last served first.
-fn destinations(db: &Connection, request: &ClaimRequest, turn: &Turn) -> SqlResult<VecDeque<(String, usize)>> {
+fn destinations(db: &Connection, request: &ClaimRequest, turn: &mut Turn) -> SqlResult<VecDeque<(String, usize)>> {
     let excluded: Vec<String> = request.excluded.iter().map(ToString::to_string).collect();
-    let mut due = all_destinations(db)?;
+    turn.lines.refresh(db)?;
+    let mut due = turn.lines.due(millis(request.now));
     due.retain(|name| !excluded.contains(name));
     let start = due.partition_point(|name| *name <= turn.last_destination);
     due.rotate_left(start);
@@ -171,18 +190,24 @@ fn column(token: LeaseToken) -> i64 {
 }
 
 /// Prolongs a lease.
-pub(crate) fn renew(db: &Connection, lease: &Lease, until: Timestamp) -> SqlResult<Lease> {
-    let rows = db
-        .prepare_cached("UPDATE recipient SET wake = ?2 WHERE lease = ?1 AND lease > 0")?
-        .execute((column(lease.token), wake_column(until)))?;
-    if rows == 0 {
+pub(crate) fn renew(db: &Connection, lease: &Lease, until: Timestamp, turn: &mut Turn) -> SqlResult<Lease> {
+    let mut renew =
+        db.prepare_cached("UPDATE recipient SET wake = ?2 WHERE lease = ?1 AND lease > 0 RETURNING destination")?;
+    let wake = wake_column(until);
+    let mut rows = renew.query((column(lease.token), wake))?;
+    let mut renewed = false;
+    while let Some(row) = rows.next()? {
+        turn.lines.expect(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?, Some(wake));
+        renewed = true;
+    }
+    if !renewed {
         return Err(StoreError::LeaseLost(lease.message).into());
     }
     Ok(Lease { until, ..*lease })
 }
 
 /// Gives work back: no attempt is counted.
-pub(crate) fn release(db: &Connection, lease: &Lease, due: Timestamp) -> SqlResult<()> {
+pub(crate) fn release(db: &Connection, lease: &Lease, due: Timestamp, turn: &mut Turn) -> SqlResult<()> {
     let message = MessageRow::find(db, lease.message)?.ok_or(StoreError::NotFound(lease.message))?;
     let rows = leased(db, column(lease.token))?;
     if rows.is_empty() {
@@ -192,19 +217,20 @@ pub(crate) fn release(db: &Connection, lease: &Lease, due: Timestamp) -> SqlResu
         if let crate::State::Queued { due: planned, .. } = &mut row.facts.progress.state {
             *planned = due.min(message.expires);
         }
-        give_back(db, &row, message.expires)?;
+        let wake = give_back(db, &row, message.expires)?;
+        turn.lines.expect(&row.destination.to_string(), wake);
     }
     Ok(())
 }
 
-fn give_back(db: &Connection, row: &RecipientRow, expires: Timestamp) -> SqlResult<()> {
+fn give_back(db: &Connection, row: &RecipientRow, expires: Timestamp) -> SqlResult<Option<i64>> {
     let wake = row.facts.progress.wake(expires).map(wake_column);
     db.prepare_cached("UPDATE recipient SET lease = NULL, wake = ?2, facts = ?3 WHERE seq = ?1")?.execute((
         row.seq,
         wake,
         serde_json::to_string(&row.facts)?,
     ))?;
-    Ok(())
+    Ok(wake)
 }
 
 fn leased(db: &Connection, token: i64) -> SqlResult<Vec<RecipientRow>> {

@@ -14,6 +14,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
+    checkpoint::{self, Copier},
     claim::Turn,
     failure::{Failure, SqlResult},
     files::Bodies,
@@ -32,6 +33,9 @@ const GROUP_JOBS: usize = 512;
 const GROUP_OCTETS: usize = 8 * 1024 * 1024;
 /// Octets of bodies that may wait before new messages are refused.
 const WAITING_OCTETS: usize = 256 * 1024 * 1024;
+
+/// What a change without bodies adds to the log at least, roughly.
+const SMALL: usize = 4096;
 
 /// What follows from a transaction once it is durable.
 #[derive(Default)]
@@ -53,6 +57,8 @@ trait Job: Send {
     fn run(&mut self, desk: &mut Desk<'_>) -> SqlResult<()>;
     fn finish(self: Box<Self>, group: Result<(), StoreError>);
     fn weight(&self) -> usize;
+    /// Whether anybody was promised that it outlives a power failure.
+    fn durable(&self) -> bool;
 }
 
 type ProbeAnswer = Answer<Result<(), StoreError>>;
@@ -80,6 +86,10 @@ pub(crate) struct Engine {
     pub(crate) health: Arc<Health>,
     /// Whether this process serves the queue and so says when it ended well.
     pub(crate) serves: bool,
+    /// Copies the log back on a thread of its own; none in a process that only gives orders.
+    pub(crate) copier: Option<Copier>,
+    /// Whether a commit is synced before it returns.
+    pub(crate) synced: bool,
 }
 
 impl Committer {
@@ -103,7 +113,7 @@ impl Committer {
         self.health.check()?;
         let room = Room::take(&self.waiting, load.octets)?;
         let (answer, waiting) = oneshot();
-        let job = Change { work: Some(work), done: None, answer, undo: load.undo, room };
+        let job = Change { work: Some(work), done: None, answer, load, room };
         self.send(Order::Change(Box::new(job)))?;
         waiting.await.unwrap_or_else(|| Err(stopped()))
     }
@@ -140,11 +150,17 @@ pub(crate) struct Load {
     pub(crate) octets: usize,
     /// It may be refused after its first write, so it needs a savepoint.
     pub(crate) undo: bool,
+    /// It is answered only when it is on stable storage.
+    pub(crate) durable: bool,
 }
 
 impl Load {
     /// Weighs nothing, can be undone.
-    pub(crate) const UNDOABLE: Self = Self { octets: 0, undo: true };
+    pub(crate) const UNDOABLE: Self = Self { octets: 0, undo: true, durable: true };
+
+    /// A lease: no process outlives the loss of power, and the next one takes all leases back. What is done under
+    /// it is synced, and the lease with it.
+    pub(crate) const LEASE: Self = Self { octets: 0, undo: true, durable: false };
 }
 
 /// Octets that wait; given back when the job is done with.
@@ -174,7 +190,7 @@ struct Change<T, F> {
     work: Option<F>,
     done: Option<Result<T, StoreError>>,
     answer: Answer<Result<T, StoreError>>,
-    undo: bool,
+    load: Load,
     room: Room,
 }
 
@@ -182,14 +198,15 @@ impl<T: Send, F: FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send> Job for Change<T,
     fn run(&mut self, desk: &mut Desk<'_>) -> SqlResult<()> {
         let Some(work) = self.work.take() else { return Ok(()) };
         let marks = (desk.effects.keep.len(), desk.effects.remove.len());
-        if self.undo {
+        if self.load.undo {
             desk.db.prepare_cached("SAVEPOINT job")?.execute([])?;
         }
         match work(desk) {
             Ok(value) => self.done = Some(Ok(value)),
             Err(Failure::Refused(error)) => {
-                if self.undo {
+                if self.load.undo {
                     desk.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                    desk.turn.undone();
                 }
                 desk.effects.keep.truncate(marks.0);
                 desk.effects.remove.truncate(marks.1);
@@ -197,7 +214,7 @@ impl<T: Send, F: FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send> Job for Change<T,
             }
             Err(failure) => return Err(failure),
         }
-        if self.undo {
+        if self.load.undo {
             desk.db.prepare_cached("RELEASE job")?.execute([])?;
         }
         Ok(())
@@ -217,10 +234,19 @@ impl<T: Send, F: FnOnce(&mut Desk<'_>) -> SqlResult<T> + Send> Job for Change<T,
     fn weight(&self) -> usize {
         self.room.octets
     }
+
+    fn durable(&self) -> bool {
+        self.load.durable
+    }
 }
 
 impl Engine {
     fn serve(mut self, orders: &Receiver<Order>) {
+        if self.copier.is_some()
+            && let Err(failure) = schema::no_automatic_copies(&self.db)
+        {
+            tracing::warn!(?failure, "the log is copied back by the thread that commits");
+        }
         while let Ok(first) = orders.recv() {
             let (group, probe) = gather(first, orders);
             if !group.is_empty() {
@@ -229,6 +255,7 @@ impl Engine {
             if let Some(answer) = probe {
                 answer.send(self.probe());
             }
+            self.finish_copy();
         }
         if self.serves
             && self.health.check().is_ok()
@@ -268,7 +295,14 @@ impl Engine {
 
     /// Writes a group. The flag of an error says whether the commit had begun.
     fn write(&mut self, group: &mut [Box<dyn Job>], effects: &mut Effects) -> Result<(), (Failure, bool)> {
+        let weight = group.iter().map(|job| job.weight().max(SMALL)).fold(0, usize::saturating_add);
+        self.turn.last_number = None;
         let mut run = || -> SqlResult<()> {
+            let durable = group.iter().any(|job| job.durable());
+            if durable != self.synced {
+                schema::sync_commits(&self.db, durable)?;
+                self.synced = durable;
+            }
             self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let mut desk = Desk { db: &self.db, effects, turn: &mut self.turn };
             group.iter_mut().try_for_each(|job| job.run(&mut desk))
@@ -277,11 +311,29 @@ impl Engine {
             Ok(()) => (self.end("COMMIT"), true),
             Err(failure) => (Err(failure), false),
         };
-        if result.is_err() && !self.db.is_autocommit() {
-            // Its own failure adds nothing: the group is refused in any case.
-            drop(self.end("ROLLBACK"));
+        if result.is_err() {
+            self.turn.undone();
+            if !self.db.is_autocommit() {
+                // Its own failure adds nothing: the group is refused in any case.
+                drop(self.end("ROLLBACK"));
+            }
+        }
+        if let Some(copier) = &mut self.copier {
+            copier.written(weight);
         }
         result.map_err(|failure| (failure, doubt))
+    }
+
+    /// What little the copier could not copy while we wrote on; after it SQLite begins the log anew.
+    fn finish_copy(&mut self) {
+        let due = self.copier.as_ref().is_some_and(Copier::nearly_done);
+        if !due || self.health.check().is_err() {
+            return;
+        }
+        match checkpoint::copy(&self.db) {
+            Ok(copied) => self.copier.iter().for_each(|copier| copier.note(copied)),
+            Err(failure) => checkpoint::failed(&self.health, failure),
+        }
     }
 
     fn end(&self, sql: &str) -> SqlResult<()> {
@@ -303,6 +355,11 @@ impl Engine {
         let (broken, short) = (self.health.check().is_err(), self.health.is_short());
         if broken {
             self.db = schema::open_writer(&self.path, false)?;
+            if self.copier.is_some() {
+                schema::no_automatic_copies(&self.db).map_err(Failure::into_error)?;
+            }
+            self.synced = true;
+            self.turn.undone();
             let busy = self
                 .db
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
@@ -313,6 +370,10 @@ impl Engine {
         }
         if broken || short {
             self.bodies.trial().map_err(|error| self.health.disk("a trial body", &error))?;
+        }
+        if !self.synced {
+            schema::sync_commits(&self.db, true).map_err(Failure::into_error)?;
+            self.synced = true;
         }
         let write = || -> SqlResult<()> {
             let count = schema::meta(&self.db, "probe")?;

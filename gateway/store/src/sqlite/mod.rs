@@ -1,6 +1,7 @@
 //! The embedded engine: SQLite in WAL mode with every commit synced, one committer, large bodies
 //! in files (decision 0002).
 
+mod checkpoint;
 mod claim;
 mod committer;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod crash;
 mod failure;
 mod files;
 mod health;
+mod lines;
 mod pool;
 mod read;
 mod ready;
@@ -36,6 +38,7 @@ use trail::{QueueId, Record};
 pub use upkeep::Examination;
 
 use self::{
+    checkpoint::Copier,
     claim::Turn,
     committer::{Committer, Engine, Load},
     failure::SqlResult,
@@ -120,6 +123,8 @@ impl SqliteStore {
         let identity = recovery::identity(&parts.db)?;
         let disk = Arc::new(Pool::new("store-disk", vec![(); disk_threads.max(1)])?);
         let readers = (0..read_threads.max(1)).map(|_| schema::open_reader(&path)).collect::<Result<_, _>>()?;
+        let serves = parts.lock.is_some();
+        let copier = if serves { Some(Copier::start(&path, Arc::clone(&parts.health))?) } else { None };
         let engine = Engine {
             path,
             db: parts.db,
@@ -127,7 +132,9 @@ impl SqliteStore {
             bodies: Arc::clone(&parts.bodies),
             disk: Arc::clone(&disk),
             health: Arc::clone(&parts.health),
-            serves: parts.lock.is_some(),
+            serves,
+            copier,
+            synced: true,
         };
         Ok(Self {
             committer: Committer::start(engine)?,
@@ -255,22 +262,22 @@ impl Store for SqliteStore {
         }
         let bodies = self.ready_bodies(&mut changes).await?;
         let changes = ReadyChanges::new(changes, bodies)?;
-        let load = Load { octets: changes.weight(), undo: changes.may_be_undone() };
-        self.committer.run(load, move |desk| write::commit(desk.db, changes, desk.effects)).await
+        let load = Load { octets: changes.weight(), undo: changes.may_be_undone(), durable: true };
+        self.committer.run(load, move |desk| write::commit(desk.db, changes, desk.effects, desk.turn)).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Work>, StoreError> {
-        self.committer.run(Load::UNDOABLE, move |desk| claim::claim(desk.db, &request, desk.turn)).await
+        self.committer.run(Load::LEASE, move |desk| claim::claim(desk.db, &request, desk.turn)).await
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<Lease, StoreError> {
         let lease = *lease;
-        self.committer.run(Load::UNDOABLE, move |desk| claim::renew(desk.db, &lease, until)).await
+        self.committer.run(Load::UNDOABLE, move |desk| claim::renew(desk.db, &lease, until, desk.turn)).await
     }
 
     async fn release(&self, lease: &Lease, due: Timestamp) -> Result<(), StoreError> {
         let lease = *lease;
-        self.committer.run(Load::UNDOABLE, move |desk| claim::release(desk.db, &lease, due)).await
+        self.committer.run(Load::UNDOABLE, move |desk| claim::release(desk.db, &lease, due, desk.turn)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -12,7 +12,7 @@ const APPLICATION_ID: i32 = 0x5343_4541;
 /// Version of the tables.
 const VERSION: i32 = 1;
 /// Pages of write-ahead log after which it is copied back: 64 MB, so that a burst is not slowed.
-const CHECKPOINT_PAGES: u32 = 16_384;
+pub(crate) const CHECKPOINT_PAGES: u32 = 16_384;
 
 /// `seq` of recipients and bodies is the message's, shifted by this, plus their index: they lie
 /// together and need no index of their own.
@@ -100,6 +100,19 @@ fn set_up(db: &mut Connection, create: bool) -> SqlResult<()> {
 fn steady(db: &Connection) -> SqlResult<()> {
     db.set_prepared_statement_cache_capacity(64);
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+/// Whether a commit returns only when it is on stable storage. Whatever somebody is promised is synced; in this
+/// mode or not, each sync makes everything durable that was committed before.
+pub(crate) fn sync_commits(db: &Connection, synced: bool) -> SqlResult<()> {
+    db.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
+    Ok(())
+}
+
+/// The log is copied back by [`super::checkpoint`], not within a commit: there SQLite would keep errors to itself.
+pub(crate) fn no_automatic_copies(db: &Connection) -> SqlResult<()> {
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(())
 }
 

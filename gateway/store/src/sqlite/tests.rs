@@ -371,7 +371,7 @@ fn no_statement_is_planned_twice() {
         sent.repeat =
             Some(crate::Repeat { sender: "card".to_owned(), window: crate::contract::MINUTE, even_failed: false });
         let changes = ready::ReadyChanges::new(Changes::message(sent), vec![vec![]]).unwrap();
-        write::commit(&db, changes, &mut committer::Effects::default()).unwrap();
+        write::commit(&db, changes, &mut committer::Effects::default(), &mut turn).unwrap();
         drop(claim::claim(&db, &ClaimRequest::new(1, crate::contract::MINUTE, start()), &mut turn));
     }
     let again: Vec<String> = db_statements(&db);

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use trail::QueueId;
 
 use super::{
+    claim::Turn,
     committer::Effects,
     failure::{Failure, SqlResult},
     ready::{OutboxRun, ReadyChanges, ReadyMessage},
@@ -42,26 +43,31 @@ pub(crate) fn check(changes: &Changes) -> Result<(), StoreError> {
 }
 
 /// Makes all changes inside the open transaction.
-pub(crate) fn commit(db: &Connection, changes: ReadyChanges, effects: &mut Effects) -> SqlResult<Committed> {
+pub(crate) fn commit(
+    db: &Connection,
+    changes: ReadyChanges,
+    effects: &mut Effects,
+    turn: &mut Turn,
+) -> SqlResult<Committed> {
     let mut done = Committed::default();
     for message in changes.messages {
-        done.accepted.push(accept(db, message, effects)?);
+        done.accepted.push(accept(db, message, effects, turn)?);
     }
     for (id, recipient, destination) in &changes.reroutes {
-        reroute(db, *id, *recipient, destination)?;
+        reroute(db, *id, *recipient, destination, turn)?;
     }
     for update in changes.updates {
         let id = update.message;
-        if step(db, update, effects)? {
+        if step(db, update, effects, turn)? {
             done.ended.push(id);
         }
     }
-    append(db, &changes.outbox)?;
+    append(db, &changes.outbox, turn)?;
     Ok(done)
 }
 
 /// Nothing can be refused here once the first row is written.
-fn accept(db: &Connection, message: ReadyMessage, effects: &mut Effects) -> SqlResult<Accepted> {
+fn accept(db: &Connection, message: ReadyMessage, effects: &mut Effects, turn: &mut Turn) -> SqlResult<Accepted> {
     if let Some(first) = repeated(db, &message.new, message.lookup.as_ref())? {
         // The staged bodies are dropped here, and their files with them.
         return Ok(Accepted::Repeated(first));
@@ -83,21 +89,19 @@ fn accept(db: &Connection, message: ReadyMessage, effects: &mut Effects) -> SqlR
             "INSERT INTO recipient (seq, destination, body, wake, lease, held, facts) VALUES (?1, ?2, ?3, ?4, NULL, 0, ?5)",
         )?
         .execute((part(seq, index), &recipient.destination, recipient.body, recipient.wake, &recipient.facts))?;
+        turn.lines.expect(&recipient.destination, recipient.wake);
     }
-    append(db, &message.outbox)?;
+    append(db, &message.outbox, turn)?;
     Ok(Accepted::New(message.new.id))
 }
 
 fn insert_message(db: &Connection, message: &ReadyMessage) -> SqlResult<i64> {
     let id = message.new.id;
-    let taken = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1")?.exists([id.as_str()])?;
-    if taken {
-        return Err(StoreError::Taken(id).into());
-    }
-    db.prepare_cached(
-        "INSERT INTO message (id, lookup, accepted, expires, open, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
+    let rows = db
+        .prepare_cached(
+            "INSERT INTO message (id, lookup, accepted, expires, open, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute((
         id.as_str(),
         message.lookup,
         millis(message.new.accepted),
@@ -105,6 +109,9 @@ fn insert_message(db: &Connection, message: &ReadyMessage) -> SqlResult<i64> {
         i64::try_from(message.recipients.len()).unwrap_or(i64::MAX),
         &message.facts,
     ))?;
+    if rows == 0 {
+        return Err(StoreError::Taken(id).into());
+    }
     Ok(db.last_insert_rowid())
 }
 
@@ -148,7 +155,7 @@ fn serves(db: &Connection, seq: i64, message: &NewMessage, even_failed: bool) ->
 }
 
 /// One step of one recipient; true when it was the message's last.
-fn step(db: &Connection, update: Update, effects: &mut Effects) -> SqlResult<bool> {
+fn step(db: &Connection, update: Update, effects: &mut Effects, turn: &mut Turn) -> SqlResult<bool> {
     let (message, row) = find(db, update.message, update.recipient)?;
     let leased = match update.lease {
         Some(token) if row.lease == i64::try_from(token.0).ok() => true,
@@ -165,6 +172,7 @@ fn step(db: &Connection, update: Update, effects: &mut Effects) -> SqlResult<boo
     facts.progress = progress;
     db.prepare_cached("UPDATE recipient SET wake = ?2, lease = NULL, held = ?3, facts = ?4 WHERE seq = ?1")?
         .execute((row.seq, wake, held, serde_json::to_string(&facts)?))?;
+    turn.lines.expect(&row.destination.to_string(), wake);
     if !ended {
         return Ok(false);
     }
@@ -191,7 +199,7 @@ fn drop_body(db: &Connection, message: i64, body: u32, effects: &mut Effects) ->
     Ok(())
 }
 
-fn reroute(db: &Connection, id: QueueId, recipient: u32, destination: &Destination) -> SqlResult<()> {
+fn reroute(db: &Connection, id: QueueId, recipient: u32, destination: &Destination, turn: &mut Turn) -> SqlResult<()> {
     let (_, row) = find(db, id, recipient)?;
     let refused = |error| Err(StoreError::Transition { id, recipient, error }.into());
     if row.facts.progress.state.is_ended() {
@@ -200,8 +208,9 @@ fn reroute(db: &Connection, id: QueueId, recipient: u32, destination: &Destinati
     if row.lease.is_some() {
         return refused(TransitionError::InFlight);
     }
-    db.prepare_cached("UPDATE recipient SET destination = ?2 WHERE seq = ?1")?
-        .execute((row.seq, destination.to_string()))?;
+    let destination = destination.to_string();
+    db.prepare_cached("UPDATE recipient SET destination = ?2 WHERE seq = ?1")?.execute((row.seq, &destination))?;
+    turn.lines.expect(&destination, row.wake.map(wake_column));
     Ok(())
 }
 
@@ -213,14 +222,17 @@ fn find(db: &Connection, id: QueueId, recipient: u32) -> SqlResult<(MessageRow, 
 }
 
 /// Appends rows to the outbox.
-fn append(db: &Connection, rows: &[OutboxRun]) -> SqlResult<()> {
+fn append(db: &Connection, rows: &[OutboxRun], turn: &mut Turn) -> SqlResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let mut insert = db.prepare_cached("INSERT INTO outbox (number, message, records) VALUES (?1, ?2, ?3)")?;
-    for (number, row) in (last_number(db)?.saturating_add(1)..).zip(rows) {
-        insert.execute((number, &row.message, &row.lines))?;
+    let mut last = turn.last_number.map_or_else(|| last_number(db), Ok)?;
+    for row in rows {
+        last = last.saturating_add(1);
+        insert.execute((last, &row.message, &row.lines))?;
     }
+    turn.last_number = Some(last);
     Ok(())
 }
 
