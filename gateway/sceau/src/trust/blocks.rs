@@ -185,7 +185,7 @@ impl Snapshot {
     pub fn unless_blocked(&self, verdict: Verdict, certificate: &Certificate, at: Timestamp) -> Verdict {
         let Verdict::Valid(path) = &verdict else { return verdict };
         let block = self.worst_block(at, |target| match target {
-            Target::Certificate(blocked) => path.certificates.iter().any(|it| it.fingerprint() == *blocked),
+            Target::Certificate(blocked) => path.certificates.iter().any(|it| it.is_known_as(blocked)),
             Target::Operator(operator) => operator.name().matches(certificate.subject()),
             Target::Domain(_) | Target::Mailbox(_) => false,
         });
