@@ -87,6 +87,12 @@ impl Gateway {
         self.process.wait_for_line(parts)
     }
 
+    /// Waits for so many lines of its log with all of these parts.
+    #[track_caller]
+    pub fn wait_for_lines(&self, parts: &[&str], count: usize) -> Vec<String> {
+        self.process.wait_for_lines(parts, count)
+    }
+
     /// Tells it to read its configuration again (SIGHUP).
     pub fn hang_up(&self) {
         self.process.tell(Signal::HUP);

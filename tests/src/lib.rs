@@ -37,5 +37,6 @@ pub mod process;
 pub mod publisher;
 pub mod swaks;
 pub mod tier;
+pub mod token;
 pub mod wire;
 pub mod world;

@@ -18,7 +18,7 @@ use store::{OutboxRow, Store as _};
 use tokio::sync::watch;
 use trail::{
     Event, Masker, Record,
-    log::{NoteSigner, NoteVerifier, Trail, TrailError, TrailReader, TrailSecrets},
+    log::{NoteKey, NoteSigner, NoteVerifier, Trail, TrailError, TrailReader, TrailSecrets},
 };
 use zeroize::Zeroizing;
 
@@ -53,6 +53,8 @@ pub struct Secrets {
     signing: Zeroizing<[u8; 32]>,
     wrapping: Zeroizing<[u8; 32]>,
     masking: Zeroizing<[u8; 32]>,
+    /// Signs checkpoints instead of `signing`.
+    elsewhere: Option<Arc<dyn NoteKey>>,
 }
 
 impl Secrets {
@@ -81,11 +83,21 @@ impl Secrets {
         }
         let mut parts = plain.chunks_exact(32).map(|part| <[u8; 32]>::try_from(part).map(Zeroizing::new));
         let mut next = || parts.next().and_then(Result::ok).ok_or_else(|| wrong("is too short"));
-        Ok(Self { origin: origin.to_owned(), signing: next()?, wrapping: next()?, masking: next()? })
+        Ok(Self { origin: origin.to_owned(), signing: next()?, wrapping: next()?, masking: next()?, elsewhere: None })
+    }
+
+    /// With checkpoints signed by a key that lives elsewhere, on a token.
+    #[must_use]
+    pub fn signing_with(self, key: Arc<dyn NoteKey>) -> Self {
+        Self { elsewhere: Some(key), ..self }
     }
 
     fn signer(&self) -> Result<NoteSigner, TrailError> {
-        NoteSigner::new(&self.origin, &self.signing).map_err(|_| TrailError::Crypto("take the signing key"))
+        let signer = match &self.elsewhere {
+            Some(key) => NoteSigner::with_key(&self.origin, Arc::clone(key)),
+            None => NoteSigner::new(&self.origin, &self.signing),
+        };
+        signer.map_err(|_| TrailError::Crypto("take the signing key"))
     }
 
     /// The public half of the signing key: what auditors keep.

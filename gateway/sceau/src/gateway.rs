@@ -23,6 +23,7 @@ use trail::{Event, Masker, QueueId, Record};
 use crate::{
     audit::{Checkpoints, Secrets},
     config::{Loaded, Problem},
+    keys,
     knocks::Knocks,
     rest::Vault,
     snapshot::{self, Snapshot},
@@ -50,6 +51,8 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Rings when there is something to deliver.
     pub wake: Notify,
+    /// Rings when our certificates may have changed.
+    pub keys_changed: Notify,
     /// Secrets of the trail.
     pub secrets: Arc<Secrets>,
     /// Checkpoints of the trail, ours and our peers'.
@@ -110,14 +113,18 @@ impl Gateway {
         pki::self_test::self_test().map_err(|error| StartError::SelfTest(error.to_string()))?;
         let loaded = Loaded::read(&configuration)?;
         let snapshot = Snapshot::load(&loaded, clock.now())?;
-        let (snapshot, fresh) = remembered(&loaded, snapshot)?;
+        // A token that is away is waited for; a key that is not on it, or another one's, never heals.
+        let lasting = snapshot.keys.lasting_faults();
+        if !lasting.is_empty() {
+            return Err(StartError::Configuration(lasting));
+        }
+        let (snapshot, fresh) = remembered(&loaded, snapshot, clock.now())?;
         let vault = snapshot::vault(&loaded)?;
         let data = loaded.data();
         DirBuilder::new().recursive(true).mode(0o700).create(data.join("spool"))?;
         let (store, recovery) = SqliteStore::open(&data.join("queue"), SqliteOptions::default())?;
         tracing::info!("{}", recovery.explain().en);
-        let secrets = Secrets::open(&data, &vault, loaded.config.server.hostname.as_str())
-            .map_err(|error| Problem::of(&data, error.to_string()))?;
+        let secrets = keys::checkpoint::secrets(&loaded, &vault, Some(&snapshot.keys))?;
         let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         let delivery = &loaded.config.delivery;
         let schedule = Schedule {
@@ -137,6 +144,7 @@ impl Gateway {
             masker,
             clock,
             wake: Notify::new(),
+            keys_changed: Notify::new(),
             secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
             knocks: Knocks::default(),
@@ -215,7 +223,7 @@ impl Gateway {
         let _one_at_a_time = self.changing();
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
         let current = self.snapshot();
-        let snapshot = Snapshot::load_beside(&loaded, Arc::clone(&current.status), self.now())?;
+        let snapshot = Snapshot::load_beside(&loaded, &current, self.now())?;
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
         if snapshot.config.patients != current.config.patients {
@@ -224,10 +232,11 @@ impl Gateway {
         }
         self.vault.store(Arc::new(snapshot::vault(&loaded).map_err(|problem| vec![problem])?));
         // One memory for all snapshots: what is remembered meanwhile must not be missing in the new one.
-        let (mut snapshot, fresh) = remembered(&loaded, snapshot).map_err(|problem| vec![problem])?;
+        let (mut snapshot, fresh) = remembered(&loaded, snapshot, self.now()).map_err(|problem| vec![problem])?;
         snapshot.sealed_before = Arc::clone(&current.sealed_before);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.replace(snapshot);
+        self.keys_changed.notify_one();
         fresh.iter().for_each(|fresh| trust::tell(self, fresh));
         Ok(())
     }
@@ -300,12 +309,12 @@ impl Gateway {
 }
 
 /// A list that is about to be in force for the first time is on the shelf before it is.
-fn remembered(loaded: &Loaded, snapshot: Snapshot) -> Result<(Snapshot, Option<Arc<Fresh>>), Problem> {
+fn remembered(loaded: &Loaded, snapshot: Snapshot, at: Timestamp) -> Result<(Snapshot, Option<Arc<Fresh>>), Problem> {
     if snapshot.held.fresh.is_none() {
         return Ok((snapshot, None));
     }
     let shelf = Shelf::below(&loaded.data());
     let (held, fresh) = trust::put_on_shelf(&shelf, snapshot.held.as_ref().clone())
         .map_err(|error| Problem::of(shelf.folder(), error.to_string()))?;
-    Ok((snapshot.under(held), fresh))
+    Ok((snapshot.under(held, at), fresh))
 }

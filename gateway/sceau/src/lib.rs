@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod hardening;
 pub mod health;
 pub mod intake;
+pub mod keys;
 pub mod knocks;
 pub mod net;
 pub mod partners;

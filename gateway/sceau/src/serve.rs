@@ -16,7 +16,7 @@ use crate::{
     config::{ListenerKind, Problem},
     delivery,
     gateway::{Gateway, StartError},
-    hardening, health,
+    hardening, health, keys,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -93,6 +93,8 @@ pub async fn serve_by(
     tasks.spawn(reload_regularly(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(partners::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(write_knocks(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(keys::watch::tokens(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(keys::watch::certificates(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
@@ -184,15 +186,16 @@ pub(crate) async fn reload(gateway: &Arc<Gateway>) {
             tracing::info!("configuration, trust list, revocation lists and directory read again");
             gateway.wake.notify_one();
             loaded(gateway);
+            refused(gateway, &gateway.snapshot().keys.kept, "new keys refused, those in service stay");
         }
-        Ok(Err(problems)) => refused(gateway, &problems),
+        Ok(Err(problems)) => refused(gateway, &problems, "reload refused, the state before stays in force"),
         Err(error) => tracing::error!(%error, "reload could not run"),
     }
 }
 
-fn refused(gateway: &Gateway, problems: &[Problem]) {
+fn refused(gateway: &Gateway, problems: &[Problem], what: &'static str) {
     for problem in problems {
-        tracing::error!(%problem, "reload refused, the state before stays in force");
+        tracing::error!(%problem, "{what}");
         let reason = gateway.masker.text(&problem.to_string());
         gateway.record(Record::new(gateway.now(), Event::ConfigurationRefused { reason }));
     }
@@ -219,6 +222,9 @@ async fn started(gateway: &Gateway) {
 
 fn loaded(gateway: &Gateway) {
     let snapshot = gateway.snapshot();
+    for concern in &snapshot.keys.concerns {
+        tracing::warn!(%concern, "a certificate in service is not as it should be: others may refuse what we do with it");
+    }
     let list = &snapshot.trust_list;
     let domains = u64::try_from(list.domains().count()).unwrap_or(u64::MAX);
     let event = Event::TrustListLoaded { digest: list.digest(), generated: list.generated(), domains, change: None };

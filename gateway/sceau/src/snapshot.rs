@@ -8,7 +8,7 @@ use ident::{Address, Domain, Fingerprint, PersonId, Timestamp};
 use pki::{
     book::{Book, BookEntry, BookOwner, BookUse, Ledger},
     certificate::Certificate,
-    keys::{DecryptionKey, FileKey, SigningKey},
+    keys::{DecryptionKey, SigningKey},
     partner_file::operators_of,
     path::{Purpose, RevocationMode, Validator, ValidatorBuilder},
     status::RevocationStore,
@@ -16,7 +16,8 @@ use pki::{
 };
 
 use crate::{
-    config::{self, AnchorPurpose, Environment, InnerProtocol, KeyFiles, Loaded, Partner, Problem, read_bytes},
+    config::{self, AnchorPurpose, Environment, InnerProtocol, Loaded, Partner, Problem, read_bytes},
+    keys::{DomainKeys, KeyRing},
     net::tls::TlsIdentity,
     partners, refresh,
     rest::Vault,
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub tls: TlsIdentity,
     /// Domains that are never sent to unsealed again.
     pub sealed_before: Arc<SealedBefore>,
+    /// Our keys, and the tokens that some are on.
+    pub keys: Arc<KeyRing>,
 }
 
 /// What the book is made of: with another trust list it is another book.
@@ -91,12 +94,8 @@ pub struct OwnDomain {
     pub name: Domain,
     /// Its mailboxes.
     pub registry: Registry,
-    /// What signs for it.
-    pub signing: Arc<FileKey>,
-    /// What opens mail sealed for it; the current key first, and at least one.
-    pub decryption: Vec<Arc<FileKey>>,
-    /// Certificate of the current decryption key.
-    reading: Certificate,
+    /// What signs for it and what opens mail sealed for it.
+    pub keys: DomainKeys,
     /// The inner mail server.
     pub inner: config::Inner,
     /// The one certificate that the inner server may show; without it TLS is not required of it.
@@ -104,9 +103,14 @@ pub struct OwnDomain {
 }
 
 impl OwnDomain {
-    /// What others seal for.
-    pub fn reading_certificate(&self) -> Certificate {
-        self.reading.clone()
+    /// What signs at this moment.
+    pub fn signing_at(&self, at: Timestamp) -> Option<&Arc<dyn SigningKey>> {
+        self.keys.signing.at(at)
+    }
+
+    /// What others seal for at this moment.
+    pub fn reading_certificate_at(&self, at: Timestamp) -> Option<&Certificate> {
+        self.keys.reading.certificate_at(at)
     }
 
     /// Whether the inner server answers once per recipient.
@@ -124,28 +128,33 @@ impl Snapshot {
         Self::load_with(loaded, None, at)
     }
 
-    /// The same beside a running service, which holds the newest revocation data already.
+    /// The same beside the world in force, which holds the newest revocation data already: its tokens stay
+    /// logged in, and its keys stay where new ones are bad ([`KeyRing::kept`]).
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub fn load_beside(loaded: &Loaded, status: Arc<RevocationStore>, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, Some(status), at)
+    pub fn load_beside(loaded: &Loaded, before: &Self, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        Self::load_with(loaded, Some(before), at)
     }
 
-    fn load_with(loaded: &Loaded, running: Option<Arc<RevocationStore>>, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        let at_start = running.is_none();
-        let status = running.unwrap_or_default();
+    fn load_with(loaded: &Loaded, before: Option<&Self>, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        let at_start = before.is_none();
+        let status = before.map(|before| Arc::clone(&before.status)).unwrap_or_default();
         let config = &loaded.config;
         let mut problems = config::faults(config, &loaded.folder);
         let tls = keep(
             &mut problems,
             TlsIdentity::load(&loaded.path(&config.server.certificate), &loaded.path(&config.server.key)),
         );
-        let domains = own_domains(loaded, &mut problems);
         let validator = keep(&mut problems, validator(loaded, &status));
         if let Some(validator) = validator.as_ref().filter(|_| at_start) {
             refresh::recall(loaded, &status, validator, at);
         }
+        let keys = validator
+            .as_ref()
+            .map(|validator| KeyRing::load(loaded, before.map(|before| &*before.keys), validator, at, &mut problems));
+        let keys = keys.unwrap_or_default();
+        let domains = own_domains(loaded, &keys, &mut problems);
         let held = validator.as_ref().and_then(|validator| {
             let profile = list_profile(config);
             keep(&mut problems, trust::current(loaded, trust::rules(loaded, &profile, validator), at))
@@ -169,7 +178,7 @@ impl Snapshot {
                     tls: stapling(tls, &validator, at),
                     partners: Arc::new(partners),
                     config: Arc::new(config.clone()),
-                    book: Arc::new(book(&configured, &known.ledger, &held.list, &domains)),
+                    book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
                     known: Arc::new(Known { configured, ..known }),
                     domains: Arc::new(domains),
                     validator: Arc::new(validator),
@@ -181,6 +190,7 @@ impl Snapshot {
                     vouching: Arc::new(vouching),
                     generation,
                     sealed_before: Arc::new(sealed_before),
+                    keys: Arc::new(keys),
                 })
             }
             _ => Err(problems),
@@ -189,8 +199,8 @@ impl Snapshot {
 
     /// The same world under another list: whose published certificates count depends on whom it names.
     #[must_use]
-    pub fn under(&self, held: Held) -> Self {
-        let book = book(&self.known.configured, &self.known.ledger, &held.list, &self.domains);
+    pub fn under(&self, held: Held, at: Timestamp) -> Self {
+        let book = book(&self.known.configured, &self.known.ledger, &held.list, &self.domains, at);
         Self { book: Arc::new(book), trust_list: Arc::clone(&held.list), held: Arc::new(held), ..self.clone() }
     }
 
@@ -260,7 +270,7 @@ impl Snapshot {
     pub fn decryption_keys(&self) -> Vec<&dyn DecryptionKey> {
         let mut keys: Vec<(usize, &dyn DecryptionKey)> = Vec::new();
         for own in self.domains.values() {
-            keys.extend(own.decryption.iter().enumerate().map(|(age, key)| (age, key.as_ref() as &dyn DecryptionKey)));
+            keys.extend(own.keys.reading.keys().enumerate());
         }
         keys.sort_by_key(|(age, _)| *age);
         keys.into_iter().map(|(_, key)| key).collect()
@@ -281,13 +291,6 @@ fn keep<T>(problems: &mut Vec<Problem>, outcome: Result<T, Problem>) -> Option<T
     outcome.map_err(|problem| problems.push(problem)).ok()
 }
 
-pub(crate) fn file_key(loaded: &Loaded, files: &KeyFiles) -> Result<Arc<FileKey>, Problem> {
-    let (certificate, key) = (loaded.path(&files.certificate), loaded.path(&files.key));
-    FileKey::from_pem(&read_bytes(&key, MAX_PEM)?, &read_bytes(&certificate, MAX_PEM)?, None)
-        .map(Arc::new)
-        .map_err(|error| Problem::of(key, format!("with {}: {error}", certificate.display())))
-}
-
 fn certificates(path: &Path) -> Result<Vec<Certificate>, Problem> {
     let found = Certificate::list_from_pem(&read_bytes(path, MAX_PEM)?)
         .map_err(|error| Problem::of(path, error.to_string()))?;
@@ -298,27 +301,17 @@ pub(crate) fn one_certificate(path: &Path) -> Result<Certificate, Problem> {
     certificates(path)?.into_iter().next().ok_or_else(|| Problem::of(path, "holds no PEM certificate"))
 }
 
-fn own_domains(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Domain, OwnDomain> {
+fn own_domains(loaded: &Loaded, keys: &KeyRing, problems: &mut Vec<Problem>) -> BTreeMap<Domain, OwnDomain> {
     let mut domains = BTreeMap::new();
     for own in &loaded.config.domains {
         let path = loaded.path(&own.registry);
         let registry = keep(problems, Registry::read(&path).map_err(|error| Problem::of(path, error.to_string())));
-        let signing = keep(problems, file_key(loaded, &own.signing));
-        let decryption: Vec<_> =
-            own.decryption.iter().filter_map(|files| keep(problems, file_key(loaded, files))).collect();
-        let Some(current) = decryption.first() else {
-            problems
-                .push(Problem::of(&loaded.folder, format!("domain {}: `decryption` needs at least one key", own.name)));
-            continue;
-        };
-        let reading = DecryptionKey::certificate(current.as_ref()).clone();
-        if let (Some(registry), Some(signing)) = (registry, signing) {
-            let inner = own.inner.clone();
-            let shown = inner.certificate.as_ref().map(|file| keep(problems, one_certificate(&loaded.path(file))));
-            let inner_certificate = shown.flatten().map(|certificate| certificate.fingerprint());
-            let name = own.name.clone();
-            let own = OwnDomain { name, registry, signing, decryption, reading, inner, inner_certificate };
-            domains.insert(own.name.clone(), own);
+        let inner = own.inner.clone();
+        let shown = inner.certificate.as_ref().map(|file| keep(problems, one_certificate(&loaded.path(file))));
+        let inner_certificate = shown.flatten().map(|certificate| certificate.fingerprint());
+        if let (Some(registry), Some(keys)) = (registry, keys.of(&own.name)) {
+            let (name, keys) = (own.name.clone(), keys.clone());
+            domains.insert(name.clone(), OwnDomain { name, registry, keys, inner, inner_certificate });
         }
     }
     domains
@@ -446,6 +439,7 @@ fn book(
     ledger: &Ledger,
     trust_list: &TrustList,
     domains: &BTreeMap<Domain, OwnDomain>,
+    at: Timestamp,
 ) -> Book {
     let named = |domain: &Domain| operators_of(trust_list, domain);
     let (published, others) = partners::sorted(ledger, &named, &|domain| domains.contains_key(domain));
@@ -458,8 +452,8 @@ fn book(
             certificate: certificate.clone(),
             provenance: "our own domain".to_owned(),
         };
-        entries.push(entry(BookUse::Signs, SigningKey::certificate(own.signing.as_ref())));
-        entries.push(entry(BookUse::Reads, &own.reading));
+        entries.extend(own.keys.signing.certificates().map(|certificate| entry(BookUse::Signs, certificate)));
+        entries.extend(own.reading_certificate_at(at).map(|certificate| entry(BookUse::Reads, certificate)));
     }
     Book::new(entries).with_others(others)
 }

@@ -68,6 +68,7 @@ catalogue! {
     Event::RevocationGrace { .. } => "revocation.grace", Operation, "données de révocation périmées, tolérance en cours", "revocation data out of date, grace running";
     Event::AlarmRaised { .. } => "alarm.raised", Operation, "alarme", "alarm";
     Event::AlarmCleared { .. } => "alarm.cleared", Operation, "fin d'alarme", "alarm over";
+    Event::CertificateExpiring { .. } => "certificate.expiring", Operation, "certificat à renouveler", "certificate to be renewed";
     Event::OperatorAction { .. } => "operator.action", Operation, "action d'un exploitant", "action of an operator";
     Event::PartnerFileLoaded { .. } => "partner.file_loaded", Operation, "fichier d'un partenaire vérifié", "partner file verified";
     Event::PartnerFileRefused { .. } => "partner.file_refused", Operation, "fichier d'un partenaire refusé, rien n'est changé", "partner file refused, nothing is changed";

@@ -58,6 +58,9 @@ pub enum Event {
     /// It is over.
     #[serde(rename = "alarm.cleared")]
     AlarmCleared { code: String },
+    /// A certificate of ours ends in so many days, or has ended (threshold 0): said once for each threshold.
+    #[serde(rename = "certificate.expiring")]
+    CertificateExpiring { role: SafeText, certificate: Fingerprint, ends: Timestamp, threshold: u64 },
     /// An operator did something.
     #[serde(rename = "operator.action")]
     OperatorAction { operator: SafeText, action: String, target: SafeText, reason: Option<SafeText> },

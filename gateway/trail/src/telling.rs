@@ -25,6 +25,9 @@ pub(crate) fn tell(event: &Event) -> (Mood, Bilingual) {
         Event::RevocationGrace { issuer, until } => (Mood::Warning, say(&format!("{issuer}, {until}"))),
         Event::AlarmRaised { code, text } => (Mood::Warning, say(&format!("{code}, {text}"))),
         Event::AlarmCleared { code } => (Mood::Good, say(code)),
+        Event::CertificateExpiring { role, certificate, ends, .. } => {
+            (Mood::Warning, say(&format!("{role}, {ends}, {certificate}")))
+        }
         Event::OperatorAction { operator, action, target, reason } => {
             (Mood::Neutral, say(&format!("{operator}, {action} {target}{}", aside(reason.as_ref()))))
         }

@@ -29,6 +29,7 @@ mod issued;
 mod name;
 mod ocsp;
 mod profile;
+mod request;
 
 pub use authority::{Authority, AuthorityRequest, Category, CertificateRequest, Publication, Validity};
 pub use crl::{CrlRequest, Reason, Revocation, RevocationList};
@@ -36,6 +37,7 @@ pub use issued::Issued;
 pub use name::{NamePart, SubjectName};
 pub use ocsp::{OcspDraft, OcspEntry, OcspSigner, OcspStatement};
 pub use profile::{CardKind, CardUse, Extension, OrganisationUse, Profile, ServerMailUse, StaffKind, Structure};
+pub use request::{RequestError, certification_request};
 
 use thiserror::Error;
 

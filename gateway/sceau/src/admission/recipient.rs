@@ -86,7 +86,10 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
                 asked: to.clone(),
                 address: mailbox.address.clone(),
                 destination: Destination::Own(own.name.clone()),
-                protection: Protection::Sealed { form: Form::default(), certificates: vec![own.reading_certificate()] },
+                protection: Protection::Sealed {
+                    form: Form::default(),
+                    certificates: own.reading_certificate_at(at).cloned().into_iter().collect(),
+                },
                 rule: "own-domain",
                 max_size: None,
             }),

@@ -10,7 +10,7 @@ use trail::{
 };
 
 use super::Exit;
-use crate::{audit::Secrets, config::Loaded, snapshot};
+use crate::{audit::Secrets, config::Loaded, keys, snapshot};
 
 /// Records read for one message from the outbox.
 const MOST: usize = 10_000;
@@ -47,8 +47,8 @@ impl Attached {
             .build()
             .map_err(|error| report(error.to_string(), Exit::Undetermined))?;
         let data = loaded.data();
-        let secrets = Secrets::open(&data, &vault, loaded.config.server.hostname.as_str())
-            .map_err(|error| report(error.to_string(), Exit::Usage))?;
+        let secrets = keys::checkpoint::secrets(&loaded, &vault, None)
+            .map_err(|problem| report(problem.to_string(), Exit::Usage))?;
         let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         let trail = secrets.reader(&data).ok();
         Ok(Self { store, trail, secrets, data, masker, runtime })

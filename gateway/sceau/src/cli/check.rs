@@ -1,8 +1,12 @@
 //! `sceau check`: the configuration and everything that it names, without starting anything.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ident::{Clock, SystemClock};
+use pki::keys::Token;
 use serde_json::json;
 
 use super::Exit;
@@ -65,6 +69,12 @@ fn print_summary(snapshot: &Snapshot) {
         snapshot.trust_list.domains().count(),
         snapshot.trust_list.generated()
     );
+    for (label, fault) in tokens(snapshot) {
+        println!("token {label}: {}", fault.as_deref().unwrap_or("there, logged in"));
+    }
+    for concern in &snapshot.keys.concerns {
+        println!("attention: {concern}");
+    }
     match &snapshot.generation {
         Some(generation) => {
             println!("directory: generation {}, data as of {}", generation.id(), generation.data_as_of())
@@ -73,12 +83,20 @@ fn print_summary(snapshot: &Snapshot) {
     }
 }
 
+/// Every token of the configuration, and why it cannot be used.
+pub(super) fn tokens(snapshot: &Snapshot) -> Vec<(String, Option<String>)> {
+    let ask = |token: &Arc<Token>| (token.label().to_owned(), token.check().err().map(|fault| fault.to_string()));
+    snapshot.keys.tokens().map(ask).collect()
+}
+
 fn as_json(outcome: &Result<(Loaded, Snapshot), Vec<Problem>>) -> serde_json::Value {
     match outcome {
         Ok((_, snapshot)) => json!({
             "ok": true,
             "domains": snapshot.domains.keys().collect::<Vec<_>>(),
             "trusted_domains": snapshot.trust_list.domains().count(),
+            "tokens": tokens(snapshot).into_iter().map(|(label, fault)| json!({ "label": label, "fault": fault })).collect::<Vec<_>>(),
+            "attention": snapshot.keys.concerns.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),
         Err(problems) => json!({
             "ok": false,

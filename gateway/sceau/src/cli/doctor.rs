@@ -9,10 +9,7 @@ use std::{
 };
 
 use ident::{Clock, SystemClock, Timestamp};
-use pki::{
-    certificate::Certificate,
-    keys::{DecryptionKey, SigningKey},
-};
+use pki::certificate::Certificate;
 use serde_json::json;
 use store::{Filter, Page, Standing, Store as _};
 use trail::log::verify;
@@ -20,7 +17,7 @@ use trail::log::verify;
 use super::{Exit, attached::Attached, check, trusted};
 use crate::{
     audit,
-    config::Loaded,
+    config::{KeyPlace, Loaded},
     partners::{LedgerFile, watch},
     refresh,
     snapshot::Snapshot,
@@ -82,6 +79,7 @@ pub(super) fn run(args: Args) -> Exit {
             files(&mut seen, &loaded);
             disk(&mut seen, &loaded.data());
             certificates(&mut seen, &snapshot, now);
+            tokens(&mut seen, &snapshot);
             sources(&mut seen, &snapshot, now);
             fetched(&mut seen, &loaded, &snapshot, now);
             partners(&mut seen, &loaded, &snapshot, now);
@@ -128,8 +126,12 @@ fn library(seen: &mut Examination) {
 
 fn files(seen: &mut Examination, loaded: &Loaded) {
     let server = &loaded.config.server;
-    let keys = loaded.config.domains.iter().flat_map(|own| std::iter::once(&own.signing).chain(&own.decryption));
-    let secrets = [&server.key, &server.storage_key].into_iter().chain(keys.map(|files| &files.key));
+    let keys = loaded.config.domains.iter().flat_map(|own| own.signing.0.iter().chain(&own.decryption));
+    let keys = keys.filter_map(|files| match (&files.key, &files.pkcs12) {
+        (Some(KeyPlace::File(file)), _) | (_, Some(file)) => Some(file),
+        _ => None,
+    });
+    let secrets = [&server.key, &server.storage_key].into_iter().chain(keys);
     let mut open = Vec::new();
     for path in secrets.map(|path| loaded.path(path)) {
         let mode = fs::metadata(&path).map(|found| found.permissions().mode());
@@ -177,10 +179,8 @@ fn disk(seen: &mut Examination, data: &Path) {
 fn certificates(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
     let mut all: Vec<(String, &Certificate)> = vec![("TLS".to_owned(), snapshot.tls.certificate())];
     for own in snapshot.domains.values() {
-        all.push((format!("{} signing", own.name), SigningKey::certificate(own.signing.as_ref())));
-        if let Some(current) = own.decryption.first() {
-            all.push((format!("{} decryption", own.name), DecryptionKey::certificate(current.as_ref())));
-        }
+        all.extend(own.keys.signing.certificates().map(|found| (format!("{} signing", own.name), found)));
+        all.extend(own.reading_certificate_at(now).map(|found| (format!("{} decryption", own.name), found)));
     }
     for (name, certificate) in all {
         let days = certificate.not_after().since(now).as_secs().div_euclid(86_400);
@@ -199,6 +199,25 @@ fn certificates(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
                 format!("does not name our TLS certificate for {}: other operators will refuse our mail", own.name);
             seen.say(Level::Attention, "trust list", says);
         }
+    }
+}
+
+/// Tokens and the keys on them, asked now.
+fn tokens(seen: &mut Examination, snapshot: &Snapshot) {
+    for (label, fault) in crate::cli::check::tokens(snapshot) {
+        match fault {
+            None => seen.say(Level::Good, "token", format!("{label}: there, logged in")),
+            Some(fault) => seen.say(Level::Bad, "token", format!("{label}: {fault}")),
+        }
+    }
+    for (place, answer) in snapshot.keys.ask_tokens() {
+        match answer {
+            Ok(()) => seen.say(Level::Good, "key", format!("{place}: belongs to its certificate, and works")),
+            Err(error) => seen.say(Level::Bad, "key", format!("{place}: {error}")),
+        }
+    }
+    for concern in &snapshot.keys.concerns {
+        seen.say(Level::Attention, "certificate", concern.to_string());
     }
 }
 

@@ -35,7 +35,7 @@ const CERTIFICATE_ENDINGS: [&str; 4] = ["pem", "crt", "cer", "der"];
 const LIST_ENDINGS: [&str; 3] = ["crl", "pem", "der"];
 const ANSWER_ENDINGS: [&str; 3] = ["ocsp", "ors", "der"];
 /// Where the passphrase of an encrypted key is looked for: never on the command line, where others see it.
-const PASSPHRASE: &str = "SCEAU_PASSPHRASE";
+pub(super) const PASSPHRASE: &str = "SCEAU_PASSPHRASE";
 
 /// Tells what is wrong with the arguments.
 pub(super) fn report(problem: &Problem) -> Exit {

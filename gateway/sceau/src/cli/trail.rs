@@ -17,7 +17,7 @@ use super::{Exit, evidence, retention};
 use crate::{
     audit::{self, Secrets},
     config::Loaded,
-    snapshot,
+    keys, snapshot,
 };
 
 /// Entries read at once by `follow`.
@@ -136,8 +136,7 @@ impl Opened {
         if !data.join("trail-secrets").exists() {
             return Err(usage(&format!("{}: no trail here yet; it begins when the gateway starts", data.display())));
         }
-        let secrets =
-            Secrets::open(&data, &vault, loaded.config.server.hostname.as_str()).map_err(|error| usage(&error))?;
+        let secrets = keys::checkpoint::secrets(&loaded, &vault, None).map_err(|problem| usage(&problem))?;
         let masker = trail::Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         Ok(Self { data, secrets, masker })
     }

@@ -1,6 +1,7 @@
 //! The configuration file: one TOML file, unknown keys refused with their line and a suggestion.
 
 mod duration;
+mod keys;
 mod model;
 mod partners;
 mod refresh;
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use duration::{Size, Span};
+pub use keys::*;
 pub use model::*;
 pub use partners::{Cipher, Partner, Partners, Publish, Transport};
 pub use refresh::Refresh;

@@ -9,7 +9,7 @@ use ident::{Address, Domain, Fingerprint};
 use serde::Deserialize;
 
 use super::{
-    Administrator, Refresh, Shrinkage,
+    Administrator, Checkpoints, KeyFiles, Refresh, Shrinkage, SigningFiles, TokenSection,
     duration::{Size, Span},
     partners::{Partner, Partners, Publish},
 };
@@ -28,6 +28,12 @@ pub struct Config {
     /// Our own mail domains.
     #[serde(default, rename = "domain")]
     pub domains: Vec<OwnDomain>,
+    /// PKCS#11 tokens that keys are on.
+    #[serde(default, rename = "token")]
+    pub tokens: Vec<TokenSection>,
+    /// How checkpoints of the trail are signed.
+    #[serde(default)]
+    pub checkpoints: Checkpoints,
     /// Whom we trust and how.
     pub trust: Trust,
     /// Certificates that sign for partners, or read for them.
@@ -142,16 +148,6 @@ pub enum TlsStart {
     Implicit,
 }
 
-/// A private key with its certificate.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyFiles {
-    /// PEM certificate.
-    pub certificate: PathBuf,
-    /// PEM private key.
-    pub key: PathBuf,
-}
-
 /// One of our own mail domains.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,8 +156,8 @@ pub struct OwnDomain {
     pub name: Domain,
     /// Registry of its mailboxes.
     pub registry: PathBuf,
-    /// What signs for the domain.
-    pub signing: KeyFiles,
+    /// What signs for the domain: a key, or several whose certificates overlap, the preferred one first.
+    pub signing: SigningFiles,
     /// What opens mail sealed for the domain: the current key first, older ones after it.
     pub decryption: Vec<KeyFiles>,
     /// The inner mail server.

@@ -14,6 +14,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     twice(&mut found, "[[partner]]", config.partners.iter().map(|partner| partner.domain.to_string()));
     twice(&mut found, "[[route]]", config.routes.iter().map(|route| route.domain.to_string()));
     spans(&mut found, config);
+    super::keys::faults(&mut found, config);
     super::trust::faults(&mut found, &config.trust);
     found.extend(config.trail.faults(config.operator.environment));
     config.refresh.faults(&mut found);

@@ -11,7 +11,7 @@ use pki::{
 };
 
 use super::*;
-use crate::config::Loaded;
+use crate::config::{KeyPlace, Loaded};
 
 fn space(folder: &Path) -> Space {
     let settings = SpaceSettings {
@@ -98,8 +98,11 @@ fn what_a_configuration_names_is_there() {
         files.extend(config.book.iter().map(|b| &b.certificate));
         files.extend(config.clients.iter().map(|c| &c.certificate));
         for domain in &config.domains {
-            files.extend([&domain.registry, &domain.signing.certificate, &domain.signing.key]);
-            files.extend(domain.decryption.iter().flat_map(|k| [&k.certificate, &k.key]));
+            files.push(&domain.registry);
+            for key in domain.signing.0.iter().chain(&domain.decryption) {
+                files.extend(&key.certificate);
+                assert!(matches!(&key.key, Some(KeyPlace::File(file)) if loaded.path(file).exists()));
+            }
         }
         for file in files {
             assert!(loaded.path(file).exists(), "{}", file.display());

@@ -332,7 +332,9 @@ pub(crate) fn from_ourselves(
         judged(sealing.gateway, snapshot, sealing.id, &opened, sender, recipients, ourselves, sealing.now)?;
     let head = mail::result_fields(&judgement, snapshot.config.server.hostname.as_str());
     let body = at_rest(sealing.gateway, &bytes, &opened)?;
-    Ok((body, BodyNotes { readers: vec![sealing.own.reading_certificate().fingerprint()], head }, Some(record)))
+    let readers =
+        sealing.own.reading_certificate_at(sealing.now).map(|reader| reader.fingerprint()).into_iter().collect();
+    Ok((body, BodyNotes { readers, head }, Some(record)))
 }
 
 /// What a report says about messages that *we* sent to those very recipients.

@@ -356,10 +356,11 @@ impl Sealing<'_> {
         // Our peers keep our checkpoints: nobody can write another history later (design §4).
         let extra: Vec<_> =
             self.gateway.checkpoints.ours().map(|note| mail::attributes::checkpoint(&note)).into_iter().collect();
+        let signer = self.own.signing_at(self.now).ok_or_else(|| technical("the domain has no signing key"))?;
         let request = SealRequest {
             message: self.message,
             recipients,
-            signer: self.own.signing.as_ref(),
+            signer: signer.as_ref(),
             to: &to,
             profile: form.profile.of_mail(),
             at: self.now,
@@ -385,7 +386,7 @@ impl Sealing<'_> {
             profile: body.profile.clone(),
             digest: hash,
             size: u64::try_from(size).unwrap_or(u64::MAX),
-            signer: sealed.then(|| self.own.signing.certificate().fingerprint()),
+            signer: self.own.signing_at(self.now).filter(|_| sealed).map(|key| key.certificate().fingerprint()),
             readers: notes.readers.clone(),
         };
         Record::new(self.now, event).of_message(self.id)

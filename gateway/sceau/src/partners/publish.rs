@@ -20,6 +20,7 @@ use thiserror::Error;
 use super::source::FILE_NAME;
 use crate::{
     config::{Loaded, Problem},
+    keys,
     snapshot::{self, Snapshot},
 };
 
@@ -58,10 +59,11 @@ pub fn draft(
     let settings = &loaded.config.publish;
     let problem = |what: String| Problem::of(&loaded.folder, what);
     let key: std::sync::Arc<dyn SigningKey> = match &settings.signing {
-        Some(files) => snapshot::file_key(loaded, files)?,
+        Some(files) => keys::signing_key(loaded, &snapshot.keys, files)?,
         None => {
             let first = loaded.config.domains.first().and_then(|own| snapshot.own(&own.name));
-            first.ok_or_else(|| problem("there is no [[domain]] to publish anything about".to_owned()))?.signing.clone()
+            let first = first.and_then(|own| own.signing_at(at)).cloned();
+            first.ok_or_else(|| problem("there is no [[domain]] to publish anything about".to_owned()))?
         }
     };
     let operator = organisation(key.certificate()).ok_or_else(|| {
@@ -71,8 +73,9 @@ pub fn draft(
     for own in snapshot.domains.values() {
         let entry =
             |usage, certificate| PartnerEntry { owner: BookOwner::Domain(own.name.clone()), usage, certificate };
-        entries.push(entry(BookUse::Signs, own.signing.certificate().clone()));
-        entries.push(entry(BookUse::Reads, own.reading_certificate()));
+        // All that may sign, or that others may still seal for: overlapping certificates are for this.
+        entries.extend(own.keys.signing.certificates().map(|certificate| entry(BookUse::Signs, certificate.clone())));
+        entries.extend(own.reading_certificate_at(at).map(|certificate| entry(BookUse::Reads, certificate.clone())));
     }
     for upcoming in &settings.upcoming {
         let (owner, usage) = snapshot::owner_and_use(loaded, upcoming)?;

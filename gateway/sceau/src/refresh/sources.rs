@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use ident::Timestamp;
-use pki::{
-    book::BookEntry, certificate::Certificate, keys::SigningKey, name::Name, path::Purpose, status::StatusSource,
-};
+use pki::{book::BookEntry, certificate::Certificate, name::Name, path::Purpose, status::StatusSource};
 
 use super::plan::Pace;
 use crate::{config::Refresh, fetch::Place, snapshot::Snapshot};
@@ -71,7 +69,7 @@ pub(super) fn all(snapshot: &Snapshot, at: Timestamp) -> BTreeMap<String, Source
 fn named(snapshot: &Snapshot, at: Timestamp) -> Vec<StatusSource> {
     let validator = &snapshot.validator;
     let mut found = validator.own_sources(at);
-    let own = snapshot.domains.values().map(|own| SigningKey::certificate(own.signing.as_ref()).clone());
+    let own = snapshot.domains.values().flat_map(|own| own.keys.signing.certificates().cloned());
     let book = snapshot.book.entries().iter().map(|entry: &BookEntry| entry.certificate.clone());
     let in_use = std::iter::once(snapshot.tls.certificate().clone()).chain(own).chain(book);
     for certificate in in_use {

@@ -44,7 +44,7 @@ impl Gateway {
         };
         match put_on_shelf(&Shelf::below(&self.data()), held) {
             Ok((held, fresh)) => {
-                self.replace(current.under(held));
+                self.replace(current.under(held, self.now()));
                 fresh.iter().for_each(|fresh| tell(self, fresh));
                 fresh.map_or(Offered::Same, Offered::InForce)
             }

@@ -34,7 +34,7 @@ pub use merkle::{
     Hash, ProofError, RangeRoot, check_consistency, check_inclusion, consistency_proof, empty_root, inclusion_proof,
     leaf_hash, node_hash, root_of,
 };
-pub use note::{NoteError, NoteSigner, NoteVerifier};
+pub use note::{NoteError, NoteKey, NoteSigner, NoteVerifier};
 pub use reader::{Hit, Search, Shown, TrailReader};
 pub use retention::{Hold, Purge, Retention};
 pub use seal::commitment;

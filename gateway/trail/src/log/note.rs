@@ -1,5 +1,7 @@
 //! Signed notes (C2SP signed-note): a text and Ed25519 signatures under it.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     pkey::{Id, PKey, Private, Public},
@@ -27,12 +29,45 @@ pub enum NoteError {
     /// A key that cannot be: wrong length, or a name with a blank or a plus sign.
     #[error("the key or its name cannot be used")]
     Key,
+    /// The key did not sign; it may later.
+    #[error("the signing key cannot be used now: {0}")]
+    Unavailable(String),
+}
+
+/// The secret half of a note key, wherever it lives.
+pub trait NoteKey: Send + Sync {
+    /// Its public half, Ed25519.
+    fn public(&self) -> [u8; 32];
+
+    /// An Ed25519 signature of 64 octets.
+    ///
+    /// # Errors
+    /// Why it cannot sign now.
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String>;
+}
+
+/// A key in this process.
+struct InMemory {
+    key: PKey<Private>,
+    public: [u8; 32],
+}
+
+impl NoteKey for InMemory {
+    fn public(&self) -> [u8; 32] {
+        self.public
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        Signer::new_without_digest(&self.key)
+            .and_then(|mut signer| signer.sign_oneshot_to_vec(text))
+            .map_err(|error| error.to_string())
+    }
 }
 
 /// Signs notes.
 pub struct NoteSigner {
     verifier: NoteVerifier,
-    key: PKey<Private>,
+    key: Arc<dyn NoteKey>,
 }
 
 /// Checks notes.
@@ -51,8 +86,16 @@ impl NoteSigner {
     pub fn new(name: &str, secret: &[u8; 32]) -> Result<Self, NoteError> {
         let key = PKey::private_key_from_raw_bytes(secret, Id::ED25519).map_err(|_| NoteError::Key)?;
         let public = key.raw_public_key().map_err(|_| NoteError::Key)?;
-        let verifier = NoteVerifier::new(name, public.as_slice().try_into().map_err(|_| NoteError::Key)?)?;
-        Ok(Self { verifier, key })
+        let public = public.as_slice().try_into().map_err(|_| NoteError::Key)?;
+        Self::with_key(name, Arc::new(InMemory { key, public }))
+    }
+
+    /// With the key's name and a key that may live elsewhere.
+    ///
+    /// # Errors
+    /// [`NoteError::Key`].
+    pub fn with_key(name: &str, key: Arc<dyn NoteKey>) -> Result<Self, NoteError> {
+        Ok(Self { verifier: NoteVerifier::new(name, key.public())?, key })
     }
 
     /// The public half.
@@ -63,12 +106,10 @@ impl NoteSigner {
     /// The note with our signature.
     ///
     /// # Errors
-    /// [`NoteError::Form`] when the text does not end its last line or has control characters.
+    /// [`NoteError::Unavailable`] when the key is out of reach, [`NoteError::Form`] when the text does not end its last line or has control characters.
     pub fn sign(&self, text: &str) -> Result<String, NoteError> {
         check_text(text)?;
-        let signature = Signer::new_without_digest(&self.key)
-            .and_then(|mut signer| signer.sign_oneshot_to_vec(text.as_bytes()))
-            .map_err(|_| NoteError::Key)?;
+        let signature = self.key.sign(text.as_bytes()).map_err(NoteError::Unavailable)?;
         let blob: Vec<u8> = self.verifier.id.iter().copied().chain(signature).collect();
         Ok(format!("{text}\n\u{2014} {} {}\n", self.verifier.name, STANDARD.encode(blob)))
     }

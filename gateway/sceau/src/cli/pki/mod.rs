@@ -5,6 +5,7 @@ mod claimed;
 mod describe;
 mod difference;
 mod postfix;
+mod request;
 mod show;
 mod trust_list;
 mod verify;
@@ -26,6 +27,8 @@ enum Order {
     Verify(Box<verify::Args>),
     /// Show what certificates and revocation lists say
     Show(show::Args),
+    /// Make the certification request that the national profiles want
+    Request(Box<request::Args>),
     /// The pinned roots
     #[command(subcommand)]
     Anchors(anchors::Order),
@@ -38,6 +41,7 @@ pub(super) fn run(args: Args) -> Exit {
     let outcome = match args.order {
         Order::Verify(order) => verify::run(&order, args.json),
         Order::Show(order) => show::run(&order, args.json),
+        Order::Request(order) => request::run(&order, args.json),
         Order::Anchors(order) => anchors::run(&order, args.json),
         Order::TrustList(order) => trust_list::run(&order, args.json),
     };
