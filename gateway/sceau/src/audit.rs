@@ -18,7 +18,7 @@ use store::{OutboxRow, Store as _};
 use tokio::sync::watch;
 use trail::{
     Event, Masker, Record,
-    log::{NoteKey, NoteSigner, NoteVerifier, Trail, TrailError, TrailReader, TrailSecrets},
+    log::{NoteError, NoteKey, NoteSigner, NoteVerifier, Trail, TrailError, TrailReader, TrailSecrets},
 };
 use zeroize::Zeroizing;
 
@@ -254,6 +254,13 @@ fn append(
         Some(trail) => trail,
         None => secrets.trail(data)?,
     };
+    // After opening, which takes back what an earlier batch left, and before writing anything.
+    if let Some(key) = secrets.elsewhere.as_ref().filter(|_| !rows.is_empty()) {
+        key.ready().map_err(|why| TrailError::Checkpoint {
+            place: "the signing key".to_owned(),
+            error: NoteError::Unavailable(why),
+        })?;
+    }
     let lines: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.lines.as_str())).collect();
     let sequenced = trail.append(source, &lines, now)?;
     if trail.unsettled() {

@@ -33,6 +33,12 @@ impl NoteKey for OnToken {
         self.public
     }
 
+    fn ready(&self) -> Result<(), String> {
+        self.key.prove().map_err(|error| error.to_string())?;
+        // Proved at the last login; whether it is there still is another question.
+        self.key.token().check().map_err(|error| error.to_string())
+    }
+
     fn sign(&self, text: &[u8]) -> Result<Vec<u8>, String> {
         self.key.sign(SignatureScheme::Ed25519, text).map_err(|error| error.to_string())
     }

@@ -39,6 +39,15 @@ pub trait NoteKey: Send + Sync {
     /// Its public half, Ed25519.
     fn public(&self) -> [u8; 32];
 
+    /// Whether it can sign now: asked before a batch is begun, because records without a checkpoint over
+    /// them look like an altered trail to whoever verifies it meanwhile.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// An Ed25519 signature of 64 octets.
     ///
     /// # Errors
