@@ -117,7 +117,8 @@ fn evidence_stands_alone_and_any_change_of_it_is_seen() {
     }
     // A checkpoint that the bundle does not reach to is no yes and no no.
     fs::write(&bundle, text).unwrap();
-    auditor.until_found("event:trail.read", true);
+    let later = sent(&world, "Ensuite");
+    auditor.until_found(&format!("id:{later}"), true);
     fs::write(&kept, auditor.run(&["trail", "checkpoint"]).text()).unwrap();
     let said = alone(&[&bundle, "--known-checkpoint", &kept]);
     assert_eq!(said.code, Some(3), "{}", said.text());
