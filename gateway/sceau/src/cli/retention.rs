@@ -92,7 +92,7 @@ pub(super) fn purge(order: &Purge, as_json: bool) -> Result<Exit, Exit> {
     let mut state = retention(&opened)?;
     let mut due = Vec::new();
     for (class, before) in loaded.config.trail.due(SystemClock.now()) {
-        let records = state.due(class, before).map_err(|error| unavailable(&error))?;
+        let records = counted(&mut state, class, before)?;
         due.push((class, before, records));
     }
     if order.dry_run || due.iter().all(|(.., records)| *records == 0) {
@@ -114,6 +114,17 @@ pub(super) fn purge(order: &Purge, as_json: bool) -> Result<Exit, Exit> {
     queue.wait(queue.store.scrub())?;
     print(&due, false, as_json);
     Ok(Exit::Done)
+}
+
+/// How many records are due. The index follows a busy gateway a moment later: it is waited for.
+fn counted(state: &mut Retention, class: Class, before: Timestamp) -> Result<u64, Exit> {
+    let begun = Instant::now();
+    loop {
+        match state.due(class, before) {
+            Err(TrailError::Behind) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(100)),
+            records => return records.map_err(|error| unavailable(&error)),
+        }
+    }
 }
 
 /// By the running gateway, or here when there is none.

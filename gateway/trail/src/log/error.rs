@@ -37,6 +37,9 @@ pub enum TrailError {
     /// Another process writes this trail.
     #[error("another process is writing the trail in {0}")]
     InUse(String),
+    /// The search index has not yet taken up the newest entries: nothing is erased by a guess.
+    #[error("the index lags behind the log: what is held cannot be told yet")]
+    Behind,
     /// The folder belongs to another log, or was written by a later version.
     #[error("the trail in this folder cannot be used: {0}")]
     Foreign(String),

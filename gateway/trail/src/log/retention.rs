@@ -151,7 +151,7 @@ pub(super) fn hold_back(keys: &mut KeyTable, index: &Index, wrapping: &Wrapping)
     let holds = holds(keys, wrapping)?;
     let mut held = BTreeSet::new();
     if !holds.is_empty() && index.size()? < keys.size()? {
-        return Err(TrailError::damaged("index.db", "it lags behind the log: what is held cannot be told"));
+        return Err(TrailError::Behind);
     }
     for (_, hold) in holds {
         held.extend(index.find(&hold.terms, hold.since, hold.until, None, usize::MAX)?);
