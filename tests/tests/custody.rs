@@ -62,7 +62,8 @@ fn storage_keys_rotate_under_waiting_mail() {
     let (code, said) = commands.run(&["storage-key", "retire"]);
     assert_eq!(code, Some(0), "{said}");
     let a = world.serve(A);
-    assert_eq!(commands.run(&["trail", "verify"]).0, Some(0));
+    let (code, said) = commands.run(&["trail", "verify"]);
+    assert_eq!(code, Some(0), "{said}");
     drop(a);
 }
 

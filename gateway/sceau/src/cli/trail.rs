@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use clap::Subcommand;
@@ -10,7 +11,7 @@ use ident::Timestamp;
 use serde_json::json;
 use trail::{
     Record, Timeline,
-    log::{Hit, KnownCheckpoint, NoteVerifier, Report, Search, TrailReader, verify},
+    log::{Hit, KnownCheckpoint, NoteVerifier, Report, Search, TrailError, TrailReader, verify},
 };
 
 use super::{Exit, evidence, retention};
@@ -22,6 +23,8 @@ use crate::{
 
 /// Entries read at once by `follow`.
 const PAGE: u64 = 500;
+/// Longest a batch of the running gateway is waited for before what looks wrong is wrong.
+const WRITING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -193,9 +196,22 @@ fn verify_trail(order: &Verify, as_json: bool) -> Result<Exit, Exit> {
     };
     let known = order.known.iter().map(|path| known_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
     let wrapping = opened.as_ref().map(|opened| opened.secrets.wrapping());
-    let report = verify(&dir, &verifier, wrapping, &known).map_err(|error| unavailable(&error))?;
+    let report = settled(|| verify(&dir, &verifier, wrapping, &known)).map_err(|error| unavailable(&error))?;
     print_report(&report, known.len(), as_json);
     Ok(if report.ok { Exit::Done } else { Exit::No })
+}
+
+/// A gateway that is writing shows half a batch for a moment: what is wrong then is looked at again. What was
+/// altered is altered at every look.
+fn settled(mut look: impl FnMut() -> Result<Report, TrailError>) -> Result<Report, TrailError> {
+    let begun = Instant::now();
+    loop {
+        let report = look()?;
+        if report.ok || begun.elapsed() > WRITING {
+            return Ok(report);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn read_key(key: &str) -> Result<NoteVerifier, Exit> {
