@@ -75,7 +75,7 @@ fn with_a_token(test: &str, body: impl FnOnce(&Bench)) {
         .output()
         .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+    assert!(run.status.success() && said.contains("1 passed"), "{}: {said}", run.status);
     print!("{said}");
 }
 
@@ -89,7 +89,7 @@ impl Bench {
     fn module_with_a_plug(&self) -> PathBuf {
         let module = self.folder.join("unplug.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unplug.c");
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&module).arg(source).arg("-ldl").status();
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&module).arg(source).args(["-ldl", "-lpthread"]).status();
         assert!(built.unwrap().success());
         module
     }

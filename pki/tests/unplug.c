@@ -7,6 +7,7 @@
  *   logins   one line is added for each login: the value that the token returned.
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,12 +18,14 @@ typedef rv (*call)(unsigned long, unsigned long, unsigned long, unsigned long, u
 /* CK_FUNCTION_LIST of PKCS#11 2.40: a version and 68 functions in the order of the specification. */
 struct list { unsigned char version[2]; call function[68]; };
 
-enum { FUNCTION_LIST = 3, SLOT_LIST = 4, TOKEN_INFO = 6, OPEN = 12, CLOSE_ALL = 14, SESSION_INFO = 15, LOGIN = 18,
-       FIND_INIT = 26, DECRYPT_INIT = 33, DECRYPT = 34, SIGN_INIT = 42, SIGN = 43, DERIVE = 62 };
+enum { FUNCTION_LIST = 3, SLOT_LIST = 4, TOKEN_INFO = 6, OPEN = 12, CLOSE = 13, CLOSE_ALL = 14, SESSION_INFO = 15, LOGIN = 18,
+       LOGOUT = 19, ATTRIBUTES = 24, FIND_INIT = 26, FIND = 27, FIND_END = 28, DECRYPT_INIT = 33, DECRYPT = 34, SIGN_INIT = 42, SIGN = 43, DERIVE = 62 };
 enum { OK = 0, DEVICE_REMOVED = 0x32, TOKEN_NOT_PRESENT = 0xe0 };
 
 static struct list *real, ours;
 static int seen_away;
+/* SoftHSM2 crashes when sessions are closed under calls that use them; a real token is just gone. */
+static pthread_rwlock_t plug = PTHREAD_RWLOCK_INITIALIZER;
 
 static int there(const char *name) {
   char path[4096];
@@ -37,36 +40,50 @@ static int away(void) {
   if (!there("away")) { seen_away = 0; return 0; }
   if (!__sync_lock_test_and_set(&seen_away, 1)) {
     unsigned long slots[64], count = 64;
+    pthread_rwlock_wrlock(&plug);
     if (real->function[SLOT_LIST](1, (unsigned long)slots, (unsigned long)&count, 0, 0, 0) == OK)
       for (unsigned long i = 0; i < count; i++) real->function[CLOSE_ALL](slots[i], 0, 0, 0, 0, 0);
+    pthread_rwlock_unlock(&plug);
   }
   return 1;
 }
 
+static rv through(int index, unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f) {
+  pthread_rwlock_rdlock(&plug);
+  rv result = real->function[index](a, b, c, d, e, f);
+  pthread_rwlock_unlock(&plug);
+  return result;
+}
+
 #define PASS(name, index) \
   static rv name(unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f) { \
-    return away() ? DEVICE_REMOVED : real->function[index](a, b, c, d, e, f); }
+    return away() ? DEVICE_REMOVED : through(index, a, b, c, d, e, f); }
 PASS(open_session, OPEN)
 PASS(session_info, SESSION_INFO)
+PASS(attributes, ATTRIBUTES)
 PASS(find_init, FIND_INIT)
+PASS(find, FIND)
+PASS(find_end, FIND_END)
 PASS(decrypt_init, DECRYPT_INIT)
 PASS(decrypt, DECRYPT)
 PASS(sign_init, SIGN_INIT)
 PASS(sign, SIGN)
 PASS(derive, DERIVE)
+PASS(close_session, CLOSE)
+PASS(log_out, LOGOUT)
 
 static rv token_info(unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f) {
-  return away() ? TOKEN_NOT_PRESENT : real->function[TOKEN_INFO](a, b, c, d, e, f);
+  return away() ? TOKEN_NOT_PRESENT : through(TOKEN_INFO, a, b, c, d, e, f);
 }
 
 static rv slot_list(unsigned long present, unsigned long list, unsigned long count, unsigned long d, unsigned long e, unsigned long f) {
   if (present && away()) { *(unsigned long *)count = 0; return OK; }
-  return real->function[SLOT_LIST](present, list, count, d, e, f);
+  return through(SLOT_LIST, present, list, count, d, e, f);
 }
 
 static rv login(unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e, unsigned long f) {
   char path[4096];
-  rv result = away() ? DEVICE_REMOVED : real->function[LOGIN](a, b, c, d, e, f);
+  rv result = away() ? DEVICE_REMOVED : through(LOGIN, a, b, c, d, e, f);
   const char *folder = getenv("UNPLUG");
   if (folder) {
     snprintf(path, sizeof path, "%s/logins", folder);
@@ -95,6 +112,11 @@ rv C_GetFunctionList(struct list **out) {
     ours.function[OPEN] = open_session;
     ours.function[SESSION_INFO] = session_info;
     ours.function[LOGIN] = login;
+    ours.function[CLOSE] = close_session;
+    ours.function[LOGOUT] = log_out;
+    ours.function[ATTRIBUTES] = attributes;
+    ours.function[FIND] = find;
+    ours.function[FIND_END] = find_end;
     ours.function[FIND_INIT] = find_init;
     ours.function[DECRYPT_INIT] = decrypt_init;
     ours.function[DECRYPT] = decrypt;
