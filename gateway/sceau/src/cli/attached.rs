@@ -1,6 +1,9 @@
 //! Commands that look at, or act on, the queue of a gateway that may be running.
 
-use std::{future::Future, path::Path};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
 
 use ident::Timestamp;
 use store::{Changes, EventQuery, SqliteOptions, SqliteStore, Store as _};
@@ -15,6 +18,17 @@ use crate::{audit::Secrets, config::Loaded, keys, snapshot};
 /// Records read for one message from the outbox.
 const MOST: usize = 10_000;
 
+/// Which installation an order is about, and how its result is said.
+#[derive(Debug, clap::Args)]
+pub(super) struct About {
+    /// Configuration file
+    #[arg(long, global = true, default_value = "/etc/sceau/sceau.toml")]
+    pub(super) config: PathBuf,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
 /// An opened queue with what is needed to write about it.
 pub(super) struct Attached {
     /// The queue.
@@ -24,7 +38,7 @@ pub(super) struct Attached {
     /// The trail's secrets.
     pub(super) secrets: Secrets,
     /// Folder of queue and trail.
-    pub(super) data: std::path::PathBuf,
+    pub(super) data: PathBuf,
     /// How addresses appear in records.
     pub(super) masker: Masker,
     runtime: tokio::runtime::Runtime,

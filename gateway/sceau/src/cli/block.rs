@@ -1,6 +1,6 @@
 //! `sceau block`: the emergency stop. At once, in both directions, the queue included; it ends by itself.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use clap::{Subcommand, ValueEnum as _};
 use ident::{Address, Clock as _, Domain, Fingerprint, SystemClock, Timestamp};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Exit,
-    attached::{Attached, who},
+    attached::{About, Attached, who},
     material,
 };
 use crate::{
@@ -23,12 +23,8 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(super) struct Args {
     #[command(subcommand)]
     order: Order,
-    /// Configuration file
-    #[arg(long, global = true, default_value = "/etc/sceau/sceau.toml")]
-    config: PathBuf,
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    about: About,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +99,7 @@ impl WhatArgs {
         if let Ok(fingerprint) = text.parse::<Fingerprint>() {
             return Ok(Target::Certificate(fingerprint));
         }
-        let found = material::leaf(&PathBuf::from(text)).map_err(|problem| material::report(&problem))?;
+        let found = material::leaf(Path::new(&text)).map_err(|problem| material::report(&problem))?;
         Ok(Target::Certificate(found.0.fingerprint()))
     }
 }
@@ -142,7 +138,7 @@ fn add(args: &Args, what: &WhatArgs, lasts: Span, mail: Fate, reason: &str, now:
     let block = book.block(block).map_err(|error| refused(&error))?;
     let action = format!("block.add {} until {}", word(mail), block.until);
     queue.note(&action, &block.target.to_string(), Some(reason), now)?;
-    if args.json {
+    if args.about.json {
         println!("{}", as_json(&block, now));
     } else {
         println!("{}: {} is blocked until {} ({})", block.id, block.target, block.until, word(mail));
@@ -154,7 +150,7 @@ fn remove(args: &Args, id: &str, reason: &str, now: Timestamp) -> Result<Exit, E
     let (queue, book) = open(args)?;
     let block = book.unblock(id, None, now).map_err(|error| refused(&error))?;
     queue.note("block.remove", &block.target.to_string(), Some(reason), now)?;
-    if args.json {
+    if args.about.json {
         println!("{}", json!({ "removed": as_json(&block, now) }));
     } else {
         println!("{}: {} is no longer blocked", block.id, block.target);
@@ -163,10 +159,10 @@ fn remove(args: &Args, id: &str, reason: &str, now: Timestamp) -> Result<Exit, E
 }
 
 fn list(args: &Args, all: bool, now: Timestamp) -> Result<Exit, Exit> {
-    let loaded = Loaded::read(&args.config).map_err(|problem| material::report(&problem))?;
+    let loaded = Loaded::read(&args.about.config).map_err(|problem| material::report(&problem))?;
     let blocks = OrderBook::below(&loaded.data()).blocks().map_err(|error| refused(&error))?;
     let shown: Vec<&Block> = blocks.iter().filter(|block| all || block.holds(now)).collect();
-    if args.json {
+    if args.about.json {
         println!("{}", json!({ "blocks": shown.iter().map(|block| as_json(block, now)).collect::<Vec<_>>() }));
         return Ok(Exit::Done);
     }
@@ -182,8 +178,8 @@ fn list(args: &Args, all: bool, now: Timestamp) -> Result<Exit, Exit> {
 }
 
 fn open(args: &Args) -> Result<(Attached, OrderBook), Exit> {
-    let loaded = Loaded::read(&args.config).map_err(|problem| material::report(&problem))?;
-    Ok((Attached::open(&args.config)?, OrderBook::below(&loaded.data())))
+    let loaded = Loaded::read(&args.about.config).map_err(|problem| material::report(&problem))?;
+    Ok((Attached::open(&args.about.config)?, OrderBook::below(&loaded.data())))
 }
 
 /// What an order that was not taken means for the caller.

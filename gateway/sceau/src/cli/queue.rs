@@ -1,25 +1,22 @@
 //! `sceau queue`: what waits, and orders about it. Every order is a trail record with its reason.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use ident::{Address, Clock, Domain, SystemClock, Timestamp};
 use serde_json::json;
 use store::{Changes, Filter, Message, Page, Reason, Recipient, Standing, State, Step, Store as _, Update};
 use trail::{Event, QueueId, Record, SafeText};
 
-use super::{Exit, attached::Attached};
+use super::{
+    Exit,
+    attached::{About, Attached},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
     order: Order,
-    /// Configuration file
-    #[arg(long, global = true, default_value = "/etc/sceau/sceau.toml")]
-    config: PathBuf,
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    about: About,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,13 +70,13 @@ enum Act {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let outcome = Attached::open(&args.config).and_then(|queue| match &args.order {
-        Order::List { all, domain, limit } => list(&queue, *all, domain.clone(), *limit, args.json),
-        Order::Show { id } => show(&queue, id, args.json),
-        Order::Retry(target) => act(&queue, target, Act::Retry, args.json),
-        Order::Hold(target) => act(&queue, target, Act::Hold, args.json),
-        Order::Release(target) => act(&queue, target, Act::Release, args.json),
-        Order::Cancel(target) => act(&queue, target, Act::Cancel, args.json),
+    let outcome = Attached::open(&args.about.config).and_then(|queue| match &args.order {
+        Order::List { all, domain, limit } => list(&queue, *all, domain.clone(), *limit, args.about.json),
+        Order::Show { id } => show(&queue, id, args.about.json),
+        Order::Retry(target) => act(&queue, target, Act::Retry, args.about.json),
+        Order::Hold(target) => act(&queue, target, Act::Hold, args.about.json),
+        Order::Release(target) => act(&queue, target, Act::Release, args.about.json),
+        Order::Cancel(target) => act(&queue, target, Act::Cancel, args.about.json),
     });
     outcome.unwrap_or_else(|exit| exit)
 }

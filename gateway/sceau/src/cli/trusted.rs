@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Exit,
-    attached::{Attached, who},
+    attached::{About, Attached, who},
     block::{self, operator, refused, span},
     check::load_or_report,
     material,
@@ -31,12 +31,8 @@ const MAX_GRANT: u64 = 1024 * 1024;
 pub(super) struct Args {
     #[command(subcommand)]
     order: Order,
-    /// Configuration file
-    #[arg(long, global = true, default_value = "/etc/sceau/sceau.toml")]
-    config: PathBuf,
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    about: About,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,11 +125,11 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn show(args: &Args, now: Timestamp) -> Result<Exit, Exit> {
-    let (_, snapshot) = load_or_report(&args.config)?;
+    let (_, snapshot) = load_or_report(&args.about.config)?;
     let (list, memory) = (&snapshot.trust_list, &snapshot.held.memory);
     let waiting: Vec<_> = snapshot.waiting(now).collect();
     let alarms = alarms(&snapshot, now);
-    if args.json {
+    if args.about.json {
         println!(
             "{}",
             json!({
@@ -179,18 +175,18 @@ pub(super) fn lines(snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
 }
 
 fn accept(args: &Args, reason: &str, now: Timestamp) -> Result<Exit, Exit> {
-    let (loaded, snapshot) = load_or_report(&args.config)?;
+    let (loaded, snapshot) = load_or_report(&args.about.config)?;
     let waiting = snapshot.waiting(now).count();
     if waiting == 0 {
         eprintln!("Nothing waits because of the trust list.");
         return Ok(Exit::No);
     }
-    let queue = Attached::open(&args.config)?;
+    let queue = Attached::open(&args.about.config)?;
     let confirmed = Confirmed { at: now, by: who(), reason: queue.masker.text(reason).to_string() };
     OrderBook::below(&loaded.data()).confirm(confirmed).map_err(|error| refused(&error))?;
     let target = format!("{waiting} domains struck off by the list of {}", snapshot.trust_list.generated());
     queue.note("trust.accept", &target, Some(reason), now)?;
-    if args.json {
+    if args.about.json {
         println!("{}", json!({ "confirmed": waiting }));
     } else {
         println!("confirmed: mail for {waiting} domains that left the trust list is refused from now on");
@@ -206,7 +202,7 @@ fn propose(
     into: &Path,
     now: Timestamp,
 ) -> Result<Exit, Exit> {
-    let loaded = Loaded::read(&args.config).map_err(|problem| material::report(&problem))?;
+    let loaded = Loaded::read(&args.about.config).map_err(|problem| material::report(&problem))?;
     let mut random = [0u8; 16];
     openssl::rand::rand_bytes(&mut random).map_err(|error| {
         eprintln!("sceau: {error}");
@@ -232,7 +228,7 @@ fn sign(
     entry: Option<&Path>,
     now: Timestamp,
 ) -> Result<Exit, Exit> {
-    let (_, snapshot) = load_or_report(&args.config)?;
+    let (_, snapshot) = load_or_report(&args.about.config)?;
     let mut signed = read(file)?;
     let report = |problem: Problem| material::report(&problem);
     if let Some(entry) = entry {
@@ -260,7 +256,7 @@ fn sign(
 }
 
 fn apply(args: &Args, file: &Path, now: Timestamp) -> Result<Exit, Exit> {
-    let (loaded, snapshot) = load_or_report(&args.config)?;
+    let (loaded, snapshot) = load_or_report(&args.about.config)?;
     let signed = read(file)?;
     let grant = match signed.grant(snapshot.grant_rules(), now) {
         Ok(grant) if grant.entry.holds(now) => grant,
@@ -273,11 +269,11 @@ fn apply(args: &Args, file: &Path, now: Timestamp) -> Result<Exit, Exit> {
             return Ok(Exit::No);
         }
     };
-    let queue = Attached::open(&args.config)?;
+    let queue = Attached::open(&args.about.config)?;
     OrderBook::below(&loaded.data()).grant(&signed, &grant.entry, now).map_err(|error| refused(&error))?;
     let target = format!("{} for {} until {}", grant.entry.operator.name(), grant.entry.domain, grant.entry.until);
     queue.note_by(&grant.by.join(" + "), "trust.grant", &target, Some(&grant.entry.reason), now)?;
-    if args.json {
+    if args.about.json {
         println!("{}", grant_json(&grant));
     } else {
         println!("{grant}");
@@ -286,8 +282,8 @@ fn apply(args: &Args, file: &Path, now: Timestamp) -> Result<Exit, Exit> {
 }
 
 fn remove(args: &Args, id: &str, reason: &str, now: Timestamp) -> Result<Exit, Exit> {
-    let loaded = Loaded::read(&args.config).map_err(|problem| material::report(&problem))?;
-    let queue = Attached::open(&args.config)?;
+    let loaded = Loaded::read(&args.about.config).map_err(|problem| material::report(&problem))?;
+    let queue = Attached::open(&args.about.config)?;
     let entry = OrderBook::below(&loaded.data()).take_back(id, now).map_err(|error| refused(&error))?;
     queue.note("trust.take_back", &format!("{} for {}", entry.operator.name(), entry.domain), Some(reason), now)?;
     println!("{}: {} is trusted no longer, unless the list names it", entry.id, entry.domain);
