@@ -89,7 +89,12 @@ impl Bench {
     fn module_with_a_plug(&self) -> PathBuf {
         let module = self.folder.join("unplug.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unplug.c");
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&module).arg(source).args(["-ldl", "-lpthread"]).status();
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .arg(&module)
+            .arg(source)
+            .args(["-ldl", "-lpthread"])
+            .status();
         assert!(built.unwrap().success());
         module
     }

@@ -2,7 +2,7 @@
 //!
 //! * no argument: lists the targets and what each covers, one line each;
 //! * `DIR [TARGET]`: writes the seeds into `DIR/TARGET/`;
-//! * `--replay DIR TARGET`: feeds every kept input to its target once.
+//! * `--replay DIR TARGET`: feeds every kept input to its target once, and names those with the planted panic.
 #![allow(clippy::expect_used)]
 
 use std::{fs, path::Path};
@@ -13,7 +13,8 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => fuzz::TARGETS.iter().for_each(|target| println!("{} {}", target.name, target.covers.join(" "))),
         ["--replay", folder, target] => {
-            fuzz::replay(Path::new(folder), fuzz::target(target).expect("a target that exists"));
+            let (_, deep) = fuzz::replay(Path::new(folder), fuzz::target(target).expect("a target that exists"));
+            deep.iter().for_each(|path| println!("{path}"));
         }
         [folder, wanted @ ..] => {
             for target in fuzz::TARGETS.iter().filter(|target| wanted.is_empty() || wanted.contains(&target.name)) {

@@ -9,7 +9,7 @@ use pki::{
 use crate::{Target, world};
 
 /// The target.
-pub const TARGET: Target = Target { name: "pkcs12", covers: &["pki/src/keys.rs"], run, seeds };
+pub const TARGET: Target = Target { name: "pkcs12", covers: &["pki/src/keys/file.rs"], run, seeds };
 
 const PASSWORD: &str = "essai";
 
