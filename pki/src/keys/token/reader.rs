@@ -19,7 +19,7 @@ use cryptoki::{
     session::Session,
 };
 use openssl::{
-    bn::BigNumContext,
+    bn::{BigNum, BigNumContext},
     derive::Deriver,
     ec::{EcKey, PointConversionForm},
     encrypt::Encrypter,
@@ -219,7 +219,10 @@ impl Shared {
         let oaep256 = match (right(&token), raw) {
             (true, _) => Way::Token,
             (false, true) => Way::Ourselves,
-            (false, false) => return Err(self.unfit(trials, token.is_some() || ourselves.is_some())),
+            (false, false) => {
+                let another = token.is_some() || ourselves.is_some() || self.another_modulus(session, key)?;
+                return Err(self.unfit(trials, another));
+            }
         };
         let sha1 = wrapped_for(&self.certificate, MessageDigest::sha1(), secret)
             .map_err(|error| Stop::Fault(TokenFault::Device(format!("making a trial: {error}"))))?;
@@ -242,11 +245,27 @@ impl Shared {
         Err(self.unfit(trials, answered))
     }
 
+    /// Whether the token says itself that its key is not the certificate's: a smaller modulus
+    /// refuses the trial as too large, which alone looks like a key that cannot. Tokens that
+    /// keep the modulus to themselves are judged by the trials.
+    fn another_modulus(&self, session: &Session, key: ObjectHandle) -> Result<bool, Stop> {
+        let Ok(rsa) = self.certificate.public_key().rsa() else { return Ok(false) };
+        let said = match session.get_attributes(key, &[AttributeType::Modulus]) {
+            Err(error) if is_gone(&error) => return Err(Stop::Said(error)),
+            said => said.unwrap_or_default(),
+        };
+        let of_token = said.into_iter().find_map(|attribute| match attribute {
+            Attribute::Modulus(modulus) => BigNum::from_slice(&modulus).ok(),
+            _ => None,
+        });
+        Ok(of_token.is_some_and(|modulus| modulus != *rsa.n()))
+    }
+
     /// Wrong answers come from another key, refusals from a key or token that cannot.
-    fn unfit(&self, trials: Trials, answered: bool) -> Stop {
+    fn unfit(&self, trials: Trials, another: bool) -> Stop {
         let name = self.uri.to_string();
         Stop::Fault(match trials.refused {
-            Some(said) if !answered => TokenFault::Unfit(name, said),
+            Some(said) if !another => TokenFault::Unfit(name, said),
             _ => TokenFault::Foreign(name),
         })
     }
