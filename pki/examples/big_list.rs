@@ -50,6 +50,8 @@ fn write_lists(folder: &str, entries: u32) {
 }
 
 fn measure(entries: u32) {
+    // As `sceau serve` does.
+    pki::memory::large_buffers_go_back();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     let made = Command::new(env::current_exe().unwrap()).args(["--make", path, &entries.to_string()]).status();

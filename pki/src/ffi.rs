@@ -1,5 +1,5 @@
-//! The few functions of OpenSSL's path verifier that the `openssl` crate does not bind: certificate
-//! policies in, certificate policies out. The only unsafe code of the project.
+//! The few functions of C that no crate binds safely: certificate policies into and out of OpenSSL's path
+//! verifier, and how the C library gives memory back. The only unsafe code of the project.
 #![allow(unsafe_code)]
 
 use std::{
@@ -26,6 +26,28 @@ unsafe extern "C" {
     fn X509_STORE_CTX_get0_policy_tree(context: *const X509_STORE_CTX) -> *mut PolicyTree;
     fn X509_policy_tree_get0_user_policies(tree: *const PolicyTree) -> *mut OPENSSL_STACK;
     fn X509_policy_node_get0_policy(node: *const PolicyNode) -> *const ASN1_OBJECT;
+}
+
+#[cfg(target_env = "gnu")]
+unsafe extern "C" {
+    fn mallopt(parameter: c_int, value: c_int) -> c_int;
+}
+
+/// Sets two thresholds of glibc's allocator, in octets; false if it does not take them. Other C libraries
+/// have no such thresholds.
+pub(crate) fn allocator_thresholds(own_mapping: i32, trim: i32) -> bool {
+    #[cfg(target_env = "gnu")]
+    {
+        const M_TRIM_THRESHOLD: c_int = -1;
+        const M_MMAP_THRESHOLD: c_int = -3;
+        // SAFETY: mallopt takes two numbers by value and the allocator's own lock.
+        unsafe { mallopt(M_MMAP_THRESHOLD, own_mapping) == 1 && mallopt(M_TRIM_THRESHOLD, trim) == 1 }
+    }
+    #[cfg(not(target_env = "gnu"))]
+    {
+        let _ = (own_mapping, trim);
+        false
+    }
 }
 
 /// Adds an acceptable policy; `None` if `dotted` is no identifier or memory ran out.

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod issue;
 pub mod keys;
 mod mail_constraints;
+pub mod memory;
 pub mod name;
 pub mod ocsp;
 pub mod partner_file;
