@@ -70,6 +70,9 @@ pub enum KeyError {
         "the PKCS#12 file cannot be read: wrong password, or an old encryption (RC2) that OpenSSL 3 does not offer"
     )]
     UnreadablePkcs12,
+    /// The PKCS#12 file carries no MAC.
+    #[error("the PKCS#12 file carries no integrity check (MAC): nobody can tell whether somebody changed it")]
+    NoMac,
     /// The PKCS#12 file lacks key or certificate.
     #[error("the PKCS#12 file holds no private key with its certificate")]
     Incomplete,

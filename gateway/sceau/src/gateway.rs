@@ -23,6 +23,7 @@ use trail::{Event, Masker, QueueId, Record};
 use crate::{
     audit::{Checkpoints, Secrets},
     config::{Loaded, Problem},
+    health::Standing,
     keys,
     knocks::Knocks,
     rest::Vault,
@@ -51,12 +52,12 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Rings when there is something to deliver.
     pub wake: Notify,
-    /// Rings when our certificates may have changed.
-    pub keys_changed: Notify,
     /// Secrets of the trail.
     pub secrets: Arc<Secrets>,
     /// Checkpoints of the trail, ours and our peers'.
     pub checkpoints: Checkpoints,
+    /// Alarms that stand.
+    pub standing: Standing,
     /// Strangers that were turned away.
     pub knocks: Knocks,
     /// When to try again.
@@ -144,9 +145,9 @@ impl Gateway {
             masker,
             clock,
             wake: Notify::new(),
-            keys_changed: Notify::new(),
             secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
+            standing: Standing::default(),
             knocks: Knocks::default(),
             schedule,
             crypto: Semaphore::new(threads),
@@ -236,7 +237,6 @@ impl Gateway {
         snapshot.sealed_before = Arc::clone(&current.sealed_before);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.replace(snapshot);
-        self.keys_changed.notify_one();
         fresh.iter().for_each(|fresh| trust::tell(self, fresh));
         Ok(())
     }
@@ -262,6 +262,7 @@ impl Gateway {
 
     /// Writes a record that belongs to no acceptance: refusals, connections, loads.
     pub fn record(&self, record: Record) {
+        self.standing.hear(&record.event);
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.as_ref().is_none_or(|records| records.try_send(record).is_err()) {
             self.unrecorded.fetch_add(1, Ordering::Relaxed);

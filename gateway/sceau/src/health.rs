@@ -3,6 +3,14 @@
 //! A disk that failed is not believed again until a probe has proven it well (CR4). Nobody has to
 //! restart anything (CR5): until then connections get 421, the queue rests, and the alarm stands.
 
+mod metrics;
+pub mod pages;
+mod readiness;
+mod standing;
+
+pub use readiness::{Readiness, Reason};
+pub use standing::Standing;
+
 use std::{sync::Arc, time::Duration};
 
 use store::{Store as _, StoreError};

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use ident::{Clock, SystemClock};
 use store::{Changes, Store as _};
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
@@ -66,6 +67,8 @@ pub async fn serve_by(
 ) -> Result<(), ServeError> {
     hardening::no_core_dumps()?;
     hardening::private_files();
+    // Lists and directories are replaced for as long as we run.
+    pki::memory::large_buffers_go_back();
     // Before anybody can know that we are there: a reload ordered too early must not end us.
     let orders = Orders::listen()?;
     let (gateway, records) = Gateway::open(configuration, clock)?;
@@ -86,6 +89,10 @@ pub async fn serve_by(
         let port = Port::bind(listener, room).await?;
         listening.push(Listening { kind, address: port.address()? });
         tasks.spawn(port.serve(Arc::clone(&gateway), stopping.clone()));
+    }
+    if let Some(at) = gateway.snapshot().config.health.listen {
+        let listener = TcpListener::bind(at).await?;
+        tasks.spawn(health::pages::serve(listener, Arc::clone(&gateway), stopping.clone()));
     }
     let (finish, finishing) = watch::channel(false);
     let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));
@@ -187,6 +194,7 @@ pub(crate) async fn reload(gateway: &Arc<Gateway>) {
             gateway.wake.notify_one();
             loaded(gateway);
             refused(gateway, &gateway.snapshot().keys.kept, "new keys refused, those in service stay");
+            keys::watch::refused(gateway);
         }
         Ok(Err(problems)) => refused(gateway, &problems, "reload refused, the state before stays in force"),
         Err(error) => tracing::error!(%error, "reload could not run"),

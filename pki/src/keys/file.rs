@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 use super::{DecryptionKey, KeyError, RsaPadding, SignatureScheme, SigningKey};
 use crate::{
     certificate::{Certificate, CertificateError},
+    der::tag,
+    der_reader::{Element, Read, Reader},
     pkcs1,
 };
 
@@ -42,13 +44,18 @@ impl FileKey {
         Self::new(key, first, certificates.collect())
     }
 
-    /// From a PKCS#12 file.
+    /// From a PKCS#12 file whose MAC (RFC 7292 §5.1) the password proves.
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn from_pkcs12(der: &[u8], password: &str) -> Result<Self, KeyError> {
-        let parsed =
-            Pkcs12::from_der(der).and_then(|file| file.parse2(password)).map_err(|_| KeyError::UnreadablePkcs12)?;
+        let unreadable = |_| KeyError::UnreadablePkcs12;
+        let file = Pkcs12::from_der(der).map_err(unreadable)?;
+        // Newer versions of OpenSSL pass a file without one.
+        if !has_mac(&file.to_der().map_err(unreadable)?) {
+            return Err(KeyError::NoMac);
+        }
+        let parsed = file.parse2(password).map_err(unreadable)?;
         let (Some(key), Some(x509)) = (parsed.pkey, parsed.cert) else {
             return Err(KeyError::Incomplete);
         };
@@ -101,6 +108,17 @@ impl FileKey {
     pub fn chain(&self) -> &[Certificate] {
         &self.chain
     }
+}
+
+/// Whether a PFX, as OpenSSL writes it down again, has MacData after version and content (RFC 7292 §4).
+fn has_mac(pfx: &[u8]) -> bool {
+    let third = || -> Read<Option<Element<'_>>> {
+        let mut members = Reader::only(pfx, tag::SEQUENCE)?.inside();
+        members.expect(tag::INTEGER)?;
+        members.expect(tag::SEQUENCE)?;
+        members.optional(tag::SEQUENCE)
+    };
+    matches!(third(), Ok(Some(_)))
 }
 
 impl std::fmt::Debug for FileKey {

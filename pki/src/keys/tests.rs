@@ -61,6 +61,30 @@ fn pkcs12_goes_both_ways() {
     assert!(Command::new("openssl").args(arguments).arg(&path).status().unwrap().success());
 }
 
+/// What the MAC covers cannot be changed, even where nothing is encrypted; without a MAC nothing is taken.
+#[test]
+fn a_pkcs12_file_counts_only_under_its_mac() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("key"), CURVE.key_pem().unwrap()).unwrap();
+    std::fs::write(path("certificate"), CURVE.certificate_pem()).unwrap();
+    let export = |more: &[&str]| {
+        let (key, certificate, out) = (path("key"), path("certificate"), path("out"));
+        let files = ["pkcs12", "-export", "-inkey", &key, "-in", &certificate, "-out", &out, "-name", "carte-exemple"];
+        let clear = ["-keypbe", "NONE", "-certpbe", "NONE", "-passout", "pass:motdepasse"];
+        assert!(Command::new("openssl").args(files).args(clear).args(more).status().unwrap().success());
+        std::fs::read(out).unwrap()
+    };
+    let sound = export(&[]);
+    assert!(FileKey::from_pkcs12(&sound, "motdepasse").is_ok());
+    let utf16: Vec<u8> = "carte-exemple".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let at = sound.windows(utf16.len()).position(|window| window == utf16).unwrap();
+    let mut changed = sound;
+    changed[at + 1] ^= 1;
+    assert_eq!(FileKey::from_pkcs12(&changed, "motdepasse").unwrap_err(), KeyError::UnreadablePkcs12);
+    assert_eq!(FileKey::from_pkcs12(&export(&["-nomac"]), "motdepasse").unwrap_err(), KeyError::NoMac);
+}
+
 #[test]
 fn signatures_verify_with_openssl() {
     let keys = [file_key(&RSA), file_key(&CURVE)];

@@ -1,6 +1,7 @@
 //! The configuration file: one TOML file, unknown keys refused with their line and a suggestion.
 
 mod duration;
+mod health;
 mod keys;
 mod model;
 mod partners;
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use duration::{Size, Span};
+pub use health::Health;
 pub use keys::*;
 pub use model::*;
 pub use partners::{Cipher, Partner, Partners, Publish, Transport};

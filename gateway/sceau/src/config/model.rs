@@ -72,6 +72,9 @@ pub struct Config {
     /// What is fetched in the background.
     #[serde(default)]
     pub refresh: Refresh,
+    /// Where monitoring asks how we are.
+    #[serde(default)]
+    pub health: super::Health,
 }
 
 /// Who runs this gateway: shown in refusals and notifications.

@@ -52,6 +52,12 @@ pub fn days_left(ends: Timestamp, now: Timestamp) -> u64 {
     ends.since(now).as_secs().div_euclid(86_400)
 }
 
+/// The nearest threshold that is behind us, if any is.
+pub fn crossed(ends: Timestamp, now: Timestamp) -> Option<u64> {
+    let ahead = |threshold: u64| now.plus(Duration::from_secs(threshold.saturating_mul(86_400)));
+    THRESHOLDS.into_iter().filter(|threshold| ends <= ahead(*threshold)).min()
+}
+
 /// What has to be renewed: for each role the certificate that lasts longest. Where the next one is in place
 /// already, the end of the current one needs nobody's attention.
 pub fn watched(snapshot: &Snapshot) -> Vec<Watched> {
@@ -82,9 +88,7 @@ impl Told {
         let mut warnings = Vec::new();
         for one in watched {
             let days = days_left(one.ends, now);
-            let ahead = |threshold: u64| now.plus(Duration::from_secs(threshold.saturating_mul(86_400)));
-            let crossed = THRESHOLDS.into_iter().filter(|threshold| one.ends <= ahead(*threshold)).min();
-            let Some(threshold) = crossed else { continue };
+            let Some(threshold) = crossed(one.ends, now) else { continue };
             if self.0.get(&key(one)).is_none_or(|told| threshold < *told) {
                 self.0.insert(key(one), threshold);
                 warnings.push(Warning { watched: one.clone(), threshold, days });

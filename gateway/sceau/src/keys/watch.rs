@@ -1,27 +1,27 @@
 //! Watching tokens and certificates while the service runs: readiness, alarms, warnings, gauges.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use ident::Timestamp;
 use pki::keys::{Token, TokenFault};
 use tokio::sync::watch;
 use trail::{Event, Record};
 
-use super::expiry::{Told, days_left, watched};
+use super::expiry::{Told, crossed, days_left, watched};
 use crate::{gateway::Gateway, snapshot::Snapshot};
 
 /// How often tokens are asked whether they are there.
 const TICK: Duration = Duration::from_secs(1);
-/// How often certificates are looked at.
-const LOOK: Duration = Duration::from_secs(3600);
+/// The alarm of a reload that brought keys which may not serve.
+const REFUSED: &str = "keys-refused";
 
 /// How one token stands, for metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenGauge {
     /// Its label.
     pub label: String,
-    /// 1 when it can be used.
-    pub up: bool,
+    /// Why it cannot be used.
+    pub fault: Option<TokenFault>,
     /// Sessions at work or ready.
     pub open: usize,
     /// Most sessions.
@@ -37,6 +37,8 @@ pub struct CertificateGauge {
     pub not_after: i64,
     /// Whole days that are left.
     pub days_left: u64,
+    /// At how many days before the end somebody was warned last.
+    pub warning: Option<u64>,
 }
 
 /// All that the metrics page says about keys.
@@ -53,13 +55,14 @@ impl KeyGauges {
     pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
         let token = |token: &Arc<Token>| {
             let standing = token.standing();
-            let up = standing.fault.is_none();
-            TokenGauge { label: token.label().to_owned(), up, open: standing.open, limit: standing.limit }
+            let label = token.label().to_owned();
+            TokenGauge { label, fault: standing.fault, open: standing.open, limit: standing.limit }
         };
         let certificate = |one: super::expiry::Watched| CertificateGauge {
             role: one.role,
             not_after: one.ends.seconds(),
             days_left: days_left(one.ends, now),
+            warning: crossed(one.ends, now),
         };
         Self {
             tokens: snapshot.keys.tokens().map(token).collect(),
@@ -67,9 +70,9 @@ impl KeyGauges {
         }
     }
 
-    /// Whether every token can be used: what readiness asks.
-    pub fn ready(&self) -> bool {
-        self.tokens.iter().all(|token| token.up)
+    /// Tokens that cannot be used, and why: what readiness asks.
+    pub fn faults(&self) -> impl Iterator<Item = (&str, &TokenFault)> {
+        self.tokens.iter().filter_map(|token| Some((token.label.as_str(), token.fault.as_ref()?)))
     }
 }
 
@@ -87,7 +90,8 @@ pub async fn tokens(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) 
                 tell(&gateway, &mut alarms, &label, found.err());
             }
         }
-        alarms.retain(|label, _| labels.contains(label));
+        let gone: Vec<String> = alarms.keys().filter(|label| !labels.contains(label)).cloned().collect();
+        gone.iter().for_each(|label| tell(&gateway, &mut alarms, label, None));
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -108,7 +112,7 @@ fn tell(gateway: &Gateway, alarms: &mut BTreeMap<String, TokenFault>, label: &st
             alarms.insert(label.to_owned(), fault);
         }
         None if alarms.remove(label).is_some() => {
-            tracing::info!(token = label, "the token is back: mail goes on");
+            tracing::info!(token = label, "the token is back, or not needed any more: mail goes on");
             gateway.record(Record::new(gateway.now(), Event::AlarmCleared { code: code() }));
             gateway.wake.notify_one();
         }
@@ -116,23 +120,41 @@ fn tell(gateway: &Gateway, alarms: &mut BTreeMap<String, TokenFault>, label: &st
     }
 }
 
+/// Raises or ends the alarm of new keys that were refused, after a reload.
+pub fn refused(gateway: &Gateway) {
+    let snapshot = gateway.snapshot();
+    let code = || REFUSED.to_owned();
+    match snapshot.keys.kept.first() {
+        Some(problem) => {
+            let text = gateway.masker.text(&problem.to_string());
+            if gateway.standing.of(REFUSED).as_ref() != Some(&text) {
+                gateway.record(Record::new(gateway.now(), Event::AlarmRaised { code: code(), text }));
+            }
+        }
+        None if gateway.standing.of(REFUSED).is_some() => {
+            tracing::info!(alarm = REFUSED, "the alarm is over");
+            gateway.record(Record::new(gateway.now(), Event::AlarmCleared { code: code() }));
+        }
+        None => {}
+    }
+}
+
 /// Warns of certificates that end, until `stopping` turns true.
 pub async fn certificates(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    let data = gateway.data();
+    let mut told = Told::read(&data);
     loop {
-        warn(&gateway);
+        warn(&gateway, &data, &mut told);
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = gateway.keys_changed.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
     }
 }
 
 /// Tells what is due: to the log, to the trail, and to the memory that outlives us.
-fn warn(gateway: &Gateway) {
-    let (data, now) = (gateway.data(), gateway.now());
-    let before = Told::read(&data);
-    let mut told = before.clone();
+fn warn(gateway: &Gateway, data: &Path, told: &mut Told) {
+    let (before, now) = (told.clone(), gateway.now());
     for warning in told.due(&watched(&gateway.snapshot()), now) {
         let (role, ends, days) = (warning.watched.role, warning.watched.ends, warning.days);
         if warning.threshold == 0 {
@@ -148,8 +170,8 @@ fn warn(gateway: &Gateway) {
         };
         gateway.record(Record::new(now, event));
     }
-    if told != before
-        && let Err(error) = told.write(&data)
+    if *told != before
+        && let Err(error) = told.write(data)
     {
         tracing::warn!(%error, "which warnings were given could not be written down; they may be given again");
     }
