@@ -346,16 +346,21 @@ impl RevocationList {
         self.digest
     }
 
-    /// Whether it may take the place of `current` in a cache: same issuer and scope, and neither number
-    /// nor date go back (pki reference §4.1).
+    /// Whether it may take the place of `current` in a cache: same issuer, key and scope, and neither
+    /// number nor date go back (pki reference §4.1).
     pub fn may_follow(&self, current: &Self) -> bool {
         self.same_series(current)
             && compare_numbers(&self.number, &current.number).is_ge()
             && self.this_update >= current.this_update
     }
 
+    /// Each key of an authority numbers its own lists (RFC 5280 §5.2.1, §5.2.3): one key's newest says
+    /// nothing about what another key revoked.
     pub(crate) fn same_series(&self, other: &Self) -> bool {
-        self.issuer == other.issuer && self.scope == other.scope && self.is_delta() == other.is_delta()
+        self.issuer == other.issuer
+            && self.authority_key_id == other.authority_key_id
+            && self.scope == other.scope
+            && self.is_delta() == other.is_delta()
     }
 
     pub(crate) fn scope(&self) -> &Scope {

@@ -287,14 +287,16 @@ impl<'a> Judge<'a> {
         issuer: &Certificate,
         anchor: &Certificate,
     ) -> Option<&'s Arc<RevocationList>> {
-        let series = siblings.iter().find(|series| series.is_delta() && series.scope() == Some(list.scope()))?;
+        let of_its_key = |delta: &RevocationList| delta.authority_key_id() == list.authority_key_id();
+        let series = siblings.iter().find(|series| {
+            series.is_delta()
+                && series.scope() == Some(list.scope())
+                && series.lists.first().is_some_and(|delta| of_its_key(delta))
+        })?;
         series.lists.iter().copied().find(|delta| {
             let follows = delta.base().is_some_and(|base| compare_numbers(base, list.number()).is_le())
                 && compare_numbers(delta.number(), list.number()).is_ge();
-            follows
-                && delta.this_update() <= self.at.plus(SKEW)
-                && delta.authority_key_id() == list.authority_key_id()
-                && self.usable(delta, issuer, anchor)
+            follows && delta.this_update() <= self.at.plus(SKEW) && self.usable(delta, issuer, anchor)
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
     ocsp::OcspAnswer,
 };
 
-/// Lists of one issuer and scope, newest first.
+/// Lists of one issuer, key and scope, newest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
     lists: Vec<Arc<RevocationList>>,
@@ -40,12 +40,10 @@ impl Facts {
         }
     }
 
-    /// Forgets the lists of the same series and key, then adds this one.
+    /// Forgets the lists of the same series, then adds this one.
     pub(crate) fn replace_list(&mut self, list: Arc<RevocationList>) {
         for series in self.by_issuer.get_mut(list.issuer()).into_iter().flatten() {
-            series
-                .lists
-                .retain(|other| !other.same_series(&list) || other.authority_key_id() != list.authority_key_id());
+            series.lists.retain(|other| !other.same_series(&list));
         }
         if let Some(all) = self.by_issuer.get_mut(list.issuer()) {
             all.retain(|series| !series.lists.is_empty());
@@ -53,10 +51,9 @@ impl Facts {
         self.add_list(list);
     }
 
-    /// The newest list of the same series and key.
+    /// The newest list of the same series.
     pub(crate) fn current(&self, list: &RevocationList) -> Option<&Arc<RevocationList>> {
-        let series = self.series(list.issuer()).iter().find(|series| series.holds(list))?;
-        series.lists.iter().find(|other| other.authority_key_id() == list.authority_key_id())
+        self.series(list.issuer()).iter().find(|series| series.holds(list))?.lists.first()
     }
 
     pub(crate) fn lists(&self) -> impl Iterator<Item = &Arc<RevocationList>> {

@@ -266,6 +266,26 @@ fn the_newest_list_decides() {
 }
 
 #[test]
+fn an_authority_with_two_keys_revokes_with_either() {
+    let (old, new) = (Ca::new("AC Deux Cles"), Ca::new("AC Deux Cles"));
+    let key_id = |ca: &Ca| der::context_primitive(0, &ca.key.public_key_to_der().unwrap()[27..47]);
+    let list = |ca: &Ca, draft: Draft| draft.with("2.5.29.35", false, &der::sequence(&[key_id(ca)])).sign(ca);
+    let middles = [&old, &new].map(|ca| WORLD.ca.authority("AC Deux Cles", 50, &ca.key, true));
+    let revoking = list(&new, Draft::new(5).revoke(7, 1));
+    for other in [Draft::new(4096), Draft::new(5), Draft::new(1)] {
+        let root = Draft::new(1).sign(&WORLD.ca);
+        let mut lists = [root, list(&old, other), revoking.clone()];
+        for _ in 0..2 {
+            let verdict = verify_with(&lists, &middles, &new.leaf(7, &[]), DAY, Purpose::Email);
+            assert_eq!(code(&verdict), "revoked");
+            lists.swap(1, 2);
+        }
+    }
+    let lists = [&old, &new].map(|ca| RevocationList::from_der(&list(ca, Draft::new(1))).unwrap());
+    assert!(!lists[0].may_follow(&lists[1]), "they stand side by side");
+}
+
+#[test]
 fn every_certificate_of_the_path_is_judged_but_the_anchor() {
     let middle_ca = Ca::new("AC Milieu");
     let middle = WORLD.ca.authority("AC Milieu", 40, &middle_ca.key, true);
