@@ -6,7 +6,10 @@ mod operator;
 mod sign;
 mod xades;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use ident::{Domain, Fingerprint, Timestamp};
 use roxmltree::{Document, Node, ParsingOptions};
@@ -118,6 +121,8 @@ pub struct TrustList {
     generated: Timestamp,
     digest: Fingerprint,
     entries: BTreeMap<Domain, TrustListEntry>,
+    /// Every operator of any domain: thousands of domains share few, and each connection asks.
+    operators: HashSet<OperatorName>,
     problems: Vec<TrustListProblem>,
 }
 
@@ -195,8 +200,13 @@ impl TrustList {
         let generated = field(root, namespace, "DateDeGeneration")?;
         let generated =
             Timestamp::parse(&generated).ok_or(TrustListError::Structure("DateDeGeneration is no date with time"))?;
-        let mut list =
-            Self { generated, digest: Fingerprint::new([0; 32]), entries: BTreeMap::new(), problems: Vec::new() };
+        let mut list = Self {
+            generated,
+            digest: Fingerprint::new([0; 32]),
+            entries: BTreeMap::new(),
+            operators: HashSet::new(),
+            problems: Vec::new(),
+        };
         let children = || root.children().filter(|node| *node != signature);
         let lists = children().filter(|node| xades::is(*node, namespace, "ListeDomaines"));
         for node in children().chain(lists.flat_map(|list| list.children())) {
@@ -243,6 +253,7 @@ impl TrustList {
         // Several rows of one domain are several operators (REL-6).
         let known = self.entries.entry(domain).or_insert(entry);
         for operator in operators {
+            self.operators.insert(operator.clone());
             if !known.operators.contains(&operator) {
                 known.operators.push(operator);
             }
@@ -273,7 +284,14 @@ impl TrustList {
     /// Whether the list names this certificate's subject for the domain. Says nothing about the
     /// certificate's validity.
     pub fn speaks_for(&self, certificate: &Certificate, domain: &Domain) -> bool {
-        self.operators(domain).iter().any(|operator| operator.matches(certificate.subject()))
+        let subject = OperatorName::of(certificate.subject());
+        self.operators(domain).contains(&subject)
+    }
+
+    /// Whether the list names this certificate's subject for any domain. Says nothing about the
+    /// certificate's validity.
+    pub fn knows(&self, certificate: &Certificate) -> bool {
+        self.operators.contains(&OperatorName::of(certificate.subject()))
     }
 
     /// All domains, sorted.

@@ -1,6 +1,9 @@
 //! Names of operators as the list writes them (WL-5, WL-11).
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use thiserror::Error;
 
@@ -85,6 +88,12 @@ impl PartialEq for OperatorName {
 }
 
 impl Eq for OperatorName {}
+
+impl Hash for OperatorName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.comparable.hash(state);
+    }
+}
 
 impl fmt::Display for OperatorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

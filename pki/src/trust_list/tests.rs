@@ -97,6 +97,7 @@ fn what_we_sign_is_read_again_and_xmlsec_agrees() {
     assert!(list.lists(&domain));
     assert_eq!(list.entry(&domain).unwrap().description, "CH <Exemple> & \"fils\"");
     assert!(list.speaks_for(&issue(&SERVERS.issuing, server()), &domain));
+    assert!(list.knows(&issue(&SERVERS.issuing, server())), "for a domain is for any");
     let idn = Domain::parse("xn--sant-epa.test").unwrap();
     assert_eq!(list.operators(&idn).len(), 2, "REL-6, WL-6");
     assert!(!list.speaks_for(&issue(&SERVERS.issuing, server()), &idn));
