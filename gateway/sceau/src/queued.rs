@@ -6,10 +6,10 @@ use ident::{Address, Fingerprint};
 use mail::{Access, Limits, Opened};
 use serde::{Deserialize, Serialize};
 use smtp::{MailFrom, OriginalRecipient, RcptTo, Ret};
-use store::{NewBody, Protection, Recipient, Store, Work};
+use store::{MessageInfo, NewBody, Protection, Recipient, Store, Work};
 use zeroize::Zeroizing;
 
-use crate::{delivery::End, gateway::Gateway, intake::incoming, rest::SegmentError, snapshot::Snapshot};
+use crate::{delivery::End, gateway::Gateway, intake::incoming, rest::SegmentError, snapshot::Snapshot, trust::Bearer};
 
 /// Largest body read back: the largest message that any configuration may allow, sealed.
 const MAX_BODY: usize = 512 * 1024 * 1024;
@@ -21,6 +21,9 @@ pub struct Notes {
     kinds: Vec<BodyNotes>,
     /// For each body its place in `kinds`.
     bodies: Vec<usize>,
+    /// Who brought it; nobody for what we wrote ourselves.
+    #[serde(default)]
+    bearer: Option<Bearer>,
 }
 
 /// About one body.
@@ -48,9 +51,25 @@ impl Notes {
         notes
     }
 
+    /// With who brought the message.
+    #[must_use]
+    pub fn brought_by(self, bearer: Bearer) -> Self {
+        Self { bearer: Some(bearer), ..self }
+    }
+
+    /// Who brought the message; nobody for what we wrote ourselves.
+    pub fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.as_ref()
+    }
+
     /// Those of a piece of work; none if they cannot be read, which only costs a check.
     pub fn of(work: &Work) -> Self {
-        serde_json::from_str(&work.info.notes).unwrap_or_default()
+        Self::beside(&work.info)
+    }
+
+    /// Those of a message, in the same way.
+    pub fn beside(info: &MessageInfo) -> Self {
+        serde_json::from_str(&info.notes).unwrap_or_default()
     }
 
     /// Written down.

@@ -27,6 +27,13 @@ impl Certificate {
         self.fingerprint() == *named || self.twins().contains(named)
     }
 
+    /// Every fingerprint by which [`is_known_as`](Self::is_known_as) knows it, its own first.
+    pub fn known_as(&self) -> Vec<Fingerprint> {
+        let mut all = vec![self.fingerprint()];
+        all.extend(self.twins().into_iter().filter(|twin| *twin != self.fingerprint()));
+        all
+    }
+
     /// Fingerprints that anybody could give this certificate; empty unless it was signed with ECDSA.
     fn twins(&self) -> Vec<Fingerprint> {
         CURVES.iter().filter_map(|curve| twin(self.der(), *curve)).filter_map(|der| fingerprint(&der)).collect()

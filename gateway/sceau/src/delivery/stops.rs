@@ -5,21 +5,24 @@ use store::{Destination, Recipient, Work};
 
 use super::outcome::End;
 use crate::{
+    queued::Notes,
     refusal::RefusalId,
     snapshot::Snapshot,
-    trust::{Block, Fate, Standing},
+    trust::{Bearer, Block, Fate, Standing},
 };
 
 /// The end of an attempt that is not made; `None` when nothing stands against it.
 pub(crate) fn stop(
     snapshot: &Snapshot,
+    bearer: Option<&Bearer>,
     sender: Option<&Address>,
     recipient: &Address,
     destination: &Destination,
     at: Timestamp,
 ) -> Option<End> {
     let of = |address| snapshot.block_of(address, at);
-    let block = sender.and_then(of).or_else(|| of(recipient));
+    let brought = || bearer.and_then(|bearer| snapshot.block_of_bearer(bearer, at));
+    let block = sender.and_then(of).or_else(|| of(recipient)).or_else(brought);
     let Destination::Relay(domain) = destination else { return block.map(ordered) };
     if let Some(block) = block.or_else(|| snapshot.block_of_operators(domain, at)) {
         return Some(ordered(block));
@@ -54,7 +57,9 @@ pub(crate) fn was_stopped(recipient: &Recipient) -> bool {
 pub(super) fn take_stopped(snapshot: &Snapshot, work: &mut Work, at: Timestamp) -> Vec<(Recipient, End)> {
     let mut stopped = Vec::new();
     let (sender, destination) = (work.info.envelope.sender.clone(), work.destination.clone());
-    work.recipients.retain(|recipient| match stop(snapshot, sender.as_ref(), &recipient.address, &destination, at) {
+    let notes = Notes::of(work);
+    let judged = |address: &Address| stop(snapshot, notes.bearer(), sender.as_ref(), address, &destination, at);
+    work.recipients.retain(|recipient| match judged(&recipient.address) {
         Some(end) => {
             stopped.push((recipient.clone(), end));
             false

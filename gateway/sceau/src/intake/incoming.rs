@@ -32,6 +32,7 @@ use crate::{
     refusal::{Refusal, RefusalId},
     rest::Spool,
     snapshot::Snapshot,
+    trust::Bearer,
 };
 
 /// An admitted envelope from another operator.
@@ -110,6 +111,8 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
         trace(hostname, &incoming.peer, incoming.id, "ESMTPS", now),
         mail::result_fields(&judgement, hostname)
     );
+    let signer = if let Signature::Good(signed) = &opened.signature { Some(&signed.signer) } else { None };
+    let bearer = Bearer::new(incoming.peer.certificates()?, signer);
     let body = at_rest(gateway, &bytes, &opened)?;
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, arrived, now), judged];
     records.extend(peer_checkpoint(gateway, &opened, now));
@@ -132,7 +135,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
         repeat,
         bodies: vec![body],
         recipients,
-        notes: Notes::new([BodyNotes { readers: Vec::new(), head }]).to_json(),
+        notes: Notes::new([BodyNotes { readers: Vec::new(), head }]).brought_by(bearer).to_json(),
         records,
     };
     Ok(Prepared { message, report, operator })

@@ -29,6 +29,7 @@ use crate::{
     rest::Spool,
     snapshot::{OwnDomain, Snapshot},
     submission::Wanted,
+    trust::Bearer,
 };
 
 /// An admitted envelope.
@@ -88,6 +89,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
     let wanted: Vec<_> =
         decision.recipients.into_iter().zip(asked).map(|(admitted, rcpt)| Wanted { admitted, rcpt }).collect();
     let (bodies, recipients, records) = sealing.bodies(&wanted)?;
+    let bearer = Bearer::new(outgoing.peer.certificates()?, None);
     let mut all_records = vec![acceptance(gateway, outgoing, &caller, &facts, arrived, now)];
     all_records.extend(records);
     Ok(NewMessage {
@@ -104,7 +106,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
             window: REPEAT_WINDOW,
             even_failed: false,
         }),
-        notes: Notes::new(bodies.iter().map(|(_, notes)| notes.clone())).to_json(),
+        notes: Notes::new(bodies.iter().map(|(_, notes)| notes.clone())).brought_by(bearer).to_json(),
         bodies: bodies.into_iter().map(|(body, _)| body).collect(),
         recipients,
         records: all_records,

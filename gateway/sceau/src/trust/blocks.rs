@@ -192,7 +192,7 @@ impl Snapshot {
         block.map(|block| block.verdict(certificate)).unwrap_or(verdict)
     }
 
-    fn worst_block(&self, at: Timestamp, concerns: impl Fn(&Target) -> bool) -> Option<&Block> {
+    pub(super) fn worst_block(&self, at: Timestamp, concerns: impl Fn(&Target) -> bool) -> Option<&Block> {
         let concerned = self.orders.blocks().iter().filter(|block| block.holds(at) && concerns(&block.target));
         concerned.max_by_key(|block| (block.mail == Fate::Refuse, block.until))
     }

@@ -4,6 +4,7 @@
 //! A new list is *considered* ([`consider`]): a pure answer to bytes. What is accepted is written to the
 //! [`Shelf`] before it takes effect, so that no restart ever brings an older list back.
 
+mod bearer;
 mod blocks;
 mod consider;
 mod force;
@@ -14,6 +15,7 @@ mod shelf;
 mod standing;
 mod watch;
 
+pub use bearer::Bearer;
 pub use blocks::{Block, Fate, Operator, Target};
 pub use consider::{Offer, Refused, Rules, consider};
 pub use force::Offered;

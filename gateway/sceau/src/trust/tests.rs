@@ -257,6 +257,12 @@ impl Attended {
 
     /// A message of Dr MARTIN-TEST that waits for these, as if it had been taken earlier.
     fn queue(&self, to: &[&str]) -> QueueId {
+        self.queue_with(to, Notes::new([BodyNotes::default()]), |address| {
+            store::Destination::Relay(address.domain().clone())
+        })
+    }
+
+    fn queue_with(&self, to: &[&str], notes: Notes, way: impl Fn(&Address) -> store::Destination) -> QueueId {
         let (id, now) = (self.gateway().queue_id(), self.now());
         let text = format!(
             "From: <{MARTIN}>\r\nTo: <{}>\r\nSubject: attente\r\nMessage-ID: <{id}@ch-a.test>\r\n\r\nrien\r\n",
@@ -264,7 +270,7 @@ impl Attended {
         );
         let recipient = |address: &&str| {
             let address = Address::parse(address).unwrap();
-            let destination = store::Destination::Relay(address.domain().clone());
+            let destination = way(&address);
             NewRecipient { destination, address, body: 0, notify: Notify::default(), orcpt: None, due: now }
         };
         let message = NewMessage {
@@ -279,7 +285,7 @@ impl Attended {
             repeat: None,
             bodies: vec![under_storage_key(self.gateway(), text.as_bytes()).unwrap()],
             recipients: to.iter().map(recipient).collect(),
-            notes: Notes::new([BodyNotes::default()]).to_json(),
+            notes: notes.to_json(),
             records: Vec::new(),
         };
         self.runtime.block_on(self.gateway().store.commit(Changes::message(message))).unwrap();
@@ -551,6 +557,39 @@ fn a_block_refuses_both_directions_and_ends_by_itself() {
                 attended.states(id)
             );
         }
+    }
+}
+
+#[test]
+fn a_block_finds_what_waits_by_whoever_brought_it() {
+    let mut attended = Attended::new();
+    let operator = certificates(&attended.hospital.space.gateways[1].certificate);
+    let card = certificates(&attended.hospital.space.holder("martin").unwrap().card.certificate);
+    let name = Operator::try_from(OperatorName::of(operator[0].subject()).to_string()).unwrap();
+    let inner = |_: &Address| store::Destination::Inner(domain("ch-a.mssante.test"));
+    let relay = |address: &Address| store::Destination::Relay(address.domain().clone());
+    let by_operator = || Bearer::new(&operator, Some(&card[0]));
+    let brought = |bearer: Bearer| Notes::new([BodyNotes::default()]).brought_by(bearer);
+    for (fate, stopped) in [(Fate::Hold, "waiting blocked-for-now"), (Fate::Refuse, "failed blocked")] {
+        for target in [
+            Target::Operator(name.clone()),
+            Target::Certificate(operator[0].fingerprint()),
+            Target::Certificate(card[0].fingerprint()),
+        ] {
+            let id = attended.queue_with(&[MARTIN], brought(by_operator()), inner);
+            let other = attended.queue_with(&[MARTIN], brought(Bearer::new(&[], None)), inner);
+            attended.block(target.clone(), fate, HOUR);
+            attended.attend();
+            assert_eq!(attended.states(id), [stopped], "{target}");
+            assert_ne!(attended.states(other), [stopped], "{target} concerns nobody else");
+            attended.hospital.clock.advance(HOUR);
+        }
+        // A message that was submitted with a stolen card and has not left yet.
+        let id = attended.queue_with(&[MOREAU], brought(Bearer::new(&card, None)), relay);
+        attended.block(Target::Certificate(card[0].fingerprint()), fate, HOUR);
+        attended.attend();
+        assert_eq!(attended.states(id), [stopped]);
+        attended.hospital.clock.advance(HOUR);
     }
 }
 

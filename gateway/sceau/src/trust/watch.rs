@@ -11,6 +11,7 @@ use super::Stamp;
 use crate::{
     delivery::{End, stops},
     gateway::Gateway,
+    queued::Notes,
     snapshot::Snapshot,
 };
 
@@ -141,7 +142,8 @@ fn concerned(gateway: &Gateway, message: &Message, recipient: &Recipient, at: Ti
         return false;
     }
     let sender = message.info.envelope.sender.as_ref();
-    let stop = stops::stop(&gateway.snapshot(), sender, &recipient.address, &recipient.destination, at);
+    let notes = Notes::beside(&message.info);
+    let stop = stops::stop(&gateway.snapshot(), notes.bearer(), sender, &recipient.address, &recipient.destination, at);
     let goes_on_waiting = matches!(stop, Some(End::Waiting { .. })) && stops::was_stopped(recipient);
     (stop.is_some() || stops::was_stopped(recipient)) && !goes_on_waiting
 }
