@@ -6,11 +6,14 @@
 //! valid unopposed card left, and the trail says that this was not certain.
 
 use annuaire::{Card, CardState, Generation, Registry};
-use ident::{CardNumber, PersonId, Timestamp};
-use pki::identity::Identity;
+use ident::{Bilingual, CardNumber, PersonId, Timestamp};
+use pki::{certificate::Certificate, finding::Finding, identity::Identity, path::Verdict};
 
 use super::caller::DirectoryNote;
-use crate::refusal::{Refusal, RefusalId};
+use crate::{
+    refusal::{Refusal, RefusalId},
+    snapshot::Snapshot,
+};
 
 /// Asks the directory about the holder, under every identifier that the registries know them by.
 ///
@@ -38,7 +41,7 @@ pub(super) fn consult(
         |why: String| Refusal::new(RefusalId::CardOpposed, format!("{why} in generation {}", generation.id()));
     let cards: Vec<Card<'_>> = entries.iter().flat_map(annuaire::Person::cards).collect();
     let finding = judge(&cards, card, at);
-    if let Finding::Opposed(why) = finding {
+    if let Opposition::Opposed(why) = finding {
         return Err(opposed(why));
     }
     // Staff are listed by their structure, which says nothing about who is active.
@@ -48,7 +51,34 @@ pub(super) fn consult(
             format!("{person} is inactive in generation {}", generation.id()),
         ));
     }
-    Ok(if finding == Finding::Uncertain { DirectoryNote::OppositionUncertain } else { DirectoryNote::Active })
+    Ok(if finding == Opposition::Uncertain { DirectoryNote::OppositionUncertain } else { DirectoryNote::Active })
+}
+
+/// A verdict about somebody's certificate, with what the directory says against them: a stolen card does
+/// not write through another operator, either.
+pub(crate) fn unless_opposed(
+    snapshot: &Snapshot,
+    verdict: Verdict,
+    certificate: &Certificate,
+    at: Timestamp,
+) -> Verdict {
+    let (Verdict::Valid(_), Ok(identity)) = (&verdict, Identity::of(certificate)) else { return verdict };
+    let registries: Vec<_> = snapshot.domains.values().map(|own| &own.registry).collect();
+    let Err(refusal) = consult(snapshot.generation.as_deref(), &registries, &identity, at) else { return verdict };
+    let (code, text) = match refusal.id {
+        RefusalId::CardOpposed => {
+            ("card_opposed", Bilingual::new("la carte du signataire est en opposition", "the signer's card is opposed"))
+        }
+        _ => (
+            "holder_inactive",
+            Bilingual::new(
+                "l'annuaire dit que le signataire n'exerce plus",
+                "the directory says that the signer is no longer active",
+            ),
+        ),
+    };
+    let certificate = Some(format!("{} (serial {})", certificate.subject(), certificate.serial_hex()));
+    Verdict::Invalid(Finding { code, text, certificate, detail: None })
 }
 
 /// All identifiers of one person, that of the certificate first.
@@ -63,7 +93,7 @@ fn names<'a>(registries: &[&'a Registry], person: &'a PersonId) -> Vec<&'a Perso
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Finding {
+enum Opposition {
     /// No opposition concerns the certificate.
     Clear,
     /// One does.
@@ -72,22 +102,22 @@ enum Finding {
     Uncertain,
 }
 
-fn judge(cards: &[Card<'_>], proved: Option<&CardNumber>, at: Timestamp) -> Finding {
+fn judge(cards: &[Card<'_>], proved: Option<&CardNumber>, at: Timestamp) -> Opposition {
     let listed = |card: &&Card<'_>| proved.is_some() && card.number().as_ref() == proved;
     if let Some(own) = cards.iter().filter(listed).max_by_key(|card| card.opposed()) {
         return match own.opposed() {
-            true => Finding::Opposed(format!("card {} is opposed", own.number_text())),
+            true => Opposition::Opposed(format!("card {} is opposed", own.number_text())),
             // Proved to be on another card than the one that was lost.
-            false => Finding::Clear,
+            false => Opposition::Clear,
         };
     }
-    let Some(lost) = cards.iter().find(|card| card.opposed()) else { return Finding::Clear };
+    let Some(lost) = cards.iter().find(|card| card.opposed()) else { return Opposition::Clear };
     if cards.iter().any(|card| card.state(at) == CardState::Good) {
-        Finding::Uncertain
+        Opposition::Uncertain
     } else {
         let number = proved.map_or_else(|| "no card number".to_owned(), |number| format!("card {number}, not listed"));
         let lost = lost.number_text();
-        Finding::Opposed(format!("the certificate names {number}; card {lost} is opposed and no valid one is left"))
+        Opposition::Opposed(format!("the certificate names {number}; card {lost} is opposed and no valid one is left"))
     }
 }
 

@@ -4,7 +4,7 @@
 //! the same functions as the sessions do.
 
 pub mod caller;
-mod cards;
+pub(crate) mod cards;
 pub mod content;
 pub mod exchange;
 pub mod recipient;

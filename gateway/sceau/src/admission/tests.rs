@@ -8,11 +8,12 @@ use pki::{
     certificate::Certificate,
     identity::{Identity, Person},
     issue::KeyAlgorithm,
+    path::{Purpose, Verdict},
 };
 
 use super::{
     caller::{Caller, DirectoryNote, identify, identify_operator},
-    cards::consult,
+    cards::{consult, unless_opposed},
     content::{MAX_RECEIVED, admit_content},
     exchange,
     recipient::{AdmittedRecipient, Destination, Protection, admit_recipient},
@@ -211,6 +212,11 @@ fn an_opposed_card_is_refused() {
         Ok(DirectoryNote::NotConsulted),
         "without a directory nothing is known"
     );
+    // Nor does it sign mail that another operator brings.
+    let valid = || snapshot.verify(&card("martin")[0], &card("martin")[1..], Purpose::Person, NOW);
+    assert!(matches!(unless_opposed(&snapshot, valid(), &card("martin")[0], NOW), Verdict::Valid(_)));
+    let verdict = unless_opposed(&snapshot, valid(), &card("leroy")[0], NOW);
+    assert_eq!(verdict.finding().map(|finding| finding.code), Some("card_opposed"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use pki::{
     path::{Purpose, Verdict},
 };
 
-use crate::snapshot::Snapshot;
+use crate::{admission::cards, snapshot::Snapshot};
 
 /// One snapshot at one moment, for a message that `operator` handed over.
 pub(super) struct Answers<'a> {
@@ -23,7 +23,8 @@ pub(super) struct Answers<'a> {
 
 impl Trust for Answers<'_> {
     fn path(&self, certificate: &Certificate, purpose: Purpose) -> Verdict {
-        self.snapshot.verify(certificate, &[], purpose, self.at)
+        let verdict = self.snapshot.verify(certificate, &[], purpose, self.at);
+        cards::unless_opposed(self.snapshot, verdict, certificate, self.at)
     }
 
     fn person_owns(&self, person: &PersonId, address: &Address) -> bool {
