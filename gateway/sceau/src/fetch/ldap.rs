@@ -137,6 +137,8 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
         rest = after;
         if *octet == b'%' {
             let (digits, after) = rest.split_at_checked(2)?;
+            // A number may have a sign, an octet may not (RFC 3986 §2.1).
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
             out.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
             rest = after;
         } else {
@@ -261,6 +263,8 @@ mod tests {
             "ldap://a.test/cn=x?a?base?(&(a=b)(c=d))",
             "ldap://a.test/cn=x?a?base?(a=b*)",
             "ldap://a.test/cn=%zz?a",
+            "ldap://a.test/cn=%+1?a",
+            "ldap://a.test/cn=x?a?base?(a=%-0)",
         ] {
             assert!(matches!(search(url), Err(Fault::Protocol(_))), "{url}");
         }

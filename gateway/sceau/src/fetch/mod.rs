@@ -12,6 +12,7 @@ mod ldap;
 mod line;
 mod place;
 mod rules;
+mod servers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ pub use error::{Fault, FetchError, Wait};
 pub use line::Lines;
 pub use place::{Place, PlaceError, Scheme, Site};
 pub use rules::Rules;
+pub use servers::{AnchoredServers, Undetermined};
 
 /// Deadlines of one fetch, redirects included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,17 +7,12 @@ use std::{
 };
 
 use ident::{Fingerprint, Timestamp};
-use pki::{
-    certificate::Certificate,
-    identity::Identity,
-    partner_file::MAX_PARTNER_FILE,
-    path::{Purpose, Verdict},
-};
+use pki::partner_file::MAX_PARTNER_FILE;
 use thiserror::Error;
 
 use crate::{
     config::read_bytes,
-    fetch::{Answer, Fetcher, Kind, Limits, Lines, Place, Request, Rules, ServerTrust},
+    fetch::{AnchoredServers, Answer, Fetcher, Kind, Limits, Lines, Place, Request, Rules, Undetermined},
     queued::digest,
     snapshot::Snapshot,
 };
@@ -74,32 +69,10 @@ async fn fetch(location: &str, snapshot: &Snapshot, at: Timestamp) -> Result<Vec
     let fetcher = Fetcher::new(rules, Limits { total: TOTAL, redirects: 0, ..Limits::default() }, Arc::new(lines));
     let request =
         Request { place: &place, kind: Kind::PartnerFile, most: MAX_PARTNER_FILE, held: None, question: None };
-    match fetcher.fetch(&request, &Shown { snapshot, at }).await {
+    let trust = AnchoredServers { validator: &snapshot.validator, at, undetermined: Undetermined::Refused };
+    match fetcher.fetch(&request, &trust).await {
         Ok(Answer::New { octets, .. }) => Ok(octets),
         Ok(Answer::Unchanged) => Err("it says that nothing changed, and was not asked that".to_owned()),
         Err(error) => Err(error.fault.to_string()),
-    }
-}
-
-/// A server of the trusted space; what it serves is signed besides.
-struct Shown<'a> {
-    snapshot: &'a Snapshot,
-    at: Timestamp,
-}
-
-impl ServerTrust for Shown<'_> {
-    fn judge(&self, host: &str, shown: &[Certificate]) -> Result<(), String> {
-        let (leaf, others) = shown.split_first().ok_or("it showed no certificate")?;
-        match self.snapshot.validator.verify(leaf, others, Purpose::Server, self.at) {
-            Verdict::Valid(_) => {}
-            Verdict::Undetermined(finding) | Verdict::Invalid(finding) => {
-                return Err(format!("its certificate: {finding}"));
-            }
-        }
-        let named = match leaf.dns_names() {
-            [] => matches!(Identity::of(leaf), Ok(Identity::Server(server)) if server.host.eq_ignore_ascii_case(host)),
-            names => names.iter().any(|name| name.eq_ignore_ascii_case(host)),
-        };
-        if named { Ok(()) } else { Err(format!("its certificate is for {}, not for {host}", leaf.subject())) }
     }
 }
