@@ -293,6 +293,11 @@ impl Certificate {
         &self.0.extensions.dns_names
     }
 
+    /// Whether a server that shows it promises to staple an OCSP answer about it (RFC 7633, "must staple").
+    pub fn must_staple(&self) -> bool {
+        self.0.extensions.must_staple
+    }
+
     /// What kind of key it carries.
     pub fn key(&self) -> KeyKind {
         self.0.key_kind

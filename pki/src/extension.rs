@@ -32,6 +32,8 @@ pub(crate) mod oids {
     pub(crate) const AUTHORITY_INFO_ACCESS: &str = "1.3.6.1.5.5.7.1.1";
     /// id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1): nobody publishes the status of this responder.
     pub(crate) const OCSP_NOCHECK: &str = "1.3.6.1.5.5.7.48.1.5";
+    /// TLS feature (RFC 7633).
+    pub(crate) const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
     pub(crate) const INHIBIT_ANY_POLICY: &str = "2.5.29.54";
     /// Private extension: number of the card (pki reference §7).
     pub(crate) const CARD_NUMBER: &str = "1.2.250.1.71.1.2.3";
@@ -143,6 +145,8 @@ pub(crate) struct Extensions {
     pub(crate) responders: Vec<String>,
     /// The authority publishes no status of this responder.
     pub(crate) unchecked_responder: bool,
+    /// A server with this certificate promises to staple an answer about it.
+    pub(crate) must_staple: bool,
     pub(crate) unknown_critical: bool,
     pub(crate) has_name_constraints: bool,
     pub(crate) mail_constraints: MailConstraints,
@@ -209,6 +213,7 @@ impl Extensions {
             // Only where deltas are fetched: what cannot be read is not fetched.
             oids::FRESHEST_CRL => self.delta_points = distribution_points(value).unwrap_or_default(),
             oids::AUTHORITY_INFO_ACCESS => self.responders = responders(value).unwrap_or_default(),
+            oids::TLS_FEATURE => self.must_staple = asks_for_staple(value).map_err(malformed)?,
             oids::OCSP_NOCHECK => self.unchecked_responder = true,
             oids::NAME_CONSTRAINTS => {
                 self.has_name_constraints = true;
@@ -244,6 +249,16 @@ impl Extensions {
         }
         Ok(())
     }
+}
+
+/// Whether a TLS feature extension names status_request (5) or status_request_v2 (17) (RFC 7633 §4.1).
+fn asks_for_staple(value: &[u8]) -> Read<bool> {
+    let mut features = Reader::only(value, tag::SEQUENCE)?.inside();
+    let mut found = false;
+    while !features.is_empty() {
+        found |= matches!(features.expect(tag::INTEGER)?.value, [5 | 17]);
+    }
+    Ok(found)
 }
 
 /// The first identifier of each member: the policy of a PolicyInformation, the issuer's of a mapping.

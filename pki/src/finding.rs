@@ -44,6 +44,11 @@ impl Finding {
         Self::new(Reason::HostMismatch, Some(certificate))
     }
 
+    /// A server that promises to staple an answer about its certificate, and showed none that counts.
+    pub fn staple_missing(certificate: &Certificate) -> Self {
+        Self::new(Reason::StapleMissing, Some(certificate))
+    }
+
     /// What is said of octets that are no certificate at all.
     pub fn unreadable(error: &CertificateError) -> Self {
         Self::new(
@@ -98,6 +103,9 @@ reasons! {
     Revoked "revoked"
         "le certificat est révoqué par son autorité"
         "the certificate has been revoked by its authority";
+    StapleMissing "staple_missing"
+        "le certificat impose une réponse OCSP agrafée, et le serveur n'en a montré aucune qui vaille"
+        "the certificate demands a stapled OCSP answer, and the server showed none that counts";
     Expired "expired"
         "le certificat a expiré"
         "the certificate has expired";

@@ -35,6 +35,7 @@ pub mod place;
 pub mod postfix;
 pub mod process;
 pub mod publisher;
+pub mod responder;
 pub mod swaks;
 pub mod tier;
 pub mod token;

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use std::{
+    net::TcpListener,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread,
@@ -14,22 +15,30 @@ use std::{
 use ident::{Clock, ManualClock, SystemClock, Timestamp};
 use pki::{
     certificate::Certificate,
-    issue::{CrlRequest, KeyAlgorithm, Reason, Revocation},
+    issue::{
+        AuthorityRequest, CertificateRequest, CrlRequest, Extension, Issued, KeyAlgorithm, Profile, Publication,
+        Reason, Revocation, Validity,
+    },
     path::Purpose,
 };
 use sceau::{
     config::Loaded,
-    demo::cast::Place::{self, A, B, C},
+    demo::{
+        cast::Place::{self, A, B, C},
+        space::IdentityFiles,
+    },
     gateway::Gateway,
     refresh::{Folder, Refresher, report},
     serve::serve_by,
 };
 use tests::{
     gateway::sceau_json,
+    place::loopback,
     process::PATIENCE,
-    publisher::Publisher,
+    publisher::{HOST, Publisher},
+    responder::Responder,
     wire::{Reply, Wire},
-    world::{World, assert_refused},
+    world::{World, assert_refused, hand_over, letter},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -208,6 +217,154 @@ fn stale_lists_defer_and_still_revoke_and_copies_outlive_a_restart() {
     let _a = Inside::serve(configuration, &clock);
     let told = mail(&mut new_session(&world, A, "martin"), &world.address("martin"));
     assert_refused(&told, 550, "certificate-revoked");
+}
+
+/// A kill at any moment after a list took effect does not bring back what it took away: the list is on the
+/// disk first. Here the round in which it came never ends, because another publisher never answers.
+#[test]
+fn what_took_effect_is_not_forgotten_by_a_kill_before_the_round_ends() {
+    let start = SystemClock.now();
+    let mut world = World::with(KeyAlgorithm::P256, start);
+    let publisher = Publisher::start();
+    let number = serial(&world, "martin");
+    let silent = TcpListener::bind((loopback(), 0)).unwrap();
+    let never = format!("crls = [\"http://{HOST}:{}/never.crl\", ", silent.local_addr().unwrap().port());
+    publish(&world, &publisher, start, 1);
+    world.authorities.persons.revoke(number, start);
+    publish(&world, &publisher, start, 2);
+    world.append(A, "sceau.toml", &publisher.section(&["/persons.crl"], "10m").replace("crls = [", &never));
+
+    let mut a = world.serve(A);
+    wait_for(&world, A, "martin", 550, "[certificate-revoked]");
+    a.kill();
+    publisher.set_down(true);
+    let _a = world.serve(A);
+    let told = mail(&mut new_session(&world, A, "martin"), &world.address("martin"));
+    assert_refused(&told, 550, "certificate-revoked");
+}
+
+/// A server of hospital B whose certificate must be stapled and whose status only OCSP tells.
+struct Stapled {
+    world: World,
+    responder: Responder,
+    issued: Issued,
+    identity: IdentityFiles,
+}
+
+fn stapled_space(start: Timestamp) -> Stapled {
+    let world = World::with(KeyAlgorithm::P256, start);
+    let (listener, url) = Responder::bind();
+    let publication = Publication { ocsp: Some(url), ..Publication::default() };
+    let validity = Validity::days(start.minus(24 * HOUR), 300);
+    let request = AuthorityRequest::new("AGRAFES SERVEURS", KeyAlgorithm::P256, validity);
+    let servers = world.authorities.servers.root.intermediate(&AuthorityRequest { publication, ..request }).unwrap();
+    let responder = Responder::start(listener, &servers, start);
+    let profile = Profile::ServerTls { host: B.host(), alternatives: vec![], structure: B.structure().unwrap() };
+    let mut request = CertificateRequest::new(profile, KeyAlgorithm::P256, validity);
+    let value = vec![0x30, 0x03, 0x02, 0x01, 0x05];
+    request.extra.push(Extension { oid: "1.3.6.1.5.5.7.1.24".to_owned(), critical: false, value });
+    let issued = servers.issue(&request).unwrap();
+    responder.say(&issued, false);
+    let folder = world.folder().to_owned();
+    let authority = servers.certificate_pem();
+    std::fs::write(folder.join("agrafes.pem"), &authority).unwrap();
+    let (certificate, key) = (folder.join("ch-b/tls.pem"), folder.join("ch-b/tls.key"));
+    std::fs::write(&certificate, format!("{}{authority}", issued.certificate_pem())).unwrap();
+    std::fs::write(&key, &*issued.key_pem().unwrap()).unwrap();
+    for place in [A, B] {
+        world.edit(place, "sceau.toml", "intermediates = [", "intermediates = [\"../agrafes.pem\", ");
+    }
+    let section = format!(
+        "[refresh]\nhosts = [{:?}]\nocsp = true\nevery = \"10m\"\nretry = \"60s\"\naddresses = {{ {HOST:?} = \"{}\" }}\n",
+        responder.site(),
+        loopback()
+    );
+    world.append(B, "sceau.toml", &section);
+    let fingerprint = issued.certificate().unwrap().fingerprint();
+    Stapled { world, responder, issued, identity: IdentityFiles { certificate, key, fingerprint } }
+}
+
+impl Stapled {
+    /// What A would do with B's server: exit code, reason.
+    fn probe(&self) -> (Option<i32>, String) {
+        let configuration = self.world.configuration(A);
+        let (code, told) = sceau_json(&["probe", "ch-b.mssante.test", "--config", configuration.to_str().unwrap()]);
+        assert_eq!(told["servers"][0]["tls"]["must_staple"], true, "{told}");
+        (code, told["servers"][0]["why"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// B says MAIL at A's door for operators.
+    fn mail_of_b(&self) -> Reply {
+        mail(&mut self.world.exchange(A, &self.identity), &self.world.address("moreau"))
+    }
+
+    fn submit(&self, subject: &str) -> String {
+        let (from, to) = (self.world.address("martin"), self.world.address("moreau"));
+        let mut wire = new_session(&self.world, A, "martin");
+        assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, subject)).code, 250);
+        format!("{}@wire.test", subject.replace(' ', "."))
+    }
+
+    /// Waits until the story of a message says this.
+    #[track_caller]
+    fn wait_for_why(&self, message: &str, part: &str) {
+        let configuration = self.world.configuration(A);
+        let begun = Instant::now();
+        loop {
+            let (_, told) = sceau_json(&["why", message, "--config", configuration.to_str().unwrap()]);
+            if told.to_string().contains(part) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{part} is never told: {told}");
+        }
+    }
+}
+
+/// Two gateways and OpenSSL's responder. The answer about B's certificate is fetched in the background and
+/// stapled; A demands it, honours it, and keeps it: undetermined is 451, revoked is 550, a missing staple
+/// keeps mail here. B's answer outlives a restart.
+#[test]
+fn a_stapled_answer_is_demanded_honoured_and_kept_between_two_gateways() {
+    let start = SystemClock.now();
+    let it = stapled_space(start);
+    let clock = Arc::new(ManualClock::at(start));
+    let store = it.world.inner_store(B);
+    it.responder.set_down(true);
+    let _a = Inside::serve(it.world.configuration(A), &clock);
+    let b = Inside::serve(it.world.configuration(B), &clock);
+    // Minute by minute, until the background has done its work.
+    let minutes_until = |what: &str, done: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < PATIENCE, "{what}: {:?}", it.probe());
+            clock.advance(Duration::from_secs(60));
+        }
+    };
+
+    let (code, why) = it.probe();
+    assert!(code == Some(1) && why.contains("demands a stapled OCSP answer"), "{code:?} {why}");
+    let message = it.submit("Sans agrafe");
+    it.wait_for_why(&message, "demands a stapled OCSP answer");
+    assert_refused(&it.mail_of_b(), 451, "certificate-undetermined");
+
+    it.responder.set_down(false);
+    minutes_until("the answer is not stapled", &|| it.probe().0 == Some(0));
+    // Those before may have waited too long by this clock.
+    it.submit("Avec agrafe");
+    assert!(!store.wait_for(1).is_empty());
+    assert_eq!(it.mail_of_b().code, 250, "what was stapled counts for the other direction too");
+
+    it.responder.set_down(true);
+    drop(b);
+    let _b = Inside::serve(it.world.configuration(B), &clock);
+    assert_eq!(it.probe().0, Some(0), "the answer is forgotten");
+
+    it.responder.say(&it.issued, true);
+    it.responder.set_down(false);
+    minutes_until("the revocation is not seen", &|| it.probe().1.contains("revoked"));
+    let message = it.submit("Revoque");
+    it.wait_for_why(&message, "revoked by its authority");
+    assert_refused(&it.mail_of_b(), 550, "certificate-revoked");
 }
 
 /// A gateway that serves nobody, and its refresher: rounds are run by hand.

@@ -26,6 +26,7 @@ use crate::{
     health::Standing,
     keys,
     knocks::Knocks,
+    refresh,
     rest::Vault,
     snapshot::{self, Snapshot},
     trust::{self, Fresh, OrderBook, Shelf},
@@ -120,6 +121,7 @@ impl Gateway {
             return Err(StartError::Configuration(lasting));
         }
         let (snapshot, fresh) = remembered(&loaded, snapshot, clock.now())?;
+        refresh::recall_answers(&loaded, &snapshot, clock.now());
         let vault = snapshot::vault(&loaded)?;
         let data = loaded.data();
         DirBuilder::new().recursive(true).mode(0o700).create(data.join("spool"))?;

@@ -56,27 +56,33 @@ impl RevocationStore {
 
     /// Takes a list if `validator` knows who signed it and it is not older than the one held.
     pub fn offer_list(&self, list: RevocationList, validator: &Validator, at: Timestamp) -> Offer {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let offer = self.weigh_list(&list, validator, at);
+        if offer == Offer::Taken {
+            let mut next = Facts::clone(&self.facts());
+            next.replace_list(Arc::new(list));
+            self.swap(next);
+        }
+        offer
+    }
+
+    /// What an offer of this list would come to at this moment; nothing is changed. For whoever writes a list
+    /// down before it takes effect.
+    pub fn weigh_list(&self, list: &RevocationList, validator: &Validator, at: Timestamp) -> Offer {
         if list.this_update() > at.plus(SKEW) {
             return Offer::FromTheFuture;
         }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let facts = self.facts();
-        match facts.current(&list) {
+        match facts.current(list) {
             Some(held) if held.digest() == list.digest() => return Offer::Known,
             Some(held) if !list.may_follow(held) => return Offer::Older,
             _ => {}
         }
-        if !validator.vouches_for(&list, at) {
+        if !validator.vouches_for(list, at) {
             return Offer::Untrusted;
         }
-        if facts.current(&list).is_none() && facts.lists().count() >= MAX_LISTS {
-            return Offer::Full;
-        }
-        let mut next = Facts::clone(&facts);
-        next.replace_list(Arc::new(list));
-        drop(facts);
-        self.swap(next);
-        Offer::Taken
+        let is_full = facts.current(list).is_none() && facts.lists().count() >= MAX_LISTS;
+        if is_full { Offer::Full } else { Offer::Taken }
     }
 
     /// Takes an answer about `certificate` if `issuer`, or somebody whom it named, signed it, and it is
@@ -90,6 +96,31 @@ impl RevocationStore {
         at: Timestamp,
     ) -> Offer {
         let answer: Arc<OcspAnswer> = answer.into();
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let offer = self.weigh_answer(&answer, certificate, issuer, at);
+        if offer != Offer::Taken {
+            return offer;
+        }
+        let mut next = Facts::clone(&self.facts());
+        if next.all_answers().count() >= MAX_ANSWERS {
+            next.retain_answers(|held| held.singles().iter().any(|it| it.until() >= at || it.status.is_permanent()));
+            if next.all_answers().count() >= MAX_ANSWERS {
+                return Offer::Full;
+            }
+        }
+        next.replace_answer(answer, certificate, issuer);
+        self.swap(next);
+        Offer::Taken
+    }
+
+    /// What an offer of this answer would come to at this moment, room apart; nothing is changed.
+    pub fn weigh_answer(
+        &self,
+        answer: &OcspAnswer,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        at: Timestamp,
+    ) -> Offer {
         let Some((status, this_update)) = answer.about(certificate, issuer).map(|it| (it.status, it.this_update))
         else {
             return Offer::Untrusted;
@@ -97,12 +128,10 @@ impl RevocationStore {
         if this_update.max(answer.produced_at()) > at.plus(SKEW) {
             return Offer::FromTheFuture;
         }
-        if responder::of(&answer, issuer, Vec::new, at, true).is_none() {
+        if responder::of(answer, issuer, Vec::new, at, true).is_none() {
             return Offer::Untrusted;
         }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let facts = self.facts();
-        for held in facts.answers(certificate, issuer) {
+        for held in self.facts().answers(certificate, issuer) {
             let Some(known) = held.about(certificate, issuer) else { continue };
             if held.der() == answer.der() {
                 return Offer::Known;
@@ -114,16 +143,6 @@ impl RevocationStore {
                 return Offer::Older;
             }
         }
-        let mut next = Facts::clone(&facts);
-        if next.all_answers().count() >= MAX_ANSWERS {
-            next.retain_answers(|held| held.singles().iter().any(|it| it.until() >= at || it.status.is_permanent()));
-            if next.all_answers().count() >= MAX_ANSWERS {
-                return Offer::Full;
-            }
-        }
-        next.replace_answer(answer, certificate, issuer);
-        drop(facts);
-        self.swap(next);
         Offer::Taken
     }
 

@@ -13,6 +13,7 @@ mod material;
 mod open;
 mod partner;
 mod pki;
+mod probe;
 mod queue;
 mod refusals;
 mod retention;
@@ -75,6 +76,8 @@ enum Command {
     Explain(explain::Args),
     /// Tell what happened to a message
     Why(why::Args),
+    /// Look how a partner's servers present themselves, sending nothing
+    Probe(probe::Args),
     /// Look at the queue and act on it
     Queue(queue::Args),
     /// Stop the exchange with a domain, an operator, a certificate or a mailbox, for a while
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Why(args) => why::run(args),
+        Command::Probe(args) => probe::run(&args),
         Command::Queue(args) => queue::run(args),
         Command::Block(args) => block::run(&args),
         Command::Trust(args) => trusted::run(&args),

@@ -26,8 +26,8 @@ pub struct Refresh {
     /// Addresses of revocation lists of the authorities in use, base or delta: asked before those that
     /// certificates name.
     pub crls: Vec<Place>,
-    /// Hosts that addresses inside certificates may name, at the usual ports. None: only what is written
-    /// above is asked.
+    /// Hosts that addresses inside certificates may name, at the usual ports, or `host:port`. None: only what
+    /// is written above is asked.
     pub hosts: Vec<String>,
     /// Whether the responders named in our own and our partners' certificates are asked (OCSP).
     pub ocsp: bool,
@@ -117,9 +117,14 @@ impl Refresh {
         if self.max_crl.0 == 0 || self.max_crl.0 > most {
             found.push(format!("refresh.max_crl must be more than nothing and at most {most} octets"));
         }
-        for host in self.hosts.iter().chain(self.addresses.keys()) {
+        let without_port = |host: &str| match host.split_once(':') {
+            Some((name, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => name.to_owned(),
+            _ => host.to_owned(),
+        };
+        let hosts = self.hosts.iter().map(|host| without_port(host));
+        for host in hosts.chain(self.addresses.keys().cloned()) {
             let named = Place::parse(&format!("http://{host}/"));
-            if !named.is_ok_and(|place| place.site().host == *host && place.site().port == 80) {
+            if !named.is_ok_and(|place| place.site().host == host && place.site().port == 80) {
                 found.push(format!("refresh: `{host}` is no host name in lower case, without scheme and port"));
             }
         }

@@ -7,6 +7,7 @@ mod busy;
 mod inner;
 mod notify;
 mod outcome;
+pub mod probe;
 mod relay;
 mod route;
 mod sessions;

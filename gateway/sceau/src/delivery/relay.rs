@@ -126,11 +126,11 @@ fn still_known(snapshot: &Snapshot, fingerprint: Fingerprint) -> Result<&BookEnt
 }
 
 /// The peer must hold a valid server certificate that the trust list names for the domain (REL-5).
-struct Operator<'a> {
-    snapshot: &'a Snapshot,
-    domain: &'a Domain,
-    at: Timestamp,
-    facts: Option<TlsFacts>,
+pub(super) struct Operator<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) domain: &'a Domain,
+    pub(super) at: Timestamp,
+    pub(super) facts: Option<TlsFacts>,
 }
 
 impl Judge for Operator<'_> {

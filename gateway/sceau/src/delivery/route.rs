@@ -115,6 +115,11 @@ impl Routes {
         found
     }
 
+    /// The same for whoever only looks: nothing is remembered or told.
+    pub(super) async fn look(&self, snapshot: &Snapshot, domain: &Domain) -> Result<Vec<Hop>, RouteError> {
+        hops(snapshot, self.resolver.as_ref(), domain).await
+    }
+
     /// What begins or ends with this answer.
     fn news(&self, domain: &Domain, error: Option<&RouteError>) -> Option<News> {
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use ident::Timestamp;
 use pki::{
     certificate::Certificate,
+    finding::Finding,
     ocsp::OcspAnswer,
     path::{Purpose, Validator, Verdict},
+    status::Offer,
 };
 
-/// Judges what a server showed.
+/// Judges what a server showed. One whose certificate promises an answer (RFC 7633) and shows none that
+/// counts is believed neither good nor bad: whoever holds a stolen key would keep the answer back.
 pub(super) fn verify(
     validator: &Validator,
     leaf: &Certificate,
@@ -22,19 +25,39 @@ pub(super) fn verify(
     purpose: Purpose,
     at: Timestamp,
 ) -> Verdict {
-    let Some(answer) = stapled.and_then(|der| OcspAnswer::from_der(der).ok()).map(Arc::new) else {
-        return validator.verify(leaf, untrusted, purpose, at);
-    };
-    let verdict = validator.verify_stapled(leaf, untrusted, Arc::clone(&answer), purpose, at);
-    if let Some(store) = validator.revocation_store() {
-        // Only for a certificate that leads to an anchor: strangers fill no store.
-        let path = validator.path(leaf, untrusted, purpose, at);
-        if let Some(issuer) = path.as_ref().and_then(|path| path.get(1)) {
-            let offer = store.offer_answer(answer, leaf, issuer, at);
-            tracing::debug!(server = %leaf.subject(), ?offer, "stapled answer");
+    let answer = stapled.and_then(|der| OcspAnswer::from_der(der).ok()).map(Arc::new);
+    let (verdict, counts) = match answer {
+        None => (validator.verify(leaf, untrusted, purpose, at), false),
+        Some(answer) => {
+            let verdict = validator.verify_stapled(leaf, untrusted, Arc::clone(&answer), purpose, at);
+            (verdict, keep(validator, leaf, untrusted, answer, purpose, at))
         }
+    };
+    match verdict {
+        Verdict::Valid(_) | Verdict::Undetermined(_) if leaf.must_staple() && !counts => {
+            Verdict::Undetermined(Finding::staple_missing(leaf))
+        }
+        verdict => verdict,
     }
-    verdict
+}
+
+/// Keeps an answer for the next time, and says whether somebody who may gave it and it is still fresh.
+fn keep(
+    validator: &Validator,
+    leaf: &Certificate,
+    untrusted: &[Certificate],
+    answer: Arc<OcspAnswer>,
+    purpose: Purpose,
+    at: Timestamp,
+) -> bool {
+    // Only for a certificate that leads to an anchor: strangers fill no store.
+    let path = validator.path(leaf, untrusted, purpose, at);
+    let issuer = path.as_ref().and_then(|path| path.get(1));
+    let Some((store, issuer)) = validator.revocation_store().zip(issuer) else { return false };
+    let is_fresh = answer.fresh_until(leaf, issuer).is_some_and(|until| until >= at);
+    let offer = store.offer_answer(answer, leaf, issuer, at);
+    tracing::debug!(server = %leaf.subject(), ?offer, "stapled answer");
+    is_fresh && !matches!(offer, Offer::Untrusted | Offer::FromTheFuture)
 }
 
 #[cfg(test)]
@@ -43,8 +66,8 @@ mod tests {
 
     use pki::{
         issue::{
-            Authority, AuthorityRequest, CertificateRequest, Issued, KeyAlgorithm, OcspDraft, OcspSigner,
-            OcspStatement, Profile, Reason, Structure, Validity,
+            Authority, AuthorityRequest, CertificateRequest, CrlRequest, Extension, Issued, KeyAlgorithm, OcspDraft,
+            OcspSigner, OcspStatement, Profile, Reason, Structure, Validity,
         },
         path::{RevocationMode, ValidatorBuilder},
         status::RevocationStore,
@@ -97,6 +120,51 @@ mod tests {
         // The server goes back to the answer from before.
         assert_eq!(judge(Some(&good), NOW.plus(HOUR)), "revoked");
         assert_eq!(judge(None, NOW.plus(HOUR)), "revoked");
+    }
+
+    /// RFC 7633: a list that says nothing against it does not stand for the answer that was promised.
+    #[test]
+    fn a_certificate_that_must_be_stapled_is_not_believed_without() {
+        let (root, plain, ..) = world();
+        let (names, validity) = (plain.certificate().unwrap(), Validity::days(NOW, 300));
+        let structure = ident::StructureId::parse("1990000001").unwrap();
+        let structure = Structure::new(structure, "CH EXEMPLE-TEST", "Paris (75)");
+        let profile = Profile::ServerTls { host: "smtp.ch-exemple.test".into(), alternatives: vec![], structure };
+        let mut request = CertificateRequest::new(profile, KeyAlgorithm::P256, validity);
+        let value = vec![0x30, 0x03, 0x02, 0x01, 0x05];
+        request.extra.push(Extension { oid: "1.3.6.1.5.5.7.1.24".into(), critical: false, value });
+        let server = root.issue(&request).unwrap();
+        let leaf = server.certificate().unwrap();
+        assert!(leaf.must_staple() && !names.must_staple());
+        let list = CrlRequest { revoked: vec![], this_update: NOW, next_update: NOW.plus(HOUR * 48), number: 1 };
+        let validator = ValidatorBuilder::new()
+            .test_category(true)
+            .anchor(Purpose::Server, Certificate::from_der(root.certificate_der()).unwrap())
+            .revocation(RevocationMode::Required { grace: Duration::ZERO })
+            .store(Arc::new(RevocationStore::new()))
+            .crl(root.crl(&list).unwrap().der())
+            .unwrap()
+            .build()
+            .unwrap();
+        let judge = |leaf: &Certificate, stapled: Option<&[u8]>, at| {
+            let verdict = verify(&validator, leaf, &[], stapled, Purpose::Server, at);
+            verdict.finding().map_or("valid", |finding| finding.code)
+        };
+        let answer = |authority: &Authority, status| {
+            let draft = OcspDraft::new(server.serial(), status, NOW, NOW.plus(HOUR));
+            authority.ocsp_answer(&draft, OcspSigner::Authority).unwrap()
+        };
+        let good = answer(&root, OcspStatement::Good);
+        assert_eq!(judge(&names, None, NOW), "valid");
+        assert_eq!(judge(&leaf, None, NOW), "staple_missing");
+        assert_eq!(judge(&leaf, Some(b"noise"), NOW), "staple_missing");
+        assert_eq!(judge(&leaf, Some(&answer(&world().0, OcspStatement::Good)), NOW), "staple_missing");
+        assert_eq!(judge(&leaf, Some(&good), NOW), "valid");
+        assert_eq!(judge(&leaf, Some(&good), NOW), "valid", "the same again");
+        assert_eq!(judge(&leaf, None, NOW), "staple_missing", "that we hold one is not that it shows one");
+        assert_eq!(judge(&leaf, Some(&good), NOW.plus(HOUR * 2)), "staple_missing", "an old one");
+        let revoked = OcspStatement::Revoked { reason: Reason::KeyCompromise, at: NOW };
+        assert_eq!(judge(&leaf, Some(&answer(&root, revoked)), NOW), "revoked");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use ident::Fingerprint;
 use pki::certificate::Certificate;
-use smtp::{Cause, Client, ClientClosed, ClientEvent, ClientOptions, Envelope, Outcome, RecipientOutcome, Stage};
+use smtp::{
+    Capabilities, Cause, Client, ClientClosed, ClientEvent, ClientOptions, Envelope, Outcome, RecipientOutcome, Stage,
+};
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
@@ -136,6 +138,11 @@ impl Session {
     /// What TLS showed of the peer; nothing without TLS.
     pub(super) fn facts(&self) -> Option<&TlsFacts> {
         self.facts.as_ref()
+    }
+
+    /// What the peer announced.
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        self.client.capabilities()
     }
 
     /// As if TLS had shown this.

@@ -27,12 +27,13 @@ impl Rules {
         self
     }
 
-    /// Allows a host at the usual ports: what addresses inside certificates may name.
+    /// Allows a host at the usual ports, or `host:port` at this one: what addresses inside certificates may
+    /// name.
     #[must_use]
     pub fn host(mut self, host: &str) -> Self {
-        for port in [80, 443, 389] {
-            self.sites.insert(Site { host: host.to_ascii_lowercase(), port });
-        }
+        let own = host.split_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
+        let (name, ports) = own.map_or((host, vec![80, 443, 389]), |(name, port)| (name, vec![port]));
+        self.sites.extend(ports.into_iter().map(|port| Site { host: name.to_ascii_lowercase(), port }));
         self
     }
 
@@ -161,6 +162,9 @@ mod tests {
         assert!(allowed("http://igc.exemple.test/a.crl") && allowed("ldap://igc.exemple.test/cn=a"));
         assert!(allowed("http://autre.exemple.test:8080/other"));
         assert!(!allowed("http://igc.exemple.test:22/a.crl"));
+        let one = Rules::new().host("ocsp.exemple.test:8080");
+        let allowed_by_one = |url: &str| one.allows(&Place::parse(url).unwrap()).is_ok();
+        assert!(allowed_by_one("http://ocsp.exemple.test:8080/") && !allowed_by_one("http://ocsp.exemple.test/"));
         assert!(!allowed("http://autre.exemple.test/x") && !allowed("http://evil.test/a.crl"));
     }
 }

@@ -61,11 +61,14 @@ impl Watch {
         let ledger = LedgerFile::below(&gateway.data());
         self.refresh(gateway, &ledger).await;
         let length = ledger.length();
-        if length != gateway.snapshot().ledger_octets() && length != self.ordered {
+        let known = gateway.snapshot().ledger_octets();
+        if length != known && length != self.ordered {
             self.ordered = length;
             serve::reload(gateway).await;
-            if gateway.snapshot().ledger_octets() == length {
-                tracing::info!(octets = length, "changes of the partners' certificates are in force");
+            // A change that came in between is in force as well.
+            let octets = gateway.snapshot().ledger_octets();
+            if octets != known {
+                tracing::info!(octets, "changes of the partners' certificates are in force");
             }
         }
         if let Err(error) = trail(gateway, &ledger).await {

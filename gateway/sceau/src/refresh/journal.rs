@@ -124,6 +124,11 @@ impl Folder {
         Ok(digest)
     }
 
+    /// Whether there is such a copy; what it holds is seen when it is read.
+    pub fn holds(&self, name: Fingerprint) -> bool {
+        self.0.join(file_name(name)).is_file()
+    }
+
     /// A copy, whole.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod journal;
+mod notes;
 pub mod plan;
 mod report;
 mod sources;
@@ -14,7 +15,7 @@ mod take;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,7 +23,7 @@ use std::{
 
 use ident::Timestamp;
 use openssl::error::ErrorStack;
-use pki::{crl::RevocationList, path::Validator, status::RevocationStore};
+use pki::{crl::RevocationList, ocsp::OcspAnswer, path::Validator, status::RevocationStore};
 use tokio::{sync::watch, task::JoinSet};
 use trail::{Event, Record};
 
@@ -33,6 +34,7 @@ pub use take::RefreshError;
 
 use self::{
     alarm::Alarms,
+    notes::Notes,
     take::{Ask, News},
 };
 use crate::{
@@ -64,8 +66,7 @@ pub struct Counters {
 /// Keeps what is fetched up to date.
 #[derive(Debug)]
 pub struct Refresher {
-    folder: Folder,
-    journal: Mutex<Journal>,
+    notes: Arc<Notes>,
     lines: Arc<Lines>,
     alarms: Alarms,
     /// What there is to ask, and the snapshot that it was found in.
@@ -92,8 +93,7 @@ impl Refresher {
         }
         let lines = Arc::new(Lines::new()?);
         Ok(Self {
-            folder,
-            journal: Mutex::new(journal),
+            notes: Arc::new(Notes::new(folder, journal)),
             lines,
             alarms: Alarms::default(),
             known: Mutex::default(),
@@ -117,9 +117,10 @@ impl Refresher {
                 let ask = Ask {
                     gateway: Arc::clone(gateway),
                     fetcher: Arc::clone(&fetcher),
-                    folder: self.folder.clone(),
+                    notes: Arc::clone(&self.notes),
+                    name: name.clone(),
                     source: source.clone(),
-                    entry: self.journal().sources.get(&name).cloned().unwrap_or_default(),
+                    entry: self.notes.journal().sources.get(&name).cloned().unwrap_or_default(),
                 };
                 running.spawn(async move { (name, ask.run().await) });
             }
@@ -130,9 +131,9 @@ impl Refresher {
                 }
             }
         }
-        let journal = self.journal().clone();
+        let journal = self.notes.journal().clone();
         if asked {
-            self.keep(journal.clone()).await;
+            self.keep().await;
         }
         let snapshot = gateway.snapshot();
         self.alarms.look(gateway, alarm::standing(&snapshot, &journal, gateway.now()));
@@ -149,7 +150,7 @@ impl Refresher {
         }
         match gateway.compute(move || Arc::new(sources::all(&snapshot, at))).await {
             Ok(sources) => {
-                self.journal().sources.retain(|name, _| sources.contains_key(name));
+                self.notes.journal().sources.retain(|name, _| sources.contains_key(name));
                 *self.known.lock().unwrap_or_else(PoisonError::into_inner) = (seen_in, Arc::clone(&sources));
                 sources
             }
@@ -161,7 +162,7 @@ impl Refresher {
     }
 
     fn due(&self, sources: &Sources, settings: &Refresh, now: Timestamp) -> Vec<String> {
-        let journal = self.journal();
+        let journal = self.notes.journal();
         sources
             .iter()
             .filter(|(name, source)| next_of(name, source, &journal, settings, now) <= now)
@@ -173,7 +174,7 @@ impl Refresher {
     /// next time, so the time counts from the question.
     fn note(&self, gateway: &Gateway, name: String, outcome: Result<Option<News>, RefreshError>, now: Timestamp) {
         self.counters.asked.fetch_add(1, Ordering::Relaxed);
-        let mut journal = self.journal();
+        let mut journal = self.notes.journal();
         let entry = journal.sources.entry(name.clone()).or_default();
         entry.last_try = Some(now);
         match outcome {
@@ -204,16 +205,12 @@ impl Refresher {
         }
     }
 
-    async fn keep(&self, journal: Journal) {
-        let folder = self.folder.clone();
-        let written = tokio::task::spawn_blocking(move || folder.write(&journal)).await;
+    async fn keep(&self) {
+        let notes = Arc::clone(&self.notes);
+        let written = tokio::task::spawn_blocking(move || notes.write()).await;
         if let Err(error) = written.map_err(std::io::Error::other).flatten() {
             tracing::error!(%error, "what was refreshed is in force but cannot be remembered");
         }
-    }
-
-    fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -251,7 +248,7 @@ pub fn recall(loaded: &Loaded, store: &RevocationStore, validator: &Validator, a
     let folder = Folder::below(&loaded.data());
     let Ok(journal) = folder.read() else { return };
     for (name, copy) in journal.sources.iter().filter_map(|(name, entry)| entry.copy.map(|copy| (name, copy))) {
-        // The trust list keeps its own copy, and answers are asked for again.
+        // The trust list keeps its own copy; answers are for [`recall_answers`].
         if name.starts_with("trust list ") || name.contains(" about ") {
             continue;
         }
@@ -264,6 +261,24 @@ pub fn recall(loaded: &Loaded, store: &RevocationStore, validator: &Validator, a
                 }
             }
             Err(error) => tracing::error!(source = name, error, "a kept revocation list cannot be used"),
+        }
+    }
+}
+
+/// The same for answers about certificates in use: which those are is known once the world is loaded.
+pub fn recall_answers(loaded: &Loaded, snapshot: &Snapshot, at: Timestamp) {
+    let folder = Folder::below(&loaded.data());
+    let Ok(journal) = folder.read() else { return };
+    let kept = |name: &String| journal.sources.get(name).and_then(|entry| entry.copy);
+    for (name, source) in sources::all(snapshot, at) {
+        let (Some(copy), Gives::Answer { certificate, issuer }) = (kept(&name), source.gives) else { continue };
+        let answer = folder.copy(copy).map_err(|error| error.to_string());
+        match answer.and_then(|octets| OcspAnswer::from_der(&octets).map_err(|error| error.to_string())) {
+            Ok(answer) => {
+                let offer = snapshot.status.offer_answer(answer, &certificate, &issuer, at);
+                tracing::debug!(source = name, ?offer, "a kept answer was read");
+            }
+            Err(error) => tracing::error!(source = name, error, "a kept answer cannot be used"),
         }
     }
 }

@@ -1,27 +1,30 @@
 //! One source asked, and what came of it taken or refused. What was held before stays in force
 //! whenever anything is wrong.
+//!
+//! What is good is written down *before* it takes effect: a kill at any moment must not bring back what it
+//! takes away. A disk that takes nothing is no reason to go on trusting who was revoked: then it takes effect
+//! all the same, and the source counts as failing.
 
 use std::{io, sync::Arc};
 
-use ident::{Fingerprint, Timestamp};
+use ident::Fingerprint;
 use pki::{
     certificate::Certificate,
     crl::{CrlError, RevocationList},
-    identity::Identity,
     name::Name,
     ocsp::{OcspAnswer, OcspError, OcspRequest},
-    path::{Purpose, Verdict},
     status::Offer,
     trust_list::MAX_TRUST_LIST,
 };
 use thiserror::Error;
 
 use super::{
-    journal::{Entry, Folder},
+    journal::Entry,
+    notes::{Dates, Notes},
     sources::{Gives, Source},
 };
 use crate::{
-    fetch::{Answer, FetchError, Fetcher, Kind, Place, Request, ServerTrust, Tags},
+    fetch::{AnchoredServers, Answer, FetchError, Fetcher, Kind, Place, Request, Tags, Undetermined},
     gateway::Gateway,
     snapshot::Snapshot,
     trust::Offered,
@@ -86,7 +89,7 @@ impl RefreshError {
 #[derive(Debug, Clone, Default)]
 pub(super) struct News {
     /// Dates of what is held now.
-    pub(super) dates: Option<(Timestamp, Timestamp)>,
+    pub(super) dates: Option<Dates>,
     /// For the next time.
     pub(super) tags: Tags,
     /// The copy.
@@ -99,7 +102,8 @@ pub(super) struct News {
 pub(super) struct Ask {
     pub(super) gateway: Arc<Gateway>,
     pub(super) fetcher: Arc<Fetcher>,
-    pub(super) folder: Folder,
+    pub(super) notes: Arc<Notes>,
+    pub(super) name: String,
     pub(super) source: Source,
     pub(super) entry: Entry,
 }
@@ -120,7 +124,9 @@ impl Ask {
     async fn fetch(&self) -> Result<Option<(Place, Vec<u8>, Tags, Option<OcspRequest>)>, RefreshError> {
         let snapshot = self.gateway.snapshot();
         let settings = &snapshot.config.refresh;
-        let trust = Shown { snapshot: &snapshot, at: self.gateway.now() };
+        // What we fetch is signed by itself, and may be the very thing that determines it (decision 0016).
+        let (at, undetermined) = (self.gateway.now(), Undetermined::Accepted);
+        let trust = AnchoredServers { validator: &snapshot.validator, at, undetermined };
         let held = self.is_held(&snapshot).then_some(&self.entry.tags);
         let mut failure = None;
         for place in &self.source.places {
@@ -188,28 +194,28 @@ impl Ask {
 
     fn take_list(&self, place: &Place, octets: &[u8], tags: Tags, issuer: Option<&Name>) -> Result<News, RefreshError> {
         let lists = RevocationList::list_from(octets).map_err(|why| RefreshError::NoList(place.clone(), why))?;
-        let mut news = News { tags, ..News::default() };
-        for list in lists {
+        let (snapshot, at) = (self.gateway.snapshot(), self.gateway.now());
+        let judge = |list: &RevocationList| {
             if issuer.is_some_and(|issuer| issuer != list.issuer()) {
                 return Err(RefreshError::OtherIssuer(place.clone(), list.issuer().to_string()));
             }
             if self.entry.this_update.is_some_and(|held| list.this_update() < held) {
                 return Err(RefreshError::Older(place.clone()));
             }
-            let dates = (list.this_update(), list.next_update());
+            done(place, snapshot.status.weigh_list(list, &snapshot.validator, at))
+        };
+        lists.iter().try_for_each(judge)?;
+        // Of several lists in one file the first end counts.
+        let dates = lists.iter().map(|list| (list.this_update(), list.next_update())).min_by_key(|(_, next)| *next);
+        let kept = self.notes.remember(&self.name, octets, dates, &tags);
+        let mut fresh = None;
+        for list in lists {
             let name = list.issuer().to_string();
-            let snapshot = self.gateway.snapshot();
-            match snapshot.status.offer_list(list, &snapshot.validator, self.gateway.now()) {
-                Offer::Taken => news.fresh = Some(name),
-                Offer::Known => {}
-                other => return Err(refused(place, other)),
-            }
-            // Of several lists in one file the first end counts.
-            let sooner = news.dates.is_none_or(|(_, next)| dates.1 < next);
-            news.dates = if sooner { Some(dates) } else { news.dates };
+            let offer = snapshot.status.offer_list(list, &snapshot.validator, at);
+            fresh = if offer == Offer::Taken { Some(name) } else { fresh };
+            done(place, offer)?;
         }
-        news.copy = Some(self.folder.keep(octets)?);
-        Ok(news)
+        Ok(News { dates, tags, copy: Some(kept?), fresh })
     }
 
     fn take_answer(
@@ -219,50 +225,24 @@ impl Ask {
         certificate: &Certificate,
         issuer: &Certificate,
     ) -> Result<News, RefreshError> {
+        let (status, at) = (Arc::clone(&self.gateway.snapshot().status), self.gateway.now());
+        done(place, status.weigh_answer(&answer, certificate, issuer, at))?;
         let dates = answer.this_update(certificate, issuer).zip(answer.fresh_until(certificate, issuer));
-        let octets = answer.der().to_vec();
-        let at = self.gateway.now();
-        match self.gateway.snapshot().status.offer_answer(answer, certificate, issuer, at) {
-            Offer::Taken | Offer::Known => {
-                let copy = Some(self.folder.keep(&octets)?);
-                Ok(News { dates, copy, ..News::default() })
-            }
-            other => Err(refused(place, other)),
-        }
+        let tags = Tags::default();
+        let kept = self.notes.remember(&self.name, answer.der(), dates, &tags);
+        done(place, status.offer_answer(answer, certificate, issuer, at))?;
+        Ok(News { dates, tags, copy: Some(kept?), fresh: None })
     }
 }
 
-fn refused(place: &Place, offer: Offer) -> RefreshError {
+fn done(place: &Place, offer: Offer) -> Result<(), RefreshError> {
     let place = place.clone();
-    match offer {
+    Err(match offer {
+        Offer::Taken | Offer::Known => return Ok(()),
         Offer::Older => RefreshError::Older(place),
         Offer::Untrusted => RefreshError::WrongSigner(place),
         Offer::FromTheFuture => RefreshError::NotTaken(place, "it is dated in the future"),
         Offer::TakesBack => RefreshError::NotTaken(place, "it takes back a revocation that was for good"),
         Offer::Full => RefreshError::NotTaken(place, "no more fits into memory"),
-        Offer::Taken | Offer::Known => RefreshError::NotTaken(place, "it was taken"),
-    }
-}
-
-/// Judges HTTPS servers by our own anchors.
-struct Shown<'a> {
-    snapshot: &'a Snapshot,
-    at: Timestamp,
-}
-
-impl ServerTrust for Shown<'_> {
-    fn judge(&self, host: &str, shown: &[Certificate]) -> Result<(), String> {
-        let (leaf, others) = shown.split_first().ok_or("it showed no certificate")?;
-        match self.snapshot.validator.verify(leaf, others, Purpose::Server, self.at) {
-            // Undetermined is no obstacle: what we fetch is signed by itself, and may be the very thing
-            // that determines it (decision 0016).
-            Verdict::Valid(_) | Verdict::Undetermined(_) => {}
-            Verdict::Invalid(finding) => return Err(format!("its certificate: {finding}")),
-        }
-        let named = match leaf.dns_names() {
-            [] => matches!(Identity::of(leaf), Ok(Identity::Server(server)) if server.host.eq_ignore_ascii_case(host)),
-            names => names.iter().any(|name| name.eq_ignore_ascii_case(host)),
-        };
-        if named { Ok(()) } else { Err(format!("its certificate is for {}, not for {host}", leaf.subject())) }
-    }
+    })
 }
