@@ -21,12 +21,13 @@ use pki::book::{BookOwner, BookUse};
 use pki::issue::ServerMailUse;
 use pki::keys::{FileKey, SigningKey};
 use pki::partner_file::{PartnerDraft, PartnerEntry, sign};
-use sceau::demo::cast::Place::{self, A, B};
+use sceau::demo::cast::Place::{self, A, B, C};
 use serde_json::Value;
 use tests::gateway::{Gateway, sceau, sceau_json};
 use tests::mint::Mint;
 use tests::place::free_endpoint;
 use tests::process::PATIENCE;
+use tests::publisher::Publisher;
 use tests::world::{World, assert_refused, hand_over, letter};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -107,6 +108,33 @@ impl Desk {
         let all = self.done(&["list"]);
         let found = all["certificates"].as_array().unwrap().iter().find(|it| it["sha256"] == fingerprint)?;
         Some(found["standing"].as_str().unwrap().to_owned())
+    }
+
+    /// Waits until the story of a message says this.
+    #[track_caller]
+    fn wait_for_why(&self, message: &str, part: &str) {
+        let begun = Instant::now();
+        loop {
+            let (_, told) = sceau_json(&["why", message, "--config", &self.config]);
+            if told.to_string().contains(part) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{part} is never told of {message}: {told}");
+        }
+    }
+
+    /// Waits until the trail holds records of an event with all of these parts.
+    #[track_caller]
+    fn wait_for_trail(&self, event: &str, parts: &[&str]) {
+        let begun = Instant::now();
+        loop {
+            let search = format!("event:{event}");
+            let found = sceau_json(&["trail", "search", &search, "--config", &self.config]).1.to_string();
+            if parts.iter().all(|part| found.contains(part)) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{parts:?} never came into the trail: {found}");
+        }
     }
 
     /// The certificates that a message was sealed for, as the trail tells.
@@ -227,6 +255,11 @@ fn a_partner_file_seals_the_first_message_and_a_rotation_waits_for_approval() {
     // Mail goes on with the old one; B still reads it.
     assert_eq!(at_a.sealed_for(&send("Ancienne cle")), std::slice::from_ref(&old));
     assert!(!store.wait_for(2).is_empty());
+
+    // What B signs with the new one waits at B: nobody here has said that it is B's.
+    let mut wire = world.submission(B, world.card("moreau"));
+    assert_eq!(hand_over(&mut wire, &to, &from, &letter(&to, &from, "Signature nouvelle")).code, 250);
+    at_b.wait_for_why("Signature.nouvelle@wire.test", "[signature-undetermined]");
 
     // Somebody has telephoned.
     at_a.done(&["approve", &new, &new_signs, "--reason", "lu au telephone"]);
@@ -373,4 +406,62 @@ fn a_first_contact_waits_and_a_vanished_certificate_defers() {
     assert_refused(&wire.reply(), 451, "recipient-certificate-awaited");
     let doctor = sceau(&["doctor", "--config", &at_a.config], b"").text();
     assert!(doctor.contains("partners") && doctor.contains("ch-b.mssante.test"), "{doctor}");
+}
+
+/// A partner's file over HTTPS, from a server that our own anchors vouch for under its own name; then a person
+/// takes a certificate out, and the source away.
+#[test]
+fn an_https_source_is_judged_by_our_anchors_and_what_a_person_rejects_is_used_no_more() {
+    let world = World::new();
+    let operator = &world.space.operator;
+    let publisher = Publisher::start_tls(&operator.certificate, &operator.key);
+    let card = world.card("martin");
+    let no_server = Publisher::start_tls(&card.certificate, &card.key);
+    let (host, other, ip) = (C.host(), "autre.exemple.test", publisher.address().ip());
+    let settings = format!(
+        "[partner_files]\nfirst_contact = \"approve\"\naddresses = {{ {host:?} = \"{ip}\", {other:?} = \"{ip}\" }}\n"
+    );
+    without_book(&world, A, "ch-b", &settings);
+    let (at_a, at_b) = (Desk::new(&world, A), Desk::new(&world, B));
+    let file = world.folder().join("b.p7m");
+    at_b.done(&["publish", "--into", file.to_str().unwrap()]);
+    for server in [&publisher, &no_server] {
+        server.publish("/partner.p7m", std::fs::read(&file).unwrap());
+    }
+    let a = world.serve(A);
+    let refused = |host: &str, server: &Publisher, why: &str| {
+        let url = format!("https://{host}:{}/partner.p7m", server.address().port());
+        let added = sceau(&["partner", "add", &url, "--config", &at_a.config], b"");
+        let told = added.errors.contains(why) && added.errors.contains(&url);
+        assert!(added.code == Some(3) && told, "{:?} {}", added.code, added.errors);
+        assert_eq!((server.asked(), ledger_octets(&world)), (0, 0), "it was asked before it was judged");
+    };
+    refused(other, &publisher, "not for autre.exemple.test");
+    refused(&host, &no_server, "its certificate: ");
+
+    let url = format!("https://{host}:{}/partner.p7m", publisher.address().port());
+    let added = at_a.done(&["add", &url]);
+    assert_eq!(added["files"][0]["approved"].as_array().unwrap().len(), 2, "{added}");
+    taken_up(&world, &a);
+    let mut wire = world.submission(A, world.card("martin"));
+    wire.exchange(&format!("MAIL FROM:<{}>", world.address("martin")), 250);
+    let rcpt = format!("RCPT TO:<{}>", world.address("moreau"));
+    wire.exchange(&rcpt, 250);
+
+    let (reads, signs) = (fingerprint(&key(&world, "ch-b/decryption")), fingerprint(&key(&world, "ch-b/signing")));
+    at_a.done(&["reject", &reads, "--reason", "cle perdue"]);
+    taken_up(&world, &a);
+    wire.say(&rcpt);
+    assert_refused(&wire.reply(), 550, "no-certificate-for-recipient");
+    at_a.wait_for_trail("partner.certificate", &[&reads, "cle perdue", "\"approved\":false"]);
+    // The partner saying it again changes nothing: the person's word holds.
+    at_a.done(&["refresh"]);
+    assert_eq!(at_a.standing(&reads).as_deref(), Some("rejected"));
+
+    assert_eq!(at_a.done(&["remove", "1990000022"])["removed"], true);
+    assert_eq!(at_a.partner(&["remove", "1990000022"]).0, Some(1), "there is nothing to remove any more");
+    let asked = publisher.asked();
+    at_a.done(&["refresh"]);
+    assert_eq!((publisher.asked(), at_a.standing(&signs).as_deref()), (asked, Some("in_force")), "certificates stay");
+    at_a.wait_for_trail("partner.source", &["1990000022", "\"location\":null"]);
 }

@@ -2,10 +2,22 @@
 //! administrators break.
 
 // Asserting is what tests do, in their helpers too.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
+use std::time::Duration;
+
+use ident::Domain;
 use pki::{certificate::Certificate, trust_list::OperatorName};
+use sceau::config::Loaded;
 use sceau::demo::cast::Place::A;
+use sceau::trust::{Shelf, Shelved, Struck};
 use tests::gateway::{sceau, sceau_json};
 use tests::process::{PATIENCE, run, tool};
 use tests::world::{World, assert_refused, hand_over, letter};
@@ -21,6 +33,24 @@ fn wait_for_why(id: &str, configuration: &str, part: &str) {
         }
         assert!(begun.elapsed() < PATIENCE, "{part} was never told: {told}");
     }
+}
+
+/// Waits until the trail holds a record that a search finds, with all of these parts.
+#[track_caller]
+fn wait_for_trail(configuration: &str, search: &str, parts: &[&str]) {
+    let begun = std::time::Instant::now();
+    loop {
+        let (_, found) = sceau_json(&["trail", "search", search, "--config", configuration]);
+        if parts.iter().all(|part| found.to_string().contains(part)) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{parts:?} never came into the trail: {found}");
+    }
+}
+
+/// Who gives the orders of this test.
+fn me() -> String {
+    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned())
 }
 
 /// At once in a session that is open, in the queue, in `explain` and `doctor`; and over as soon as it is taken back.
@@ -45,6 +75,8 @@ fn an_emergency_block_is_obeyed_at_once_by_the_running_gateway() {
 
     let card = world.card("martin").certificate.to_str().unwrap();
     let explain = ["explain", "--config", configuration, "--as", card, "--from", &from, "--to", &to];
+    let order = ["block.add refuse until ", "domain ch-b.mssante.test", "boîte piratée", &me()];
+    wait_for_trail(configuration, "event:operator.action", &order);
     let (exit, told) = sceau_json(&explain);
     assert!(exit == Some(1) && told.to_string().contains("piratée"), "{told}");
     let (_, examined) = sceau_json(&["doctor", "--config", configuration]);
@@ -58,6 +90,93 @@ fn an_emergency_block_is_obeyed_at_once_by_the_running_gateway() {
     assert_eq!((sceau(&remove, b"").code, listed()), (Some(1), 0));
     wire.exchange(&format!("RCPT TO:<{to}>"), 250);
     assert_eq!(sceau_json(&explain).0, Some(0));
+    let order = ["block.remove", "domain ch-b.mssante.test", "nettoyée", &me()];
+    wait_for_trail(configuration, "event:operator.action", &order);
+}
+
+/// Somebody says that an abnormal shrinkage is meant: with a name and a reason, in the trail.
+#[test]
+fn a_shrinkage_that_is_meant_is_confirmed_with_a_name_and_a_reason() {
+    let world = World::new();
+    let configuration = world.configuration(A);
+    let text = configuration.to_str().unwrap();
+    // A gateway that has a list in force, and remembers that it lost a domain among too many.
+    drop(world.serve(A));
+    let data = Loaded::read(&configuration).unwrap().data();
+    let shelf = Shelf::below(&data);
+    let Shelved { mut memory, copy } = shelf.read().unwrap().unwrap();
+    memory.struck.push(Struck {
+        domain: Domain::parse("perdu.test").unwrap(),
+        operators: vec!["CN=mail.perdu.test,OU=318190000000099,O=CH PERDU-TEST,C=FR".to_owned()],
+        at: memory.accepted,
+        waits_until: Some(memory.accepted.plus(Duration::from_secs(86_400))),
+    });
+    shelf.write(&memory, &copy.unwrap()).unwrap();
+    let _a = world.serve(A);
+    let accept = ["trust", "accept", "--reason", "fusion des établissements", "--config", text];
+    let (exit, confirmed) = sceau_json(&accept);
+    assert!(exit == Some(0) && confirmed["confirmed"] == 1, "{confirmed}");
+    wait_for_trail(text, "event:operator.action", &["trust.accept", "fusion des établissements", "1 domains", &me()]);
+    assert_eq!(sceau(&accept, b"").code, Some(1), "nothing waits any more");
+}
+
+/// Puts two cards in the place of a person's only one in the national file: none is the one that the
+/// certificate is proved to be on, the first is good, the second was opposed.
+fn lost_card_plus_new(world: &World, key: &str) {
+    let pem = std::fs::read(&world.card(key).certificate).unwrap();
+    let proved = Certificate::list_from_pem(&pem).unwrap()[0].card_number().unwrap().to_string();
+    let folder = world.folder().join("annuaire");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_cards = |path: &std::path::PathBuf| {
+        std::fs::read_to_string(path).unwrap().starts_with("Identifiant PP|Code type de carte")
+    };
+    let file = files.into_iter().find(is_cards).expect("no file of cards");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let columns: Vec<&str> = text.lines().next().unwrap().split('|').collect();
+    let column = |name: &str| columns.iter().position(|it| *it == name).unwrap();
+    let (number, from, opposed) = (column("Numéro carte"), column("Date début validité"), column("Date opposition"));
+    let mut out = Vec::new();
+    for line in text.lines() {
+        let mut fields: Vec<String> = line.split('|').map(str::to_owned).collect();
+        if fields[number] != proved {
+            out.push(line.to_owned());
+            continue;
+        }
+        let last = proved.chars().last().unwrap().to_digit(10).unwrap();
+        let other = |step: u32| format!("{}{}", &proved[..proved.len() - 1], (last + step) % 10);
+        fields[number] = other(4);
+        out.push(fields.join("|"));
+        fields[number] = other(5);
+        fields[opposed] = fields[from].clone();
+        out.push(fields.join("|"));
+    }
+    assert_eq!(out.len(), text.lines().count() + 1, "{key} has not one card in {}", file.display());
+    std::fs::write(&file, out.join("\n") + "\n").unwrap();
+    let (from, into) = (folder.to_str().unwrap(), world.folder().join("annuaire-data"));
+    let loaded = sceau(&["annuaire", "load", from, "--into", into.to_str().unwrap(), "--accept"], b"");
+    assert_eq!(loaded.code, Some(0), "{}", loaded.errors);
+}
+
+/// Issue 4: lost card plus new card, and nothing proves which one a certificate is on. It counts as good, and
+/// the message's record says that this was not certain.
+#[test]
+fn an_opposition_that_may_be_about_another_card_is_recorded_with_the_message() {
+    let world = World::new();
+    lost_card_plus_new(&world, "martin");
+    let _a = world.serve(A);
+    let configuration = world.configuration(A);
+    let configuration = configuration.to_str().unwrap();
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let mut wire = world.submission(A, world.card("martin"));
+    let reply = hand_over(&mut wire, &from, &to, &letter(&from, &to, "Carte perdue"));
+    assert_eq!(reply.code, 250, "{}", reply.text());
+    wait_for_why("Carte.perdue@wire.test", configuration, "card-opposition-uncertain");
+    // A colleague's card has no such note.
+    let (from, to) = (world.address("durand"), world.address("moreau"));
+    let mut wire = world.submission(A, world.card("durand"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Sans doute")).code, 250);
+    let (_, told) = sceau_json(&["why", "Sans.doute@wire.test", "--config", configuration]);
+    assert!(!told.to_string().contains("card-opposition-uncertain"), "{told}");
 }
 
 /// One signs with us, the other with OpenSSL's own command, as a card would.
@@ -111,6 +230,7 @@ fn two_administrators_break_the_glass_from_the_command_line() {
     let applied = grant(&["apply", &file]);
     assert_eq!(applied.code, Some(0), "{}", applied.errors);
     mail(250);
+    wait_for_trail(configuration, "event:operator.action", &["trust.grant", "martin + durand", why, "hors-liste.test"]);
     let (_, shown) = sceau_json(&["trust", "show", "--config", configuration]);
     assert_eq!(shown["exceptions"][0]["by"], serde_json::json!(["martin", "durand"]), "{shown}");
     assert!(shown["alarms"]["break-glass"].is_string(), "{shown}");
@@ -118,5 +238,6 @@ fn two_administrators_break_the_glass_from_the_command_line() {
     let id = shown["exceptions"][0]["id"].as_str().unwrap();
     assert_eq!(grant(&["remove", id, "--reason", "liste revenue"]).code, Some(0));
     assert!(mail(550).text().contains("[peer-not-listed]"));
+    wait_for_trail(configuration, "event:operator.action", &["trust.take_back", "liste revenue", &me()]);
     assert_eq!(grant(&["apply", &file]).code, Some(1), "the same paper never counts again");
 }
