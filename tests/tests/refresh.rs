@@ -255,7 +255,7 @@ fn stapled_space(start: Timestamp) -> Stapled {
     let world = World::with(KeyAlgorithm::P256, start);
     let (listener, url) = Responder::bind();
     let publication = Publication { ocsp: Some(url), ..Publication::default() };
-    let validity = Validity::days(start.minus(24 * HOUR), 300);
+    let validity = Validity::days(start.minus(Duration::from_secs(86_400)), 300);
     let request = AuthorityRequest::new("AGRAFES SERVEURS", KeyAlgorithm::P256, validity);
     let servers = world.authorities.servers.root.intermediate(&AuthorityRequest { publication, ..request }).unwrap();
     let responder = Responder::start(listener, &servers, start);

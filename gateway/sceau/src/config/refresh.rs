@@ -125,7 +125,9 @@ impl Refresh {
         for host in hosts.chain(self.addresses.keys().cloned()) {
             let named = Place::parse(&format!("http://{host}/"));
             if !named.is_ok_and(|place| place.site().host == host && place.site().port == 80) {
-                found.push(format!("refresh: `{host}` is no host name in lower case, without scheme and port"));
+                found.push(format!(
+                    "refresh: `{host}` is no host name in lower case, without scheme (hosts may end in :port)"
+                ));
             }
         }
         if let Some(list) = self.list.iter().find(|list| list.scheme() == Scheme::Ldap) {
@@ -169,7 +171,8 @@ mod tests {
             ("total = \"5h\"", "refresh.connect"),
             ("max_crl = \"500MB\"", "refresh.max_crl"),
             ("hosts = [\"http://igc.exemple.test\"]", "no host name"),
-            ("hosts = [\"igc.exemple.test:22\"]", "no host name"),
+            ("hosts = [\"igc.exemple.test:0\"]", "no host name"),
+            ("hosts = [\"igc.exemple.test:ssh\"]", "no host name"),
             ("list = \"ldap://igc.exemple.test/cn=a?b\"", "no http or https"),
             ("ocsp = true", "refresh.hosts"),
         ] {
