@@ -114,6 +114,12 @@ pub(crate) fn current(loaded: &Loaded, rules: Rules<'_>, at: Timestamp) -> Resul
     match (offer, copy, memory) {
         (Offer::Accepted(held), ..) => Ok(Held { troubles, ..*held }),
         (Offer::Same, Some(list), Some(memory)) => Ok(Held { list: Arc::new(list), memory, troubles, fresh: None }),
+        // Where lists are fetched, the file they began with is soon the older one: no sign of anything wrong.
+        (Offer::Refused(Refused { why: TrustListError::RollBack { .. } }), Some(list), Some(memory))
+            if loaded.config.refresh.list.is_some() =>
+        {
+            Ok(Held { list: Arc::new(list), memory, troubles, fresh: None })
+        }
         (Offer::Refused(refused), Some(list), Some(memory)) => {
             troubles.push(("trust-list-refused", format!("{}: {refused}", path.display())));
             Ok(Held { list: Arc::new(list), memory, troubles, fresh: None })

@@ -137,6 +137,16 @@ fn an_accepted_list_outlives_a_restart_and_no_older_one_comes_back() {
     assert!(gateway.snapshot().trust_list.lists(&Domain::parse("nouveau.test").unwrap()));
     assert_eq!(troubles(&gateway), ["trust-list-refused"]);
     drop(gateway);
+    // Where lists are fetched that is how it always is.
+    let configuration = hospital.space.configuration(Place::A);
+    let before = fs::read_to_string(&configuration).unwrap();
+    let fetched = before.clone() + "\n[refresh]\nlist = \"http://127.0.0.1:9/liste.xml\"\n";
+    fs::write(&configuration, fetched).unwrap();
+    let gateway = hospital.start().unwrap();
+    assert!(gateway.snapshot().trust_list.lists(&Domain::parse("nouveau.test").unwrap()));
+    assert_eq!(troubles(&gateway), [""; 0]);
+    drop(gateway);
+    fs::write(&configuration, before).unwrap();
     // Nor with no file at all.
     fs::remove_file(hospital.file()).unwrap();
     let gateway = hospital.start().unwrap();

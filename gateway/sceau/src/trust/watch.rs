@@ -102,7 +102,8 @@ impl Watch {
             tracing::info!(alarm = code, "the alarm is over");
             gateway.record(Record::new(gateway.now(), Event::AlarmCleared { code: (*code).to_owned() }));
         }
-        for (code, what) in now.iter().filter(|(code, _)| !self.said.contains_key(*code)) {
+        // The same alarm for another reason is news: a second exception, another refused file.
+        for (code, what) in now.iter().filter(|(code, what)| self.said.get(*code) != Some(what)) {
             tracing::error!(alarm = code, what, "the trust list needs a look");
             let text = gateway.masker.text(what);
             gateway.record(Record::new(gateway.now(), Event::AlarmRaised { code: (*code).to_owned(), text }));
