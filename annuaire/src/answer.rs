@@ -34,6 +34,12 @@ pub struct Answer {
     pub people: Vec<PersonAnswer>,
     /// Structures, best first.
     pub structures: Vec<StructureAnswer>,
+    /// The question was too wide to be answered whole: refine it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Nothing answers, but the address or identifier that was asked for left the data on this day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Date>,
 }
 
 /// One person.
@@ -51,6 +57,8 @@ pub struct PersonAnswer {
     pub r#match: MatchKind,
     /// Whether the directory lists the person as practising.
     pub active: bool,
+    /// How many other people of the directory have the same names: look twice.
+    pub homonyms: u32,
     /// What the person does where.
     pub activities: Vec<ActivityAnswer>,
     /// Mailboxes, preferred first.
@@ -268,6 +276,17 @@ impl<'a> Shown<'a> {
         self.generation.gone(kind, key).and_then(|gone| gone.since())
     }
 
+    /// When something that is named in full in a question left the data.
+    pub(crate) fn gone_text(&self, text: &str) -> Option<Date> {
+        let text = text.trim();
+        if let Ok(address) = Address::parse(text) {
+            return self.gone(GoneKind::Mailbox, &address.key());
+        }
+        let person = |id: &PersonId| self.gone(GoneKind::Person, id.as_str());
+        let structure = |id: &StructureId| self.gone(GoneKind::Structure, id.as_str());
+        person_forms(text).iter().find_map(person).or_else(|| structure_forms(text).iter().find_map(structure))
+    }
+
     pub(crate) fn person(&self, person: &Person<'a>, r#match: MatchKind) -> PersonAnswer {
         let activities = person.activities().map(|activity| {
             let place = activity.structure();
@@ -293,6 +312,7 @@ impl<'a> Shown<'a> {
             profession: person.profession().to_owned(),
             r#match,
             active: person.active(),
+            homonyms: person.homonyms(),
             activities: activities.collect(),
             mailboxes: self.mailboxes_of(person),
             cards: cards.collect(),

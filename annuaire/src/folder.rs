@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     Generation, StoredError,
-    generation::{read_file, save_file, sync_folder},
+    generation::{read_file, read_to_compare, save_file, sync_folder},
 };
 
 /// How many generations stay: the one in service and those before it.
@@ -112,6 +112,12 @@ impl DataFolder {
             [id] => self.read(id),
             _ => Err(FolderError::Unknown { wanted: wanted.to_owned(), known: ids.join(", ") }),
         }
+    }
+
+    /// The generation in service, with no more than [`crate::diff`] and what is gone need: it answers no question.
+    pub(crate) fn current_to_compare(&self) -> Result<Generation, FolderError> {
+        let id = self.current_id()?.ok_or_else(|| FolderError::Empty(self.path.clone()))?;
+        read_to_compare(&self.file(&id)).map_err(|error| FolderError::Stored { id, error })
     }
 
     fn read(&self, id: &str) -> Result<Generation, FolderError> {

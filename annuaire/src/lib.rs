@@ -8,10 +8,12 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 mod answer;
+mod ask;
 mod date;
 mod extract;
 mod fold;
 mod folder;
+mod fonem;
 mod generate;
 mod generation;
 mod load;
@@ -24,19 +26,23 @@ pub use answer::{
     ActivityAnswer, Answer, CardAnswer, Lookup, MAX_LOOKUP, MAX_STRUCTURE_MAILBOXES, MailboxAnswer, MatchKind,
     PersonAnswer, Query, StructureAnswer, lookup,
 };
+pub use ask::{
+    Filter, Hit, Hits, How, MAX_DEPTH, MAX_PARTS, MAX_QUESTION, MAX_WORDS, Page, Question, Similar, Total, WORK_LIMIT,
+};
 pub use date::Date;
 pub use extract::FileKind;
 pub use fold::{fold, words};
 pub use folder::{DataFolder, FolderError, GENERATIONS_KEPT};
+pub use fonem::fonem;
 pub use generate::{
     Cast, CastCard, CastMailbox, CastPerson, CastStructure, GenerateOptions, Generated, MAX_LISTED, MadePerson,
-    generate,
+    generate, generate_with_faults,
 };
 pub use generation::{
-    Activity, Card, CardState, Diff, Directory, FileDiff, Generation, Gone, GoneKind, Mailbox, Person,
+    Activity, Card, CardState, Diff, Directory, Field, Fields, FileDiff, Generation, Gone, GoneKind, Mailbox, Person,
     SHRINK_LIMIT_PERCENT, Source, StoredError, Structure, TooMuchText, Totals, diff,
 };
 pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};
 pub use report::{FileReport, Ignored, LoadReport, MAX_PROBLEMS, Problem};
-pub use search::{MAX_QUESTION, MAX_WORDS, search};
+pub use search::search;

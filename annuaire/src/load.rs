@@ -59,7 +59,7 @@ pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadEr
     report.data_as_of = Some(generation.data_as_of());
     let mut reasons = unreadable(&report);
     if let Some(id) = report.previous.clone() {
-        match folder.current() {
+        match folder.current_to_compare() {
             Ok(previous) => {
                 let changes = diff(&previous, &generation);
                 reasons.extend(shrinkage(&changes));

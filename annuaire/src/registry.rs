@@ -290,6 +290,11 @@ impl Registry {
         self.by_address.get(&address.key()).and_then(|at| self.mailboxes.get(*at))
     }
 
+    /// Whether the mailbox with this key ([`Address::key`]) is on the red list.
+    pub fn is_red(&self, key: &str) -> bool {
+        self.by_address.get(key).and_then(|at| self.mailboxes.get(*at)).is_some_and(|mailbox| mailbox.red_list)
+    }
+
     /// The personal mailboxes of one person (former identifiers lead to the current one).
     pub fn owned_by(&self, person: &PersonId) -> impl Iterator<Item = &RegisteredMailbox> {
         let at = self.by_owner.get(self.current(person)).map(Vec::as_slice).unwrap_or_default();

@@ -27,6 +27,21 @@ fn generated_extracts_load_without_a_problem() {
 }
 
 #[test]
+fn every_line_that_is_wrong_on_purpose_is_refused_and_no_other() {
+    let ground = Ground::new();
+    let plain = build(&ground.extracts()).unwrap().1.unwrap();
+    let made = annuaire::generate_with_faults(&ground.extracts(), &GenerateOptions::new(7, 300)).unwrap();
+    assert!(made.wrong >= 40, "{made:?}");
+    let (report, spoiled) = build(&ground.extracts()).unwrap();
+    conserved(&report);
+    let refused: u64 = report.files.iter().map(|file| file.refused).sum();
+    assert_eq!(refused, made.wrong, "{:?}", report.files);
+    // What is wrong is not loaded, what drifts is understood: the same directory comes of it.
+    assert_eq!(spoiled.unwrap().totals(), plain.totals());
+    assert!(report.problems.iter().all(|problem| problem.line > 1), "{:?}", report.problems.first());
+}
+
+#[test]
 fn the_same_seed_gives_the_same_octets_and_another_seed_others() {
     let (a, b) = (Ground::new(), Ground::new());
     let c = Ground::with(&GenerateOptions::new(8, 300));

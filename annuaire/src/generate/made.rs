@@ -3,7 +3,7 @@
 use ident::{Address, CardNumber, PersonId, StructureId};
 
 use super::{
-    names::{FAMILIES, GIVENS, PROFESSIONS, SPECIALITIES, STREETS, TOWNS},
+    names::{FAMILIES, GIVENS, PROFESSIONS, SPECIALITIES, STREETS, TOWNS, composed},
     random::Random,
 };
 use crate::{fold::fold, generate::GenerateOptions};
@@ -103,7 +103,7 @@ impl MadeStructure {
 pub(super) fn person(options: &GenerateOptions, n: u32) -> Option<MadePerson> {
     let homonym = n > 0 && n.is_multiple_of(97);
     let mut names = Random::of(options.seed, PERSON, u64::from(if homonym { n.saturating_sub(1) } else { n }));
-    let (family, (given, civility)) = (names.pick(&FAMILIES), names.pick(&GIVENS));
+    let (family, (given, civility)) = (family(&mut names), names.pick(&GIVENS));
     let first_place = names.below(structure_count(options.people));
     let mut random = Random::of(options.seed, PERSON.rotate_left(8), u64::from(n));
     // Nearly half of them physicians.
@@ -111,12 +111,12 @@ pub(super) fn person(options: &GenerateOptions, n: u32) -> Option<MadePerson> {
     let speciality = (profession.0 == "10").then(|| random.pick(&SPECIALITIES));
     let structures = match random.below(100) {
         0..8 if !homonym => Vec::new(),
-        8..20 => vec![first_place, random.below(structure_count(options.people))],
+        8..11 => vec![first_place, random.below(structure_count(options.people))],
         _ => vec![first_place],
     };
     let cards = match random.below(100) {
-        0..45 => 0,
-        45..95 => 1,
+        0..52 => 0,
+        52..97 => 1,
         _ => 2,
     };
     let mut person = MadePerson {
@@ -134,6 +134,24 @@ pub(super) fn person(options: &GenerateOptions, n: u32) -> Option<MadePerson> {
     Some(person)
 }
 
+/// Half of all names are frequent ones; the others lie on a long tail, as those of a nation do.
+fn family(random: &mut Random) -> String {
+    if random.chance(500) {
+        return random.pick(&FAMILIES).to_owned();
+    }
+    // Squared: the first of the tail are far more frequent than its end.
+    let place = u64::from(random.below(20_000));
+    let number = place.saturating_mul(place) / 500;
+    let name = composed(u32::try_from(number).unwrap_or(0).saturating_add(random.below(60)));
+    match random.below(40) {
+        0 => format!("LE {name}"),
+        1 => format!("DE {name}"),
+        2 => format!("D’{name}"),
+        3 => format!("{name}-{}", random.pick(&FAMILIES)),
+        _ => name,
+    }
+}
+
 /// RPPS numbers that begin with 998 are given to nobody; the last digit is the check digit.
 fn rpps(n: u32) -> Option<PersonId> {
     let number = format!("998{n:07}");
@@ -149,12 +167,12 @@ fn luhn(number: &str) -> u32 {
     10u32.saturating_sub(sum.checked_rem(10).unwrap_or(0)).checked_rem(10).unwrap_or(0)
 }
 
-/// 40 % have a mailbox, some several; the address carries the name, without accents, and the number.
+/// A quarter has a mailbox, some several; the address carries the name, without accents, and the number.
 fn mailboxes(options: &GenerateOptions, random: &mut Random, person: &MadePerson, n: u32) -> Vec<Address> {
     let count = match random.below(100) {
-        0..60 => 0u32,
-        60..93 => 1,
-        93..99 => 2,
+        0..74 => 0u32,
+        74..96 => 1,
+        96..99 => 2,
         _ => 4,
     };
     let name = format!("{}.{}", fold(&person.given).replace(' ', "-"), fold(&person.family).replace(' ', "-"));

@@ -3,6 +3,7 @@
 //! Every family name made here ends in `-TEST`, every domain in `.test`; numbers lie in ranges that no register
 //! uses. A caller adds its own *cast*: the people, structures, mailboxes and cards that its story needs.
 
+mod faults;
 mod made;
 mod names;
 mod random;
@@ -122,8 +123,10 @@ pub struct CastCard {
 pub struct Generated {
     /// The first people made, at most [`MAX_LISTED`], so that a caller can issue cards to some.
     pub people: Vec<MadePerson>,
-    /// Rows written, in the order of [`crate::FileKind::ALL`], duplicates included.
+    /// Rows written, in the order of [`crate::FileKind::ALL`], duplicates and wrong lines included.
     pub rows: [u64; 5],
+    /// How many of these rows are wrong on purpose.
+    pub wrong: u64,
 }
 
 /// Most people that [`Generated`] lists.
@@ -135,5 +138,15 @@ pub const MAX_LISTED: usize = 10_000;
 /// What the file system says.
 pub fn generate(folder: &Path, options: &GenerateOptions) -> io::Result<Generated> {
     std::fs::create_dir_all(folder)?;
-    write::Writer::create(folder, options)?.all()
+    write::Writer::create(folder, options, false)?.all()
+}
+
+/// As [`generate`], with some lines wrong in the ways seen in the wild, and headers that drift as they do over the
+/// years.
+///
+/// # Errors
+/// What the file system says.
+pub fn generate_with_faults(folder: &Path, options: &GenerateOptions) -> io::Result<Generated> {
+    std::fs::create_dir_all(folder)?;
+    write::Writer::create(folder, options, true)?.all()
 }

@@ -269,3 +269,39 @@ pub(super) const SERVICES: [&str; 10] = [
     "Laboratoire",
     "Chirurgie ambulatoire",
 ];
+
+/// The parts that rare family names are put together from: there are more of these than a nation has tokens.
+const ONSETS: [&str; 24] = [
+    "B", "BR", "C", "CH", "CL", "D", "F", "FR", "G", "GR", "H", "J", "L", "M", "N", "P", "PL", "QU", "R", "S", "T",
+    "TR", "V", "",
+];
+const NUCLEI: [&str; 12] = ["A", "E", "I", "O", "OU", "AU", "AI", "EU", "É", "È", "AN", "ON"];
+const MIDDLES: [&str; 26] = [
+    "B", "C", "CH", "D", "F", "G", "GN", "L", "LL", "LV", "M", "MB", "N", "NT", "P", "PH", "R", "RD", "RN", "RT", "S",
+    "SS", "ST", "T", "TT", "V",
+];
+const ENDS: [&str; 28] = [
+    "ARD", "EAU", "EAUX", "ET", "IER", "IN", "ON", "OT", "OUX", "AND", "AULT", "EL", "Y", "EZ", "IEN", "OIS", "ÈRE",
+    "ETTE", "AUD", "OUT", "EC", "IC", "AS", "ELLE", "IÈRE", "OUD", "ANT", "OY",
+];
+
+/// The rare name of this number: the same number gives the same name, as good as every other another one.
+pub(super) fn composed(number: u32) -> String {
+    let (end, left) = digit(&ENDS, number);
+    let (middle, left) = digit(&MIDDLES, left);
+    let (nucleus, left) = digit(&NUCLEI, left);
+    let (onset, left) = digit(&ONSETS, left);
+    if left == 0 {
+        return format!("{onset}{nucleus}{middle}{end}");
+    }
+    let (first, left) = digit(&ONSETS, left);
+    let (second, _) = digit(&NUCLEI, left);
+    format!("{first}{second}{onset}{nucleus}{middle}{end}")
+}
+
+/// The part that the last digit of a number stands for, parts being the digits, and the rest of the number.
+fn digit(parts: &[&'static str], number: u32) -> (&'static str, u32) {
+    let count = u32::try_from(parts.len()).unwrap_or(1);
+    let at = usize::try_from(number.checked_rem(count).unwrap_or(0)).unwrap_or(0);
+    (parts.get(at).copied().unwrap_or_default(), number.checked_div(count).unwrap_or(0))
+}

@@ -9,7 +9,7 @@ use std::{
 use ident::{CardNumber, PersonId, PersonIdKind, StructureId, StructureIdKind};
 
 use super::{
-    Cast, CastPerson, CastStructure, GenerateOptions, Generated, MAX_LISTED,
+    Cast, CastPerson, CastStructure, GenerateOptions, Generated, MAX_LISTED, faults,
     made::{MadePerson, MadeStructure, person, structure, structure_count},
     names::SERVICES,
     random::Random,
@@ -28,6 +28,7 @@ const SERVICE: u64 = 3;
 /// The five files being written.
 pub(super) struct Writer<'a> {
     options: &'a GenerateOptions,
+    faults: bool,
     files: [BufWriter<File>; 5],
     made: Generated,
 }
@@ -140,15 +141,16 @@ impl<'a> Who<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn create(folder: &Path, options: &'a GenerateOptions) -> io::Result<Self> {
+    pub(super) fn create(folder: &Path, options: &'a GenerateOptions, faults: bool) -> io::Result<Self> {
         let create = |kind: FileKind| -> io::Result<BufWriter<File>> {
             let mut file = BufWriter::with_capacity(256 * 1024, File::create(folder.join(kind.file_name()))?);
-            writeln!(file, "{}{}", kind.columns().join("|"), trailing(kind))?;
+            let header = format!("{}{}", kind.columns().join("|"), trailing(kind));
+            writeln!(file, "{}", if faults { faults::drifted(kind, &header) } else { header })?;
             Ok(file)
         };
         let [a, b, c, d, e] = FileKind::ALL;
         let files = [create(a)?, create(b)?, create(c)?, create(d)?, create(e)?];
-        Ok(Self { options, files, made: Generated::default() })
+        Ok(Self { options, faults, files, made: Generated::default() })
     }
 
     pub(super) fn all(mut self) -> io::Result<Generated> {
@@ -177,7 +179,15 @@ impl<'a> Writer<'a> {
         let place = FileKind::ALL.iter().position(|other| *other == kind).unwrap_or_default();
         if let (Some(file), Some(rows)) = (self.files.get_mut(place), self.made.rows.get_mut(place)) {
             *rows = rows.saturating_add(1);
-            writeln!(file, "{}{}", fields.0.join("|"), trailing(kind))?;
+            let row = format!("{}{}", fields.0.join("|"), trailing(kind));
+            writeln!(file, "{row}")?;
+            if self.faults
+                && let Some(wrong) = faults::after(kind, *rows, &row)
+            {
+                file.write_all(&wrong)?;
+                *rows = rows.saturating_add(1);
+                self.made.wrong = self.made.wrong.saturating_add(1);
+            }
         }
         Ok(())
     }
@@ -342,7 +352,7 @@ impl<'a> Writer<'a> {
         let mut random = Random::of(self.options.seed, SERVICE, u64::from(n));
         let shown = Place::made(place);
         if place.hospital {
-            for service in 0..random.below(4).saturating_add(1) {
+            for service in 0..1u32.saturating_add(random.below(10) / 8) {
                 let name = random.pick(&SERVICES);
                 let local = crate::fold(name).replace(' ', "-");
                 let address = format!("{local}.{service}@{}", place.domain);

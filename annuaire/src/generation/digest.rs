@@ -10,6 +10,8 @@ pub(super) fn name(generation: &Generation) -> String {
     let mut sha = Sha256::new();
     sha.update(generation.text.bytes.as_bytes());
     update(&mut sha, &generation.text.ends);
+    sha.update(generation.index.entries.bytes.as_bytes());
+    sha.update(&generation.index.postings);
     for (column, values) in generation.tables.columns() {
         if !column.starts_with("gone_") {
             sha.update(column.as_bytes());

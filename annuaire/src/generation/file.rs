@@ -16,13 +16,14 @@ use thiserror::Error;
 use super::{
     Generation, Source,
     digest::hex,
+    index::Index,
     strings::Strings,
     tables::{Column, Tables},
 };
 
 const MAGIC: &[u8; 8] = b"SCEAUANN";
 /// Changes with every change of the columns or of their meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MAX_HEADER: u32 = 1024 * 1024;
 
 /// Why a stored generation is not used. Every variant means: load the extracts again.
@@ -60,9 +61,12 @@ struct Section {
     sha256: String,
 }
 
-/// Names of the two sections that are not columns.
+/// Names of the sections that are octets, and of the lists of ends that belong to two of them.
 const TEXT: &str = "text";
+const WORDS: &str = "words";
+const POSTINGS: &str = "postings";
 const TEXT_ENDS: &str = "text_ends";
+const WORD_ENDS: &str = "word_ends";
 
 /// Writes `generation` to `path`, durably, replacing what is there.
 pub(crate) fn save(generation: &Generation, path: &Path) -> Result<(), StoredError> {
@@ -89,10 +93,15 @@ fn write(generation: &Generation, out: &mut impl Write) -> Result<(), StoredErro
         octets: u64::try_from(octets).unwrap_or(u64::MAX),
         sha256: hex(&sha),
     };
-    let text = generation.text.bytes.as_bytes();
-    let mut columns = vec![(TEXT_ENDS, &generation.text.ends)];
+    let octets = [
+        (TEXT, generation.text.bytes.as_bytes()),
+        (WORDS, generation.index.entries.bytes.as_bytes()),
+        (POSTINGS, generation.index.postings.as_slice()),
+    ];
+    let mut columns = vec![(TEXT_ENDS, &generation.text.ends), (WORD_ENDS, &generation.index.entries.ends)];
     columns.extend(generation.tables.columns().into_iter().map(|(name, column)| (name, &column.0)));
-    let mut sections = vec![section(TEXT, text.len(), sha256(text))];
+    let mut sections: Vec<Section> =
+        octets.iter().map(|(name, octets)| section(name, octets.len(), sha256(octets))).collect();
     for (name, values) in &columns {
         let mut sha = Sha256::new();
         blocks(values, |block| {
@@ -114,7 +123,9 @@ fn write(generation: &Generation, out: &mut impl Write) -> Result<(), StoredErro
     out.write_all(&length.to_le_bytes())?;
     out.write_all(&head)?;
     out.write_all(&sha256(&head))?;
-    out.write_all(text)?;
+    for (_, octets) in octets {
+        out.write_all(octets)?;
+    }
     for (_, values) in &columns {
         blocks(values, |block| out.write_all(block))?;
     }
@@ -134,6 +145,25 @@ fn blocks(values: &[u32], mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::
 
 /// Reads a generation and checks every octet of it.
 pub(crate) fn read(path: &Path) -> Result<Generation, StoredError> {
+    read_parts(path, |_| true)
+}
+
+/// Reads what comparing generations needs: neither words nor columns that are only shown. Two whole generations
+/// and a build do not fit in the memory that a load may take.
+pub(crate) fn read_to_compare(path: &Path) -> Result<Generation, StoredError> {
+    read_parts(path, |section| {
+        let keys = [TEXT, TEXT_ENDS, "person_id", "mailbox_key", "structure_key", "card_number", "card_person"];
+        let starts = ["person_activity_starts", "person_skill_starts", "person_diploma_starts"];
+        keys.contains(&section)
+            || starts.contains(&section)
+            || section.starts_with("gone_")
+            || section.ends_with("_hash_high")
+            || section.ends_with("_hash_low")
+    })
+}
+
+/// Reads and checks the sections that are wanted; the others stay empty.
+fn read_parts(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Generation, StoredError> {
     let file = File::open(path)?;
     let available = file.metadata()?.len();
     let mut input = BufReader::with_capacity(256 * 1024, file);
@@ -142,14 +172,26 @@ pub(crate) fn read(path: &Path) -> Result<Generation, StoredError> {
     if total.is_none_or(|total| total > available) {
         return Err(StoredError::Damaged("shorter than it says"));
     }
-    let mut text = None;
-    let mut ends = None;
+    let [mut text, mut words, mut postings] = [None, None, None];
+    let [mut text_ends, mut word_ends] = [None, None];
     let mut tables = Tables::default();
     let mut read = 0usize;
     for section in &head.sections {
+        if !wanted(&section.name) {
+            let over = i64::try_from(section.octets).map_err(|_| StoredError::Damaged("too long"))?;
+            input.seek_relative(over)?;
+            if !section.name.starts_with("word") && section.name != POSTINGS {
+                tables.column_mut(&section.name).ok_or(StoredError::Damaged("unknown column"))?;
+                read = read.saturating_add(1);
+            }
+            continue;
+        }
         match section.name.as_str() {
             TEXT => text = Some(octets(&mut input, section)?),
-            TEXT_ENDS => ends = Some(column(&mut input, section)?.0),
+            WORDS => words = Some(octets(&mut input, section)?),
+            POSTINGS => postings = Some(octets(&mut input, section)?),
+            TEXT_ENDS => text_ends = Some(column(&mut input, section)?.0),
+            WORD_ENDS => word_ends = Some(column(&mut input, section)?.0),
             name => {
                 let values = column(&mut input, section)?;
                 *tables.column_mut(name).ok_or(StoredError::Damaged("unknown column"))? = values;
@@ -161,10 +203,22 @@ pub(crate) fn read(path: &Path) -> Result<Generation, StoredError> {
     if input.read(&mut rest)? != 0 || read != tables.columns().len() {
         return Err(StoredError::Damaged("other sections than expected"));
     }
-    let (Some(text), Some(ends)) = (text, ends) else { return Err(StoredError::Damaged("no text")) };
-    let bytes = String::from_utf8(text).map_err(|_| StoredError::Damaged("text is not UTF-8"))?;
+    let index = match wanted(POSTINGS) {
+        false => Index::default(),
+        true => Index {
+            entries: strings(words, word_ends)?,
+            postings: postings.ok_or(StoredError::Damaged("no word index"))?,
+        },
+    };
+    let text = strings(text, text_ends)?;
     let Head { id, data_as_of, sources, .. } = head;
-    Ok(Generation { id, data_as_of, sources, text: Strings { bytes, ends }, tables })
+    Ok(Generation { id, data_as_of, sources, text, tables, index })
+}
+
+fn strings(octets: Option<Vec<u8>>, ends: Option<Vec<u32>>) -> Result<Strings, StoredError> {
+    let (Some(octets), Some(ends)) = (octets, ends) else { return Err(StoredError::Damaged("no text")) };
+    let bytes = String::from_utf8(octets).map_err(|_| StoredError::Damaged("text is not UTF-8"))?;
+    Ok(Strings { bytes, ends })
 }
 
 fn read_head(input: &mut impl Read) -> Result<Head, StoredError> {

@@ -5,10 +5,9 @@ use ident::Timestamp;
 use super::{
     Generation, Source, TooMuchText,
     builder::Builder,
-    digest,
+    digest, index,
     strings::Strings,
     tables::{Column, NONE, Tables},
-    words,
 };
 
 pub(super) fn finish(
@@ -21,7 +20,7 @@ pub(super) fn finish(
     let diploma_person = std::mem::take(&mut builder.diploma_person);
     let mailbox_people = std::mem::take(&mut builder.mailbox_people);
     let mailbox_structures = std::mem::take(&mut builder.mailbox_structures);
-    let Builder { text: mut interner, tables: mut t, .. } = builder;
+    let Builder { text: interner, tables: mut t, .. } = builder;
 
     let strings = interner.strings();
     let people = sort_table(&mut t, "person_", strings, "person_id");
@@ -46,11 +45,15 @@ pub(super) fn finish(
     t.structure_by_entity = sorted_by(&t.structure_entity, strings);
     t.structure_by_siret = sorted_by(&t.structure_siret, strings);
     t.structure_by_technical = sorted_by(&t.structure_technical, strings);
-    words::index(&mut t, &mut interner);
-    if interner.is_full() || t.columns().iter().any(|(_, column)| column.len() == NONE) {
+    if interner.is_full() {
         return Err(TooMuchText);
     }
-    let mut generation = Generation { id: String::new(), data_as_of, sources, text: interner.finish(), tables: t };
+    let text = interner.finish();
+    let index = index::build(&mut t, &text).ok_or(TooMuchText)?;
+    if t.columns().iter().any(|(_, column)| column.len() == NONE) {
+        return Err(TooMuchText);
+    }
+    let mut generation = Generation { id: String::new(), data_as_of, sources, text, tables: t, index };
     generation.id = digest::name(&generation);
     Ok(generation)
 }

@@ -3,9 +3,13 @@
 mod builder;
 mod diff;
 mod digest;
+mod field;
 mod file;
 mod finish;
 mod gone;
+mod index;
+mod order;
+mod postings;
 mod strings;
 mod tables;
 mod views;
@@ -21,14 +25,17 @@ pub(crate) use builder::Builder;
 pub use builder::TooMuchText;
 pub use diff::{Diff, FileDiff, SHRINK_LIMIT_PERCENT, diff};
 pub(crate) use digest::hex;
+pub use field::{Field, Fields};
 pub use file::StoredError;
-pub(crate) use file::{read as read_file, save as save_file, sync_folder};
+pub(crate) use file::{read as read_file, read_to_compare, save as save_file, sync_folder};
 pub(crate) use gone::remember_gone;
+pub(crate) use index::{Index, Space, lists_of};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
 use strings::Strings;
 pub(crate) use strings::{extend_hash, hash};
 use tables::Tables;
+pub(crate) use words::PARTICLES;
 
 /// One file that a generation was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +58,7 @@ pub struct Generation {
     pub(crate) sources: Vec<Source>,
     pub(crate) text: Strings,
     pub(crate) tables: Tables,
+    pub(crate) index: Index,
 }
 
 /// How many of each a generation holds.

@@ -93,6 +93,9 @@ tables! {
     card_hash_high card_hash_low
     // What left the data, sorted by kind and key.
     gone_kind gone_key gone_day
-    // Folded words, sorted; the people and structures that carry each.
-    word_text word_person_starts word_people word_structure_starts word_structures
+    // The word index (index.rs): of each dictionary entry its field and its two lists; the words of each row; the
+    // order in which answers are shown.
+    entry_field entry_people_starts entry_people_counts entry_place_starts entry_place_counts
+    person_word_starts person_words structure_word_starts structure_words
+    doc_person person_doc doc_structure structure_doc person_homonyms
 }

@@ -141,6 +141,11 @@ impl<'a> Person<'a> {
         self.generation.tables.person_flags.text_at(self.row) & 1 == 1
     }
 
+    /// How many other people have the same family and given names, accents, case, hyphens and blanks aside.
+    pub fn homonyms(&self) -> u32 {
+        self.generation.tables.person_homonyms.text_at(self.row)
+    }
+
     /// What the person does, in the order of the extract.
     pub fn activities(&self) -> impl Iterator<Item = Activity<'a>> + use<'a> {
         let generation = self.generation;

@@ -1,155 +1,262 @@
-//! The word index: folded word → the people and the structures that carry it.
-//!
-//! Words of a structure (name, street, town…) are not repeated for each person who works there: a question
-//! reaches these people through the structure.
+//! Which words lead to a person or a structure.
 
 use std::collections::HashMap;
 
 use super::{
-    finish::grouped,
-    strings::{Interner, Text},
-    tables::{Column, NONE, Tables},
+    field::Field,
+    strings::{Interner, Strings, Text},
+    tables::Tables,
 };
-use crate::fold::fold;
+use crate::{MailboxType, fold::fold, fonem};
 
-/// Particles that come between the parts of a name and that nobody is sure to type.
-const PARTICLES: [&str; 10] = ["de", "du", "des", "d", "la", "le", "les", "l", "ben", "el"];
+/// Particles that come before or between the parts of a name and that nobody is sure to type.
+pub(crate) const PARTICLES: [&str; 14] =
+    ["de", "du", "des", "d", "la", "le", "les", "l", "ben", "el", "al", "van", "von", "der"];
 
-/// Fills the word columns.
-pub(super) fn index(t: &mut Tables, interner: &mut Interner) {
-    let mut words = Words { interner, known: HashMap::new(), people: Vec::new(), structures: Vec::new() };
-    for row in 0..t.person_id.len() {
-        words.person(t, row);
-    }
-    for row in 0..t.structure_key.len() {
-        words.structure(t, row);
-    }
-    let Words { people, structures, .. } = words;
-    store(t, interner, people, structures);
+/// Cuts texts into words, each with its field; texts that many rows share are cut once.
+pub(super) struct Words<'a> {
+    text: &'a Strings,
+    entries: Interner,
+    known: HashMap<(Text, Cut), (usize, usize)>,
+    cut: Vec<Text>,
+    scratch: String,
 }
 
-struct Words<'a> {
-    interner: &'a mut Interner,
-    /// Texts that many rows share are folded once.
-    known: HashMap<(Text, Split), Vec<Text>>,
-    people: Vec<(u32, u32)>,
-    structures: Vec<(u32, u32)>,
-}
-
-/// How a text is cut.
+/// How a text is cut, and what its words are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Split {
+enum Cut {
     /// Each word.
-    Words,
-    /// Each word of one part of a coded value: codes are no words that anybody looks for.
-    Part(usize),
-    /// Each word, and the whole name in one piece with and without its particles.
-    Name,
+    Words(Field),
+    /// Each word, and the forms in which people run a name together; family and given names sound, too.
+    Name(Field),
+    /// One part of a coded value (`code|label`), as words.
+    Label(usize, Field),
+    /// One part of a coded value, as it stands.
+    Code(usize, Field),
+    /// A town in the second part of a coded value.
+    Town,
+    /// A town behind its postcode.
+    Routing,
 }
 
-impl Words<'_> {
-    fn person(&mut self, t: &Tables, row: u32) {
-        let mut texts = vec![
-            (t.person_family.text_at(row), Split::Name),
-            (t.person_given.text_at(row), Split::Name),
-            (t.person_profession.text_at(row), Split::Part(1)),
-        ];
-        for activity in t.person_activity_starts.range(row) {
-            texts.push((t.activity_profession.text_at(activity), Split::Part(1)));
-            texts.push((t.activity_skill.text_at(activity), Split::Part(3)));
-        }
-        texts.extend(t.person_skill_starts.range(row).map(|skill| (t.skill_skill.text_at(skill), Split::Part(3))));
-        let mailboxes = t.person_mailboxes.of(&t.person_mailbox_starts, row);
-        texts.extend(mailboxes.iter().map(|mailbox| (t.mailbox_key.text_at(*mailbox), Split::Words)));
-        let words = self.words(&mut texts);
-        self.people.extend(words.into_iter().map(|word| (word, row)));
+impl<'a> Words<'a> {
+    pub(super) fn new(text: &'a Strings) -> Self {
+        Self { text, entries: Interner::new(), known: HashMap::new(), cut: Vec::new(), scratch: String::new() }
     }
 
-    fn structure(&mut self, t: &Tables, row: u32) {
-        let columns = [&t.structure_recipient, &t.structure_place, &t.structure_street, &t.structure_mention];
-        let columns = columns.into_iter().chain([&t.structure_cedex, &t.structure_postcode]);
-        let mut texts: Vec<_> = columns.map(|column| (column.text_at(row), Split::Words)).collect();
-        texts.push((t.structure_town.text_at(row), Split::Part(1)));
+    pub(super) fn finish(self) -> Interner {
+        self.entries
+    }
+
+    /// The words of a person, without those of the places where the person works.
+    pub(super) fn person(&mut self, t: &Tables, row: u32, out: &mut Vec<Text>) {
+        self.add(out, t.person_family.text_at(row), Cut::Name(Field::Family));
+        self.add(out, t.person_given.text_at(row), Cut::Name(Field::Given));
+        self.coded(out, t.person_profession.text_at(row), [(0, Field::ProfessionCode), (1, Field::Profession)]);
+        for activity in t.person_activity_starts.range(row) {
+            self.coded(
+                out,
+                t.activity_profession.text_at(activity),
+                [(0, Field::ProfessionCode), (1, Field::Profession)],
+            );
+            self.coded(out, t.activity_skill.text_at(activity), [(2, Field::SpecialityCode), (3, Field::Speciality)]);
+            self.add(out, t.activity_sector.text_at(activity), Cut::Code(0, Field::SectorCode));
+        }
+        for skill in t.person_skill_starts.range(row) {
+            self.coded(out, t.skill_skill.text_at(skill), [(2, Field::SpecialityCode), (3, Field::Speciality)]);
+        }
+        for mailbox in t.person_mailboxes.of(&t.person_mailbox_starts, row) {
+            self.mailbox(t, *mailbox, [Field::Domain, Field::MailboxType], out);
+        }
+        let state = if t.person_flags.text_at(row) & 1 == 1 { "active" } else { "inactive" };
+        self.word(out, state, Field::State);
+    }
+
+    /// The words of a structure and of its shared mailboxes.
+    pub(super) fn structure(&mut self, t: &Tables, row: u32, out: &mut Vec<Text>) {
+        let street = [&t.structure_recipient, &t.structure_place, &t.structure_street, &t.structure_mention];
+        for column in street {
+            self.add(out, column.text_at(row), Cut::Words(Field::Street));
+        }
+        self.add(out, t.structure_postcode.text_at(row), Cut::Words(Field::Postcode));
+        self.add(out, t.structure_town.text_at(row), Cut::Town);
+        self.add(out, t.structure_town.text_at(row), Cut::Code(0, Field::TownCode));
+        self.add(out, t.structure_cedex.text_at(row), Cut::Routing);
         // Departments go by their number as often as by their name.
-        texts.push((t.structure_department.text_at(row), Split::Words));
-        texts.push((t.structure_name.text_at(row), Split::Name));
-        texts.push((t.structure_trade_name.text_at(row), Split::Name));
+        self.coded(out, t.structure_department.text_at(row), [(0, Field::Department), (1, Field::Department)]);
+        self.add(out, t.structure_name.text_at(row), Cut::Name(Field::Structure));
+        self.add(out, t.structure_trade_name.text_at(row), Cut::Name(Field::Structure));
         for mailbox in t.structure_mailboxes.of(&t.structure_mailbox_starts, row) {
-            texts.push((t.mailbox_service.text_at(*mailbox), Split::Words));
             // A person's own mailbox is found by the person.
             if t.mailbox_person_starts.range(*mailbox).is_empty() {
-                texts.push((t.mailbox_key.text_at(*mailbox), Split::Words));
+                self.add(out, t.mailbox_service.text_at(*mailbox), Cut::Words(Field::Service));
+                self.mailbox(t, *mailbox, [Field::SharedDomain, Field::SharedType], out);
             }
         }
-        let words = self.words(&mut texts);
-        self.structures.extend(words.into_iter().map(|word| (word, row)));
     }
 
-    fn words(&mut self, texts: &mut Vec<(Text, Split)>) -> Vec<Text> {
-        texts.retain(|(text, _)| *text != 0);
-        let mut words = Vec::new();
-        for (text, split) in texts.iter() {
-            if let Some(known) = self.known.get(&(*text, *split)) {
-                words.extend_from_slice(known);
-                continue;
-            }
-            let cut: Vec<Text> =
-                cut(self.interner.strings().get(*text), *split).iter().map(|word| self.interner.intern(word)).collect();
-            words.extend_from_slice(&cut);
-            self.known.insert((*text, *split), cut);
+    fn mailbox(&mut self, t: &Tables, mailbox: u32, [whole, types]: [Field; 2], out: &mut Vec<Text>) {
+        let key = self.text.get(t.mailbox_key.text_at(mailbox));
+        for word in fold(key).split(' ').filter(|word| !word.is_empty()) {
+            self.word(out, word, Field::Mailbox);
         }
-        words.sort_unstable();
-        words.dedup();
-        words
+        if let Some((_, domain)) = key.rsplit_once('@') {
+            self.word(out, domain, whole);
+        }
+        let kind = usize::try_from(t.mailbox_type.at(mailbox)).ok().and_then(|n| MailboxType::ALL.get(n));
+        if let Some(kind) = kind {
+            self.word(out, &kind.code().to_ascii_lowercase(), types);
+        }
+        self.word(out, "any", types);
+    }
+
+    fn coded(&mut self, out: &mut Vec<Text>, text: Text, [code, label]: [(usize, Field); 2]) {
+        self.add(out, text, Cut::Code(code.0, code.1));
+        self.add(out, text, Cut::Label(label.0, label.1));
+    }
+
+    fn word(&mut self, out: &mut Vec<Text>, word: &str, field: Field) {
+        self.scratch.clear();
+        self.scratch.push_str(word);
+        self.scratch.push('\0');
+        self.scratch.push(char::from(field.mark()));
+        out.push(self.entries.intern(&self.scratch));
+    }
+
+    fn add(&mut self, out: &mut Vec<Text>, text: Text, cut: Cut) {
+        if text == 0 {
+            return;
+        }
+        if let Some((from, to)) = self.known.get(&(text, cut)) {
+            out.extend_from_slice(self.cut.get(*from..*to).unwrap_or_default());
+            return;
+        }
+        let mut words = Vec::new();
+        for (word, field) in cut_up(self.text.get(text), cut) {
+            self.word(&mut words, &word, field);
+        }
+        let from = self.cut.len();
+        self.cut.extend_from_slice(&words);
+        self.known.insert((text, cut), (from, self.cut.len()));
+        out.append(&mut words);
     }
 }
 
-fn cut(text: &str, split: Split) -> Vec<String> {
-    let text = match split {
-        Split::Part(n) => text.split('|').nth(n).unwrap_or_default(),
-        Split::Words | Split::Name => text,
+fn part(coded: &str, n: usize) -> &str {
+    coded.split('|').nth(n).unwrap_or_default()
+}
+
+fn cut_up(text: &str, cut: Cut) -> Vec<(String, Field)> {
+    let words = |text: &str, field: Field| -> Vec<(String, Field)> {
+        fold(text).split(' ').filter(|word| !word.is_empty()).map(|word| (word.to_owned(), field)).collect()
     };
-    let folded = fold(text);
-    let mut words: Vec<String> = folded.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-    if split == Split::Name && words.len() > 1 {
-        let plain: String =
-            words.iter().filter(|word| !PARTICLES.contains(&word.as_str())).map(String::as_str).collect();
-        words.push(folded.replace(' ', ""));
-        words.push(plain);
+    match cut {
+        Cut::Words(field) => words(text, field),
+        Cut::Label(n, field) => words(part(text, n), field),
+        Cut::Code(n, field) => {
+            let code = fold(part(text, n)).replace(' ', "");
+            if code.is_empty() { Vec::new() } else { vec![(code, field)] }
+        }
+        Cut::Name(field) => name(text, field),
+        Cut::Town => town(part(text, 1)),
+        Cut::Routing => town(text.trim_start_matches(|c: char| c.is_ascii_digit())),
     }
-    words.retain(|word| !word.is_empty());
+}
+
+fn name(text: &str, field: Field) -> Vec<(String, Field)> {
+    let folded = fold(text);
+    let parts: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut words: Vec<(String, Field)> = parts.iter().map(|word| ((*word).to_owned(), field)).collect();
+    words.extend(parts.iter().filter_map(|word| saint(word)).map(|word| (word.to_owned(), field)));
+    words.extend(joined(&parts).into_iter().map(|word| (word, field)));
+    if matches!(field, Field::Family | Field::Given) {
+        // What is written as one word somewhere sounds like it: `LE FÈVRE`, `D'ARTAGNAN`.
+        let alike: Vec<(String, Field)> = words
+            .iter()
+            .filter(|(word, _)| !PARTICLES.contains(&word.as_str()))
+            .map(|(word, _)| (fonem(word), Field::Sound))
+            .filter(|(code, _)| code.len() > 1)
+            .collect();
+        words.extend(alike);
+    }
     words
 }
 
-/// Sorts the words by their text and writes the postings.
-fn store(t: &mut Tables, interner: &Interner, people: Vec<(u32, u32)>, structures: Vec<(u32, u32)>) {
-    let strings = interner.strings();
-    let mut words: Vec<Text> = people.iter().chain(&structures).map(|(word, _)| *word).collect();
-    words.sort_unstable();
-    words.dedup();
-    words.sort_by(|a, b| strings.get(*a).cmp(strings.get(*b)));
-    let place: HashMap<Text, u32> = words.iter().copied().zip(0u32..).collect();
-    let placed = |pairs: Vec<(u32, u32)>| -> Vec<(u32, u32)> {
-        pairs.into_iter().map(|(word, row)| (place.get(&word).copied().unwrap_or(NONE), row)).collect()
-    };
-    let count = u32::try_from(words.len()).unwrap_or(NONE);
-    (t.word_person_starts, t.word_people) = grouped(placed(people), count);
-    (t.word_structure_starts, t.word_structures) = grouped(placed(structures), count);
-    t.word_text = Column(words);
+/// The forms in which a name of several words is run together: whole, from each leading particle on, and without
+/// any particle; also each word with the one behind it.
+fn joined(parts: &[&str]) -> Vec<String> {
+    let mut forms = Vec::new();
+    if parts.len() < 2 {
+        return forms;
+    }
+    for (n, word) in parts.iter().enumerate() {
+        let rest = parts.get(n..).unwrap_or_default();
+        forms.push(rest.concat());
+        forms.extend(rest.first_chunk::<2>().filter(|pair| !PARTICLES.contains(&pair[1])).map(|pair| pair.concat()));
+        if !PARTICLES.contains(word) {
+            break;
+        }
+    }
+    let inner = parts.windows(2).filter(|pair| pair.iter().all(|word| !PARTICLES.contains(word)));
+    forms.extend(inner.map(<[&str]>::concat));
+    forms.push(parts.iter().filter(|word| !PARTICLES.contains(word)).copied().collect());
+    forms.retain(|form| !form.is_empty());
+    forms
+}
+
+fn saint(word: &str) -> Option<&'static str> {
+    match word {
+        "st" => Some("saint"),
+        "ste" => Some("sainte"),
+        _ => None,
+    }
+}
+
+/// Towns: `cedex` says nothing, the number of an arrondissement is a word, `st` is `saint`.
+fn town(text: &str) -> Vec<(String, Field)> {
+    let folded = fold(text);
+    let parts: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty() && *word != "cedex").collect();
+    let mut words: Vec<String> = parts.iter().map(|word| (*word).to_owned()).collect();
+    words.extend(parts.iter().filter_map(|word| saint(word)).map(str::to_owned));
+    for word in &parts {
+        let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        if !number.is_empty() && number.len() < word.len() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            words.push(number.to_owned());
+        }
+    }
+    if parts.len() > 1 {
+        words.push(parts.concat());
+    }
+    words.into_iter().map(|word| (word, Field::Town)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cut(text: &str, cut: Cut) -> Vec<String> {
+        cut_up(text, cut).into_iter().filter(|(_, field)| *field != Field::Sound).map(|(word, _)| word).collect()
+    }
+
     #[test]
     fn names_are_found_by_part_joined_and_without_particles() {
-        let words = cut("DE LA TOUR-TEST", Split::Name);
-        for word in ["de", "la", "tour", "test", "delatourtest", "tourtest"] {
+        let words = cut("DE LA TOUR-TEST", Cut::Name(Field::Family));
+        for word in ["de", "la", "tour", "test", "delatourtest", "latourtest", "tourtest"] {
             assert!(words.iter().any(|w| w == word), "{word} in {words:?}");
         }
-        assert_eq!(cut("Jean-Pierre", Split::Words), ["jean", "pierre"]);
-        assert_eq!(cut("10|Médecin", Split::Part(1)), ["medecin"]);
-        assert!(cut("  ", Split::Name).is_empty());
+        let words = cut("L’ÉPINE-TEST", Cut::Name(Field::Family));
+        assert!(words.iter().any(|w| w == "lepine"), "{words:?}");
+        assert_eq!(cut("Jean-Pierre", Cut::Words(Field::Street)), ["jean", "pierre"]);
+        assert_eq!(cut("10|Médecin", Cut::Label(1, Field::Profession)), ["medecin"]);
+        assert_eq!(cut("10|Médecin", Cut::Code(0, Field::ProfessionCode)), ["10"]);
+        assert!(cut("  ", Cut::Name(Field::Family)).is_empty());
+    }
+
+    #[test]
+    fn towns_are_found_as_people_write_them() {
+        let words = cut("75112|Paris 12e Arrondissement", Cut::Town);
+        assert!(["paris", "12e", "12"].iter().all(|word| words.iter().any(|w| w == word)), "{words:?}");
+        let words = cut("42000 ST ETIENNE CEDEX 1", Cut::Routing);
+        assert!(words.iter().any(|w| w == "saint") && !words.iter().any(|w| w == "cedex"), "{words:?}");
     }
 }

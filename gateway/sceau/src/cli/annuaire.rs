@@ -37,6 +37,9 @@ enum Order {
         /// How many people
         #[arg(long, default_value_t = 2000)]
         people: u32,
+        /// Add wrong lines, as seen in the wild, and headers that drift
+        #[arg(long)]
+        faults: bool,
     },
     /// Read extracts and put them in service
     Load {
@@ -114,7 +117,9 @@ struct Opened {
 pub(super) fn run(args: Args) -> Exit {
     let json = args.json;
     let outcome = match args.order {
-        Order::Generate { into, seed, people } => generate(&into, seed, people, json),
+        Order::Generate { into, seed, people, faults } => {
+            generate(&into, &GenerateOptions::new(seed, people), faults, json)
+        }
         Order::Load { folder, into, accept } => load(&folder, &into, accept, json),
         Order::Diff { data, from, to } => diff(&data, &from, &to, json),
         Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
@@ -123,13 +128,15 @@ pub(super) fn run(args: Args) -> Exit {
     outcome.unwrap_or_else(|problem| material::report(&problem))
 }
 
-fn generate(into: &Path, seed: u64, people: u32, as_json: bool) -> Result<Exit, Problem> {
-    let made = annuaire::generate(into, &GenerateOptions::new(seed, people))
-        .map_err(|error| Problem::of(into, format!("the extracts cannot be written: {error}")))?;
+fn generate(into: &Path, options: &GenerateOptions, faults: bool, as_json: bool) -> Result<Exit, Problem> {
+    let GenerateOptions { seed, people, .. } = *options;
+    let write = if faults { annuaire::generate_with_faults } else { annuaire::generate };
+    let made =
+        write(into, options).map_err(|error| Problem::of(into, format!("the extracts cannot be written: {error}")))?;
     let files: Vec<_> = annuaire::FileKind::ALL.iter().map(|kind| kind.file_name()).zip(made.rows).collect();
     if as_json {
         let files: Vec<_> = files.iter().map(|(name, rows)| json!({ "name": name, "rows": rows })).collect();
-        println!("{}", json!({ "folder": into, "seed": seed, "people": people, "files": files }));
+        println!("{}", json!({ "folder": into, "seed": seed, "people": people, "files": files, "wrong": made.wrong }));
     } else {
         println!("{people} fictional people from seed {seed} in {}", into.display());
         files.iter().for_each(|(name, rows)| println!("  {rows:>9} rows  {name}"));

@@ -51,6 +51,12 @@ pub(super) fn diff(changes: &Diff) {
 pub(super) fn answer(answer: &Answer) {
     answer.people.iter().for_each(person);
     answer.structures.iter().for_each(structure);
+    if answer.cut {
+        println!("too many, refine the question: better hits may be missing / trop de réponses : précisez");
+    }
+    if let Some(gone) = &answer.gone {
+        println!("left the data on {gone} / sorti des données le {gone}");
+    }
     dated(answer);
 }
 
@@ -83,8 +89,13 @@ fn dated(answer: &Answer) {
 
 fn person(person: &PersonAnswer) {
     let inactive = if person.active { "" } else { ", not practising" };
+    let alike = match person.homonyms {
+        0 => String::new(),
+        1 => ", ONE HOMONYM: look twice".to_owned(),
+        others => format!(", {others} HOMONYMS: look twice"),
+    };
     println!(
-        "{} {}, {} - {}{inactive}{}",
+        "{} {}, {} - {}{inactive}{alike}{}",
         person.family,
         person.given,
         person.profession,

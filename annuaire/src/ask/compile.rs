@@ -1,0 +1,385 @@
+//! From a filter to what can be evaluated: words become ranges of the dictionary, identifiers become documents.
+
+use ident::StructureIdKind;
+
+use super::{Filter, How, MAX_DEPTH, MAX_PARTS, near};
+use crate::{
+    Field, Fields, Generation, MatchKind, Registry,
+    answer::{person_forms, structure_forms},
+    fold::{fold, words},
+    fonem,
+    generation::{PARTICLES, Space, partition},
+};
+
+/// Most documents that a number or an address may stand for.
+const MAX_DOCS: usize = 20_000;
+/// Shortest start of an identifier that is looked for.
+const MIN_NUMBER: usize = 5;
+
+/// How far a question may be stretched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// As typed.
+    Typed,
+    /// Without particles, and with neighbours run together.
+    Loose,
+    /// With words one or two letters off.
+    Fuzzy,
+    /// With names that sound alike.
+    Sound,
+}
+
+impl Stage {
+    pub(super) const ALL: [Self; 4] = [Self::Typed, Self::Loose, Self::Fuzzy, Self::Sound];
+}
+
+/// Some entries of the dictionary, in some fields, and what a hit there is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) fields: Fields,
+    pub(super) kind: MatchKind,
+}
+
+/// What can be evaluated.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    All,
+    Leaf(Leaf),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+}
+
+/// One word, number or address.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leaf {
+    pub(super) spans: Vec<Span>,
+    /// Sorted by document.
+    pub(super) docs: Vec<(u32, MatchKind)>,
+    /// Whether hits in names come before others.
+    pub(super) ranked: bool,
+}
+
+/// Compiles filters for one generation, space and stage.
+pub(super) struct Compiler<'a> {
+    pub(super) generation: &'a Generation,
+    pub(super) registry: Option<&'a Registry>,
+    pub(super) space: Space,
+    pub(super) stage: Stage,
+    pub(super) parts: usize,
+    /// Something was left out: too deep, too many parts, too many documents.
+    pub(super) cut: bool,
+    pub(super) work: u64,
+}
+
+impl Compiler<'_> {
+    pub(super) fn node(&mut self, filter: &Filter, depth: usize) -> Node {
+        self.parts = self.parts.saturating_add(1);
+        if depth > MAX_DEPTH || self.parts > MAX_PARTS {
+            self.cut = true;
+            return Node::Or(Vec::new());
+        }
+        let below = depth.saturating_add(1);
+        match filter {
+            Filter::All => Node::All,
+            Filter::Words { fields, how, text } => {
+                let words = words(text);
+                self.parts = self.parts.saturating_add(words.len());
+                let leaves = words.iter().map(|word| Node::Leaf(self.word(word, *fields, *how))).collect();
+                one_or(leaves)
+            }
+            Filter::Value { fields, value } => Node::Leaf(self.value(value, *fields)),
+            Filter::Id { text, how } => Node::Leaf(self.id(text, *how)),
+            Filter::Address { text, how } => Node::Leaf(self.address(text, *how)),
+            Filter::And(parts) => match self.stage {
+                Stage::Typed => Node::And(parts.iter().map(|part| self.node(part, below)).collect()),
+                _ => self.loose(parts, below),
+            },
+            Filter::Or(parts) => Node::Or(parts.iter().map(|part| self.node(part, below)).collect()),
+            Filter::Not(part) => Node::Not(Box::new(self.node(part, below))),
+        }
+    }
+
+    /// All parts but particles of names; or all, two neighbours being one word.
+    fn loose(&mut self, parts: &[Filter], depth: usize) -> Node {
+        let typed = |part: &Filter| match part {
+            Filter::Words { fields, how: How::Prefix, text } if fields.and(Fields::NAMES) != Fields::NONE => {
+                Some((text.clone(), *fields))
+            }
+            _ => None,
+        };
+        let particle = |part: &Filter| typed(part).is_some_and(|(text, _)| PARTICLES.contains(&text.as_str()));
+        let kept: Vec<&Filter> = match parts.iter().all(particle) {
+            true => parts.iter().collect(),
+            false => parts.iter().filter(|part| !particle(part)).collect(),
+        };
+        let mut ways = vec![Node::And(kept.iter().map(|part| self.node(part, depth)).collect())];
+        for (n, pair) in parts.windows(2).enumerate() {
+            let [a, b] = pair else { continue };
+            let (Some((a, fields)), Some((b, others))) = (typed(a), typed(b)) else { continue };
+            if fields != others {
+                continue;
+            }
+            let run = Filter::Words { fields, how: How::Prefix, text: format!("{a}{b}") };
+            let rest = parts.iter().enumerate().filter(|(at, _)| *at != n && *at != n.saturating_add(1));
+            let mut way: Vec<Node> =
+                rest.filter(|(_, part)| !particle(part)).map(|(_, part)| self.node(part, depth)).collect();
+            way.push(self.node(&run, depth));
+            ways.push(Node::And(way));
+        }
+        one_or_any(ways)
+    }
+
+    fn word(&mut self, word: &str, fields: Fields, how: How) -> Leaf {
+        let mut spans = Vec::new();
+        let g = self.generation;
+        let mut range = |range: std::ops::Range<u32>, fields, kind| {
+            if !range.is_empty() {
+                spans.push(Span { from: range.start, to: range.end, fields, kind });
+            }
+        };
+        let exact = g.entries_from(&format!("{word}\0"));
+        range(exact.clone(), fields, MatchKind::Exact);
+        if how != How::Exact {
+            range(exact.end..g.entries_from(word).end, fields, MatchKind::Prefix);
+            // `st` stands for `saint`; the index has both for what is written `st`.
+            if let Some(full) = match word {
+                "st" => Some("saint\0"),
+                "ste" => Some("sainte\0"),
+                _ => None,
+            } {
+                range(g.entries_from(full), fields, MatchKind::Exact);
+            }
+        }
+        if how == How::Contains {
+            self.inside(word, fields, &mut spans);
+        }
+        let stretched = match how {
+            How::Similar => Stage::Sound,
+            How::Prefix => self.stage,
+            How::Exact | How::Contains => Stage::Typed,
+        };
+        if stretched >= Stage::Fuzzy {
+            let (near, work) = near::entries(g, word);
+            self.work = self.work.saturating_add(work);
+            let in_fields = near.into_iter().filter(|entry| g.entry_in(*entry, fields));
+            spans.extend(in_fields.map(|entry| Span {
+                from: entry,
+                to: entry.saturating_add(1),
+                fields,
+                kind: MatchKind::Fuzzy,
+            }));
+        }
+        if stretched >= Stage::Sound && fields.and(Fields::NAMES) != Fields::NONE {
+            let code = fonem(word);
+            if code.len() > 2 {
+                let alike = g.entries_from(&format!("{code}\0"));
+                let fields = Fields::from(Field::Sound);
+                spans.push(Span { from: alike.start, to: alike.end, fields, kind: MatchKind::Phonetic });
+            }
+        }
+        spans.sort_by_key(|span| (span.from, span.to));
+        Leaf { spans, docs: Vec::new(), ranked: how != How::Exact }
+    }
+
+    /// Words that have these letters anywhere.
+    fn inside(&mut self, letters: &str, fields: Fields, spans: &mut Vec<Span>) {
+        let entries = &self.generation.index.entries;
+        self.work = self.work.saturating_add(u64::try_from(entries.bytes.len() / 16).unwrap_or(0));
+        let mut behind = 0u32;
+        for (at, _) in entries.bytes.match_indices(letters) {
+            let end = at.saturating_add(letters.len());
+            let Ok(at) = u32::try_from(at) else { break };
+            let count = self.generation.index.len();
+            let entry = partition(behind, count, |entry| {
+                usize::try_from(entry).ok().and_then(|entry| entries.ends.get(entry)).is_some_and(|end| *end <= at)
+            });
+            let word_end = usize::try_from(entry)
+                .ok()
+                .and_then(|entry| entries.ends.get(entry))
+                .and_then(|end| usize::try_from(*end).ok())
+                .unwrap_or(0)
+                .saturating_sub(2);
+            if end <= word_end && entry >= behind && self.generation.entry_in(entry, fields) {
+                behind = entry.saturating_add(1);
+                match spans.last_mut().filter(|last| last.kind == MatchKind::Prefix && last.to == entry) {
+                    Some(last) => last.to = behind,
+                    None => spans.push(Span { from: entry, to: behind, fields, kind: MatchKind::Prefix }),
+                }
+            }
+        }
+    }
+
+    fn value(&self, value: &str, fields: Fields) -> Leaf {
+        let domains = Fields::of(&[Field::Domain, Field::SharedDomain]);
+        let folded = match fields.and(domains) != Fields::NONE {
+            true => value.trim().to_lowercase(),
+            false => fold(value).replace(' ', ""),
+        };
+        let range = self.generation.entries_from(&format!("{folded}\0"));
+        let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact };
+        Leaf { spans: vec![span], docs: Vec::new(), ranked: false }
+    }
+
+    fn finish(&mut self, mut docs: Vec<(u32, MatchKind)>) -> Leaf {
+        docs.sort_unstable();
+        docs.dedup_by_key(|(doc, _)| *doc);
+        Leaf { spans: Vec::new(), docs, ranked: false }
+    }
+
+    /// The document of a person, or the people of a structure; or the structure itself.
+    fn place(&mut self, row: u32, kind: MatchKind, docs: &mut Vec<(u32, MatchKind)>) {
+        let (g, t) = (self.generation, &self.generation.tables);
+        match self.space {
+            Space::Places => docs.push((g.doc_of(Space::Places, row), kind)),
+            Space::People => {
+                let activities = t.structure_activities.of(&t.structure_activity_starts, row);
+                docs.extend(activities.iter().map(|at| (g.doc_of(Space::People, t.activity_person.at(*at)), kind)));
+            }
+        }
+    }
+
+    fn id(&mut self, text: &str, how: How) -> Leaf {
+        let (g, t) = (self.generation, &self.generation.tables);
+        let mut docs = Vec::new();
+        if self.space == Space::People {
+            let current = |id: ident::PersonId| match self.registry {
+                Some(registry) => registry.current(&id).clone(),
+                None => id,
+            };
+            let exact = person_forms(text).into_iter().map(current).filter_map(|id| g.person(&id));
+            docs.extend(exact.map(|person| (g.doc_of(Space::People, person.row), MatchKind::Exact)));
+        }
+        for id in structure_forms(text) {
+            if let Some(structure) = g.structure(&id) {
+                self.place(structure.row, MatchKind::Exact, &mut docs);
+            } else if id.kind() == StructureIdKind::Finess {
+                // The number of a legal entity stands for its sites.
+                let sites: Vec<u32> = g.sites_of_entity(id.number()).map(|site| site.row).take(MAX_DOCS).collect();
+                sites.into_iter().for_each(|row| self.place(row, MatchKind::Exact, &mut docs));
+            }
+        }
+        let wanted: String = fold(text).chars().filter(|c| *c != ' ').collect::<String>().to_uppercase();
+        if let Some(structure) = g.structure_by_technical_id(&wanted) {
+            self.place(structure.row, MatchKind::Exact, &mut docs);
+        }
+        if how != How::Exact && wanted.len() >= MIN_NUMBER {
+            self.starts(&wanted, &mut docs);
+        }
+        docs.retain(|(doc, _)| *doc < g.docs(self.space));
+        if docs.len() >= MAX_DOCS {
+            self.cut = true;
+        }
+        let _ = t;
+        self.finish(docs)
+    }
+
+    /// Identifiers that begin so.
+    fn starts(&mut self, wanted: &str, docs: &mut Vec<(u32, MatchKind)>) {
+        let (g, t) = (self.generation, &self.generation.tables);
+        let range = |rows: u32, start: &str, text: &dyn Fn(u32) -> u32| {
+            let from = g.lower_bound(rows, start, text);
+            let to = partition(from, rows, |row| g.text.get(text(row)).starts_with(start));
+            from..to
+        };
+        if self.space == Space::People {
+            for digit in ["", "8", "0", "3", "5"] {
+                let start = format!("{digit}{wanted}");
+                let rows = range(t.person_id.len(), &start, &|row| t.person_id.text_at(row));
+                docs.extend(rows.take(MAX_DOCS).map(|row| (g.doc_of(Space::People, row), MatchKind::Prefix)));
+            }
+        }
+        for (order, column, digit) in [
+            (&t.structure_by_finess, &t.structure_finess, "1"),
+            (&t.structure_by_siret, &t.structure_siret, "3"),
+            (&t.structure_by_technical, &t.structure_technical, ""),
+        ] {
+            let full = wanted.strip_prefix(digit).filter(|rest| !digit.is_empty() && rest.len() >= MIN_NUMBER);
+            for start in [Some(wanted), full].into_iter().flatten() {
+                let places = range(order.len(), start, &|place| column.text_at(order.at(place)));
+                for place in places.take(MAX_DOCS) {
+                    self.place(order.at(place), MatchKind::Prefix, docs);
+                    if docs.len() >= MAX_DOCS {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn address(&mut self, text: &str, how: How) -> Leaf {
+        let (g, t) = (self.generation, &self.generation.tables);
+        let start = text.trim().to_lowercase();
+        let mut docs = Vec::new();
+        if start.is_empty() {
+            return Leaf::default();
+        }
+        let rows = t.mailbox_key.len();
+        let from = g.lower_bound(rows, &start, |row| t.mailbox_key.text_at(row));
+        let red = |key: &str| self.registry.is_some_and(|registry| registry.is_red(key));
+        for row in from..rows {
+            let key = g.text.get(t.mailbox_key.text_at(row));
+            let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };
+            if !key.starts_with(&start) || (how == How::Exact && kind != MatchKind::Exact) {
+                break;
+            }
+            if docs.len() >= MAX_DOCS {
+                self.cut = true;
+                break;
+            }
+            if red(key) {
+                continue;
+            }
+            let (list, starts) = match self.space {
+                Space::People => (&t.mailbox_people, &t.mailbox_person_starts),
+                Space::Places => (&t.mailbox_structure_list, &t.mailbox_structure_starts),
+            };
+            docs.extend(list.of(starts, row).iter().map(|row| (g.doc_of(self.space, *row), kind)));
+        }
+        self.registered(&start, how, &mut docs);
+        docs.retain(|(doc, _)| *doc < g.docs(self.space));
+        self.finish(docs)
+    }
+
+    /// The operator's own mailboxes, which the extract may not have yet.
+    fn registered(&self, start: &str, how: How, docs: &mut Vec<(u32, MatchKind)>) {
+        let g = self.generation;
+        for own in self.registry.map(Registry::mailboxes).unwrap_or_default() {
+            let key = own.address.key();
+            let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };
+            if own.red_list || !key.starts_with(start) || (how == How::Exact && kind != MatchKind::Exact) {
+                continue;
+            }
+            let row = match self.space {
+                Space::People => own.owner.as_ref().and_then(|id| g.person(id)).map(|person| person.row),
+                Space::Places => own.structure.as_ref().and_then(|id| g.structure(id)).map(|place| place.row),
+            };
+            docs.extend(row.map(|row| (g.doc_of(self.space, row), kind)));
+        }
+    }
+}
+
+fn one_or(mut leaves: Vec<Node>) -> Node {
+    match (leaves.len(), leaves.pop()) {
+        (1, Some(leaf)) => leaf,
+        (_, Some(last)) => {
+            leaves.push(last);
+            Node::And(leaves)
+        }
+        // No word: nothing that could be true.
+        _ => Node::Or(Vec::new()),
+    }
+}
+
+fn one_or_any(mut ways: Vec<Node>) -> Node {
+    match (ways.len(), ways.pop()) {
+        (1, Some(way)) => way,
+        (_, Some(last)) => {
+            ways.push(last);
+            Node::Or(ways)
+        }
+        _ => Node::Or(ways),
+    }
+}

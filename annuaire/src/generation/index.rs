@@ -1,0 +1,246 @@
+//! The word index: a sorted dictionary of (folded word, field), for each the people and the structures that carry
+//! it, and back from each of these to its words.
+//!
+//! A person's list holds the words of the places where the person works, so that name and town are one
+//! intersection. The way back is kept in two steps (own words, words of each structure): it is what tests a
+//! candidate, and costs a third of the whole. Documents are numbered in the order in which answers are shown.
+
+use super::{
+    Generation,
+    field::{Field, Fields},
+    order,
+    postings::{self, Postings},
+    strings::{Interner, Strings, Text},
+    tables::{Column, NONE, Tables},
+    words::Words,
+};
+
+/// Dictionary and lists; the columns of numbers are among the [`Tables`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    /// Each word, a zero octet, and the mark of its field; sorted.
+    pub(crate) entries: Strings,
+    /// All lists, one behind the other.
+    pub(crate) postings: Vec<u8>,
+}
+
+/// People, or structures: what a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Space {
+    People,
+    Places,
+}
+
+impl Index {
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.entries.ends.len()).unwrap_or(NONE)
+    }
+
+    /// A word without its mark.
+    pub(crate) fn word(&self, entry: u32) -> &str {
+        let text = self.entries.get(entry);
+        text.len().checked_sub(2).and_then(|end| text.get(..end)).unwrap_or_default()
+    }
+}
+
+/// Builds the index: `None` when something does not fit in 32 bits.
+pub(super) fn build(t: &mut Tables, text: &Strings) -> Option<Index> {
+    order::number(t, text);
+    let mut words = Words::new(text);
+    let own = forward(t.person_id.len(), |row, out| words.person(t, row, out))?;
+    let places = forward(t.structure_key.len(), |row, out| words.structure(t, row, out))?;
+    let (entries, new) = sorted(words.finish());
+    let renumber = |(starts, mut lists): (Column, Vec<u32>)| {
+        lists.iter_mut().for_each(|entry| *entry = at(&new, *entry));
+        for row in 0..starts.len().saturating_sub(1) {
+            let range = starts.range(row);
+            if let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end))
+                && let Some(list) = lists.get_mut(from..to)
+            {
+                list.sort_unstable();
+            }
+        }
+        (starts, Column(lists))
+    };
+    (t.person_word_starts, t.person_words) = renumber(own);
+    (t.structure_word_starts, t.structure_words) = renumber(places);
+    let count = u32::try_from(entries.ends.len()).ok()?;
+    t.entry_field = Column((0..count).map(|entry| mark_of(&entries, entry)).collect());
+    let mut index = Index { entries, postings: Vec::new() };
+    lists(t, &mut index.postings, count)?;
+    Some(index)
+}
+
+fn at(column: &[u32], row: u32) -> u32 {
+    usize::try_from(row).ok().and_then(|row| column.get(row)).copied().unwrap_or(NONE)
+}
+
+/// The words of each row: where they start, and the words.
+fn forward(rows: u32, mut words: impl FnMut(u32, &mut Vec<Text>)) -> Option<(Column, Vec<u32>)> {
+    let mut starts = Column(Vec::with_capacity(usize::try_from(rows).ok()?));
+    let mut all: Vec<u32> = Vec::new();
+    let mut of_row = Vec::new();
+    for row in 0..rows {
+        starts.push(u32::try_from(all.len()).ok()?);
+        of_row.clear();
+        words(row, &mut of_row);
+        of_row.sort_unstable();
+        of_row.dedup();
+        all.extend_from_slice(&of_row);
+    }
+    starts.push(u32::try_from(all.len()).ok()?);
+    all.shrink_to_fit();
+    Some((starts, all))
+}
+
+/// The dictionary in order, and for each word of the interner its place there.
+fn sorted(words: Interner) -> (Strings, Vec<u32>) {
+    let strings = words.finish();
+    let count = u32::try_from(strings.ends.len()).unwrap_or(NONE);
+    let mut order: Vec<u32> = (0..count).collect();
+    order.sort_unstable_by(|a, b| strings.get(*a).cmp(strings.get(*b)));
+    let mut entries = Strings { bytes: String::with_capacity(strings.bytes.len()), ends: Vec::new() };
+    let mut new = vec![NONE; order.len()];
+    for (place, old) in (0u32..).zip(&order) {
+        entries.bytes.push_str(strings.get(*old));
+        entries.ends.push(u32::try_from(entries.bytes.len()).unwrap_or(NONE));
+        if let Some(slot) = usize::try_from(*old).ok().and_then(|old| new.get_mut(old)) {
+            *slot = place;
+        }
+    }
+    (entries, new)
+}
+
+fn mark_of(entries: &Strings, entry: u32) -> u32 {
+    let mark = entries.get(entry).bytes().last();
+    mark.map_or(NONE, |mark| u32::from(mark.wrapping_sub(Field::Family.mark())))
+}
+
+/// Writes the lists of both spaces: once to learn their lengths, once to fill them.
+fn lists(t: &mut Tables, octets: &mut Vec<u8>, entries: u32) -> Option<()> {
+    let mut start = 0u32;
+    for space in [Space::People, Space::Places] {
+        let mut lengths = vec![0u32; usize::try_from(entries).ok()?];
+        let mut counts = lengths.clone();
+        let mut last = lengths.clone();
+        each(t, space, |doc, entry| {
+            let Ok(entry) = usize::try_from(entry) else { return };
+            let (Some(length), Some(count), Some(last)) =
+                (lengths.get_mut(entry), counts.get_mut(entry), last.get_mut(entry))
+            else {
+                return;
+            };
+            *length = length.saturating_add(postings::width(doc.wrapping_sub(*last)));
+            *count = count.saturating_add(1);
+            *last = doc;
+        });
+        let mut starts = Vec::with_capacity(lengths.len());
+        for length in &lengths {
+            starts.push(start);
+            start = start.checked_add(*length)?;
+        }
+        drop(lengths);
+        octets.resize(usize::try_from(start).ok()?, 0);
+        let mut places: Vec<u32> = starts.clone();
+        last.iter_mut().for_each(|last| *last = 0);
+        each(t, space, |doc, entry| {
+            let Ok(entry) = usize::try_from(entry) else { return };
+            if let (Some(place), Some(last)) = (places.get_mut(entry), last.get_mut(entry)) {
+                let at =
+                    postings::write(octets, usize::try_from(*place).unwrap_or(usize::MAX), doc.wrapping_sub(*last));
+                *place = u32::try_from(at).unwrap_or(NONE);
+                *last = doc;
+            }
+        });
+        match space {
+            Space::People => (t.entry_people_starts, t.entry_people_counts) = (Column(starts), Column(counts)),
+            Space::Places => (t.entry_place_starts, t.entry_place_counts) = (Column(starts), Column(counts)),
+        }
+    }
+    Some(())
+}
+
+/// Every document with each of its words, once, in the order of documents.
+fn each(t: &Tables, space: Space, mut take: impl FnMut(u32, u32)) {
+    let mut words: Vec<u32> = Vec::new();
+    let docs = match space {
+        Space::People => &t.doc_person,
+        Space::Places => &t.doc_structure,
+    };
+    for (doc, row) in (0u32..).zip(&docs.0) {
+        words.clear();
+        lists_of(t, space, *row, |list| words.extend_from_slice(list));
+        words.sort_unstable();
+        words.dedup();
+        words.iter().for_each(|entry| take(doc, *entry));
+    }
+}
+
+/// The word lists of one row.
+pub(crate) fn lists_of<'a>(t: &'a Tables, space: Space, row: u32, mut take: impl FnMut(&'a [u32])) {
+    match space {
+        Space::Places => take(t.structure_words.of(&t.structure_word_starts, row)),
+        Space::People => {
+            take(t.person_words.of(&t.person_word_starts, row));
+            let mut before = NONE;
+            for activity in t.person_activity_starts.range(row) {
+                let structure = t.activity_structure.at(activity);
+                if structure != NONE && structure != before {
+                    take(t.structure_words.of(&t.structure_word_starts, structure));
+                }
+                before = structure;
+            }
+        }
+    }
+}
+
+impl Generation {
+    /// How many documents a space has.
+    pub(crate) fn docs(&self, space: Space) -> u32 {
+        match space {
+            Space::People => self.tables.doc_person.len(),
+            Space::Places => self.tables.doc_structure.len(),
+        }
+    }
+
+    /// The row of a document.
+    pub(crate) fn row_of(&self, space: Space, doc: u32) -> u32 {
+        match space {
+            Space::People => self.tables.doc_person.at(doc),
+            Space::Places => self.tables.doc_structure.at(doc),
+        }
+    }
+
+    /// The document of a row.
+    pub(crate) fn doc_of(&self, space: Space, row: u32) -> u32 {
+        match space {
+            Space::People => self.tables.person_doc.at(row),
+            Space::Places => self.tables.structure_doc.at(row),
+        }
+    }
+
+    /// How many documents carry a word, and the list of them.
+    pub(crate) fn postings(&self, space: Space, entry: u32) -> Postings<'_> {
+        let t = &self.tables;
+        let (starts, counts) = match space {
+            Space::People => (&t.entry_people_starts, &t.entry_people_counts),
+            Space::Places => (&t.entry_place_starts, &t.entry_place_counts),
+        };
+        let start = usize::try_from(starts.at(entry)).unwrap_or(usize::MAX);
+        let count = counts.at(entry);
+        Postings::new(self.index.postings.get(start..).unwrap_or_default(), if count == NONE { 0 } else { count })
+    }
+
+    /// The dictionary entries that begin with these octets.
+    pub(crate) fn entries_from(&self, start: &str) -> std::ops::Range<u32> {
+        let entries = &self.index.entries;
+        let count = self.index.len();
+        let from = super::partition(0, count, |entry| entries.get(entry) < start);
+        from..super::partition(from, count, |entry| entries.get(entry).starts_with(start))
+    }
+
+    /// Whether a dictionary entry stands in one of these fields.
+    pub(crate) fn entry_in(&self, entry: u32, fields: Fields) -> bool {
+        fields.has_number(self.tables.entry_field.at(entry))
+    }
+}

@@ -1,0 +1,83 @@
+//! The order in which answers of equal worth are shown: who can be written to first, then by name, then by
+//! identifier. It is total, and the same for equal data.
+
+use std::collections::HashMap;
+
+use super::{
+    strings::{Strings, Text},
+    tables::{Column, NONE, Tables},
+};
+use crate::fold::fold;
+
+/// Numbers people and structures in the order in which they are shown, and counts homonyms.
+pub(super) fn number(t: &mut Tables, text: &Strings) {
+    let family = ranks(&[&t.person_family], text);
+    let given = ranks(&[&t.person_given], text);
+    let key = |row: u32| {
+        let mailbox = !t.person_mailbox_starts.range(row).is_empty();
+        let active = t.person_flags.text_at(row) & 1 == 1;
+        let rank = |ranks: &HashMap<Text, u32>, column: &Column| ranks.get(&column.text_at(row)).copied().unwrap_or(0);
+        (!mailbox, !active, rank(&family, &t.person_family), rank(&given, &t.person_given), row)
+    };
+    let mut people: Vec<_> = (0..t.person_id.len()).map(key).collect();
+    people.sort_unstable();
+    let mut alike: HashMap<(u32, u32), u32> = HashMap::new();
+    for (_, _, family, given, _) in &people {
+        let count = alike.entry((*family, *given)).or_default();
+        *count = count.saturating_add(1);
+    }
+    let mut homonyms = vec![0; people.len()];
+    for (_, _, family, given, row) in &people {
+        if let Some(count) = usize::try_from(*row).ok().and_then(|row| homonyms.get_mut(row)) {
+            *count = alike.get(&(*family, *given)).copied().unwrap_or(1).saturating_sub(1);
+        }
+    }
+    t.person_homonyms = Column(homonyms);
+    (t.doc_person, t.person_doc) = both(people.into_iter().map(|key| key.4).collect());
+
+    let names = ranks(&[&t.structure_name, &t.structure_trade_name], text);
+    let key = |row: u32| {
+        let mailbox = !t.structure_mailbox_starts.range(row).is_empty();
+        let name = match t.structure_name.text_at(row) {
+            0 => t.structure_trade_name.text_at(row),
+            name => name,
+        };
+        (!mailbox, names.get(&name).copied().unwrap_or(0), row)
+    };
+    let mut structures: Vec<_> = (0..t.structure_key.len()).map(key).collect();
+    structures.sort_unstable();
+    (t.doc_structure, t.structure_doc) = both(structures.into_iter().map(|key| key.2).collect());
+}
+
+/// The place of each text among all others of its columns, once folded; blanks aside, so that `Jean-Pierre`,
+/// `Jean Pierre` and `Jeanpierre` are one name.
+fn ranks(columns: &[&Column], text: &Strings) -> HashMap<Text, u32> {
+    let mut texts: Vec<Text> = columns.iter().flat_map(|column| column.0.iter().copied()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let mut folded: Vec<(String, Text)> =
+        texts.into_iter().map(|id| (fold(text.get(id)).replace(' ', ""), id)).collect();
+    folded.sort_unstable();
+    let mut rank = 0u32;
+    let mut before: Option<String> = None;
+    let mut ranks = HashMap::with_capacity(folded.len());
+    for (folded, id) in folded {
+        if before.as_ref() != Some(&folded) {
+            rank = rank.saturating_add(1);
+            before = Some(folded);
+        }
+        ranks.insert(id, rank);
+    }
+    ranks
+}
+
+/// An order, and for each row its place in it.
+fn both(order: Vec<u32>) -> (Column, Column) {
+    let mut places = vec![NONE; order.len()];
+    for (place, row) in (0u32..).zip(&order) {
+        if let Some(slot) = usize::try_from(*row).ok().and_then(|row| places.get_mut(row)) {
+            *slot = place;
+        }
+    }
+    (Column(order), Column(places))
+}
