@@ -24,7 +24,7 @@ use crate::{
 
 pub use diff::{ChangedDomain, TrustListDiff};
 pub use operator::{OperatorName, OperatorNameError};
-pub use sign::sign_trust_list;
+pub use sign::{sign_trust_list, sign_written_list};
 
 /// What a genuine list looks like and who signs it. Settings, because the national list's own root
 /// element and signer are not published (WL-8).

@@ -9,6 +9,7 @@ use openssl::{
     pkey::{HasPublic, PKey, PKeyRef, Private},
     rsa::Rsa,
 };
+use zeroize::Zeroizing;
 
 use super::{
     IssueError, Issued, KeyAlgorithm,
@@ -247,6 +248,14 @@ impl Authority {
     /// Its certificate, PEM.
     pub fn certificate_pem(&self) -> String {
         pem("CERTIFICATE", &self.certificate)
+    }
+
+    /// Its private key as unencrypted PKCS#8 PEM. The caller guards it.
+    ///
+    /// # Errors
+    /// [`IssueError::Library`] when OpenSSL cannot write it.
+    pub fn key_pem(&self) -> Result<Zeroizing<Vec<u8>>, IssueError> {
+        Ok(Zeroizing::new(self.key.private_key_to_pem_pkcs8()?))
     }
 
     /// This authority's certificate and those above it, root last.

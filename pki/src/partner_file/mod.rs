@@ -50,7 +50,7 @@ pub struct PartnerEntry {
 }
 
 /// A file to be signed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartnerDraft {
     /// The organisation that publishes: it must be that of the signing certificate.
     pub operator: StructureId,
@@ -122,6 +122,17 @@ pub fn sign(draft: &PartnerDraft, key: &dyn SigningKey) -> Result<Vec<u8>, Partn
     // What we would not read ourselves is not published.
     content::read(&text)?;
     cms::sign(&text, key, draft.issued, &[]).map_err(PartnerFileError::Signing)
+}
+
+impl PartnerDraft {
+    /// Reads the signed text of a file, to see what it says. Nothing vouches for it: what is to be
+    /// believed comes from [`PartnerFile::verify`].
+    ///
+    /// # Errors
+    /// See [`PartnerFileError`].
+    pub fn read(text: &[u8]) -> Result<Self, PartnerFileError> {
+        content::read(text)
+    }
 }
 
 /// The organisations whose servers a trust list names for a domain: their OU.

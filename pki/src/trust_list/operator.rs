@@ -9,6 +9,9 @@ use thiserror::Error;
 
 use crate::name::{Attribute, Name, attribute_oid, comparable, write_pair};
 
+/// Longest name that is read or written, in octets.
+const MAX_NAME: usize = 4096;
+
 /// Name of an operator's certificate as the list writes it: a set of attribute–value pairs.
 #[derive(Debug, Clone)]
 pub struct OperatorName {
@@ -29,7 +32,7 @@ impl OperatorName {
     /// # Errors
     /// [`OperatorNameError`].
     pub fn parse(text: &str) -> Result<Self, OperatorNameError> {
-        if text.len() > 4096 {
+        if text.len() > MAX_NAME {
             return Err(OperatorNameError);
         }
         let mut pairs: Vec<(String, String)> = Vec::new();
@@ -53,7 +56,9 @@ impl OperatorName {
         if pairs.is_empty() || pairs.iter().any(|(_, value)| value.is_empty() || value.chars().any(char::is_control)) {
             return Err(OperatorNameError);
         }
-        Ok(Self::from_pairs(pairs))
+        let name = Self::from_pairs(pairs);
+        // Escaped, it may be twice as long: what we read, others must be able to read when we write it.
+        if name.to_string().len() > MAX_NAME { Err(OperatorNameError) } else { Ok(name) }
     }
 
     /// The name of a certificate's subject.
@@ -158,4 +163,19 @@ fn unescape(value: &str) -> Result<String, OperatorNameError> {
         }
     }
     String::from_utf8(out).map_err(|_| OperatorNameError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the trust list's fuzz target: a name full of quotes was read, and what we wrote of it was not.
+    #[test]
+    fn a_name_that_is_read_can_be_written_and_read_again() {
+        let quoted = |count: usize| format!("CN=\"{}\"", "<".repeat(count));
+        let longest = OperatorName::parse(&quoted(2046)).unwrap();
+        assert_eq!(OperatorName::parse(&longest.to_string()), Ok(longest));
+        assert_eq!(OperatorName::parse(&quoted(2047)), Err(OperatorNameError));
+        assert_eq!(OperatorName::parse(&quoted(4097)), Err(OperatorNameError));
+    }
 }

@@ -20,14 +20,22 @@ type Result<T> = std::result::Result<T, TrustListError>;
 /// # Errors
 /// [`TrustListError::Signing`].
 pub fn sign_trust_list(draft: &TrustListDraft, signer: &dyn SigningKey, at: Timestamp) -> Result<Vec<u8>> {
+    sign_written_list(&draft.profile.root, &body(draft), signer, at)
+}
+
+/// Signs a list that another program wrote: `list` is the root element `root` from its start to where
+/// the signature goes, without the end tag. That the list is in order is the writer's business.
+///
+/// # Errors
+/// [`TrustListError::Signing`].
+pub fn sign_written_list(root: &str, list: &str, signer: &dyn SigningKey, at: Timestamp) -> Result<Vec<u8>> {
     if !signer.schemes().contains(&SignatureScheme::RsaPkcs1Sha256) {
         return Err(TrustListError::Signing("the profile wants an RSA key"));
     }
-    if !is_plain_name(&draft.profile.root) {
+    if !is_plain_name(root) {
         return Err(TrustListError::Signing("the root element's name is no plain XML name"));
     }
-    let list = body(draft);
-    let content = digest(MessageDigest::sha256(), &canonical(&assemble(draft, &list, ""), &draft.profile.root)?)?;
+    let content = digest(MessageDigest::sha256(), &canonical(&assemble(root, list, ""), root)?)?;
     let id = fingerprint(&content);
     let properties = properties(&id, signer.certificate(), at)?;
     // Each part is canonicalised where it will stand, so that the namespaces in force are the same.
@@ -40,7 +48,7 @@ pub fn sign_trust_list(draft: &TrustListDraft, signer: &dyn SigningKey, at: Time
              <ds:KeyInfo><ds:X509Data><ds:X509SubjectName>{subject}</ds:X509SubjectName>\
              <ds:X509Certificate>{encoded}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>{properties}</ds:Signature>"
         );
-        assemble(draft, &list, &signature)
+        assemble(root, list, &signature)
     };
     let properties_digest = digest(MessageDigest::sha256(), &canonical(&signature("", ""), "SignedProperties")?)?;
     let info = signed_info(&id, &content, &properties_digest);
@@ -82,8 +90,8 @@ fn body(draft: &TrustListDraft) -> String {
     out
 }
 
-fn assemble(draft: &TrustListDraft, list: &str, signature: &str) -> String {
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{list}{signature}</{}>\n", draft.profile.root)
+fn assemble(root: &str, list: &str, signature: &str) -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{list}{signature}</{root}>\n")
 }
 
 fn signed_info(id: &str, content: &[u8], properties: &[u8]) -> String {

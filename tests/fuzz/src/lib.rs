@@ -7,6 +7,8 @@
 
 use std::{fs, path::Path};
 
+pub mod forge;
+pub mod samples;
 pub mod targets;
 pub mod world;
 

@@ -10,7 +10,7 @@ use pki::{
         Authority, AuthorityRequest, CertificateRequest, CrlRequest, Issued, KeyAlgorithm, OcspDraft, OcspSigner,
         OcspStatement, OrganisationUse, Profile, Reason, Revocation, Structure, Validity,
     },
-    keys::FileKey,
+    keys::{FileKey, SigningKey},
 };
 
 /// The time at which every input is judged.
@@ -34,11 +34,13 @@ pub fn key(name: &str) -> FileKey {
     FileKey::from_pem(&kept(&format!("{name}.key")), &kept(&format!("{name}.pem")), None).expect("a key that reads")
 }
 
-/// The kept root.
+/// The kept root's certificate.
 pub fn root() -> Certificate {
-    Certificate::from_pem(&kept("root.pem")).expect("a certificate that reads")
+    SigningKey::certificate(&*ROOT).clone()
 }
 
+/// Signs the seeds that only an authority can sign.
+pub static ROOT: LazyLock<FileKey> = LazyLock::new(|| key("root"));
 /// Signs messages for the domain.
 pub static SIGNER: LazyLock<FileKey> = LazyLock::new(|| key("signer"));
 /// Signs the trust list.
@@ -94,6 +96,7 @@ pub fn make_keys() {
     fs::create_dir_all(folder()).expect("the folder can be made");
     let root = authority();
     write("root.pem", root.certificate_pem().as_bytes());
+    write("root.key", &root.key_pem().expect("a key"));
     let roles = [
         ("signer", "SCEAU", OrganisationUse::Sign, KeyAlgorithm::P256),
         ("publisher", "Liste TEST", OrganisationUse::Sign, KeyAlgorithm::Rsa2048),

@@ -1,41 +1,73 @@
-//! PKCS#12 files that an operator imports (RFC 7292).
+//! Key files that an operator imports: PKCS#12 (RFC 7292), and PEM with key and certificates in one text.
 
-use openssl::{nid::Nid, pkcs12::Pkcs12};
+use std::sync::LazyLock;
+
+use openssl::{
+    hash::{MessageDigest, hash},
+    pkey::PKey,
+    sign::Signer,
+};
 use pki::{
     der,
     keys::{FileKey, SigningKey},
 };
 
-use crate::{Target, world};
+use crate::{
+    Target, forge,
+    samples::{self, key_file::PASSWORD},
+    world,
+};
 
 /// The target.
-pub const TARGET: Target = Target { name: "pkcs12", covers: &["pki/src/keys/file.rs"], run, seeds };
-
-const PASSWORD: &str = "essai";
+pub const TARGET: Target =
+    Target { name: "pkcs12", covers: &["pki/src/keys/file/read.rs"], run, seeds: samples::key_file::all };
 
 fn run(data: &[u8]) -> bool {
-    let read = |password| FileKey::from_pkcs12(data, password).ok();
-    let Some(key) = read(PASSWORD).or_else(|| read("")) else {
+    for passphrase in [None, Some(PASSWORD.as_bytes())] {
+        if let Ok(key) = FileKey::from_pem(data, data, passphrase) {
+            used(&key);
+        }
+    }
+    let read = |file: &[u8]| FileKey::from_pkcs12(file, PASSWORD).ok();
+    let Some(key) = read(data).or_else(|| read(&sealed(data)?)) else {
         return false;
     };
-    let scheme = *SigningKey::schemes(&key).first().expect("a key that has been read can sign");
-    key.sign(scheme, b"essai").is_ok() && SigningKey::certificate(&key) != SigningKey::certificate(&*world::SIGNER)
+    used(&key);
+    // Read to the end, with a certificate that no seed has.
+    let certificate = SigningKey::certificate(&key);
+    ![&world::SIGNER, &world::READER_RSA].iter().any(|kept| SigningKey::certificate(&***kept) == certificate)
 }
 
-fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let sealed = world::SIGNER.to_pkcs12(PASSWORD, &[world::root()]).expect("a file");
-    vec![("sealed", sealed), ("open", open().expect("a file"))]
+/// A key that has been read does its work, and fits its certificate.
+fn used(key: &FileKey) {
+    let certificate = SigningKey::certificate(key);
+    assert!(key.openssl().public_eq(certificate.public_key()), "key and certificate are a pair");
+    for scheme in SigningKey::schemes(key) {
+        let _ = key.sign(*scheme, b"essai");
+    }
+    let _ = (key.chain().len(), format!("{key:?}"));
 }
 
-/// Neither encrypted nor authenticated, so that a changed octet is still read.
-fn open() -> Option<Vec<u8>> {
-    let none = Nid::from_raw(-1);
-    let certificate = openssl::x509::X509::from_der(SigningKey::certificate(&*world::SIGNER).der()).ok()?;
-    let mut builder = Pkcs12::builder();
-    builder.name("essai").pkey(world::SIGNER.openssl()).cert(&certificate).key_algorithm(none).cert_algorithm(none);
-    let file = builder.build2("").ok()?.to_der().ok()?;
-    // PFX: version, contents, authentication code; each length of the two first takes two octets.
-    let contents = file.get(7..)?;
-    let length = usize::from(u16::from_be_bytes(contents.get(2..4)?.try_into().ok()?));
-    Some(der::sequence(&[file.get(4..7)?.to_vec(), contents.get(..length.checked_add(4)?)?.to_vec()]))
+/// The file under a MAC by its password: what stands behind a MAC cannot be changed, so the target makes it
+/// (RFC 7292 §5.1, with SHA-256 and one round).
+fn sealed(file: &[u8]) -> Option<Vec<u8>> {
+    let outside = forge::parts(file)?;
+    let [version, safe, ..] = outside.as_slice() else { return None };
+    let explicit = *forge::parts(safe)?.get(1)?;
+    let content = forge::content(forge::parts(explicit)?.first()?)?;
+    let key = PKey::hmac(&*MAC_KEY).ok()?;
+    let mac = Signer::new(MessageDigest::sha256(), &key).ok()?.sign_oneshot_to_vec(content).ok()?;
+    let digest = der::sequence(&[forge::algorithm("2.16.840.1.101.3.4.2.1", &der::null()), der::octet_string(&mac)]);
+    let mac = der::sequence(&[digest, der::octet_string(&SALT)]);
+    Some(der::sequence(&[version, safe, mac.as_slice()]))
 }
+
+const SALT: [u8; 8] = [7; 8];
+
+/// The key that the password gives (RFC 7292 appendix B.2, purpose 3): one block of SHA-256, one round.
+static MAC_KEY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let password: Vec<u8> = PASSWORD.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
+    let repeated = |octets: &[u8]| octets.iter().copied().cycle().take(64).collect::<Vec<u8>>();
+    let input = [vec![3; 64], repeated(&SALT), repeated(&password)].concat();
+    hash(MessageDigest::sha256(), &input).expect("a digest").to_vec()
+});

@@ -1,0 +1,11 @@
+//! Well-formed and not so well-formed inputs to start from, one for each rule of a reader.
+
+pub mod certificate;
+pub mod crl;
+pub mod key_file;
+pub mod ocsp;
+pub mod partner_file;
+pub mod trust_list;
+
+/// A named input.
+pub type Sample = (&'static str, Vec<u8>);
