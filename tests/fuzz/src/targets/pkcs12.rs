@@ -55,7 +55,7 @@ fn sealed(file: &[u8]) -> Option<Vec<u8>> {
     let [version, safe, ..] = outside.as_slice() else { return None };
     let explicit = *forge::parts(safe)?.get(1)?;
     let content = forge::content(forge::parts(explicit)?.first()?)?;
-    let key = PKey::hmac(&*MAC_KEY).ok()?;
+    let key = PKey::hmac(&MAC_KEY).ok()?;
     let mac = Signer::new(MessageDigest::sha256(), &key).ok()?.sign_oneshot_to_vec(content).ok()?;
     let digest = der::sequence(&[forge::algorithm("2.16.840.1.101.3.4.2.1", &der::null()), der::octet_string(&mac)]);
     let mac = der::sequence(&[digest, der::octet_string(&SALT)]);
