@@ -40,7 +40,7 @@ pub use generate::{
 };
 pub use generation::{
     Activity, Card, CardState, Diff, Directory, Field, Fields, FileDiff, Generation, Gone, GoneKind, Mailbox, Person,
-    SHRINK_LIMIT_PERCENT, Source, StoredError, Structure, TooMuchText, Totals, diff,
+    SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals, diff,
 };
 pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};

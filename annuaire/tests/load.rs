@@ -42,6 +42,15 @@ fn every_line_that_is_wrong_on_purpose_is_refused_and_no_other() {
 }
 
 #[test]
+fn data_are_stale_after_a_day_and_a_half() {
+    let ground = Ground::new();
+    let generation = build(&ground.extracts()).unwrap().1.unwrap();
+    let later = |hours: u64| generation.data_as_of().plus(std::time::Duration::from_secs(hours * 3600));
+    assert!(!generation.is_stale(generation.data_as_of()) && !generation.is_stale(later(36)));
+    assert!(generation.is_stale(later(37)));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_octets_and_another_seed_others() {
     let (a, b) = (Ground::new(), Ground::new());
     let c = Ground::with(&GenerateOptions::new(8, 300));

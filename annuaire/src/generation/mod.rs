@@ -15,7 +15,7 @@ mod tables;
 mod views;
 mod words;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
@@ -36,6 +36,10 @@ use strings::Strings;
 pub(crate) use strings::{extend_hash, hash};
 use tables::Tables;
 pub(crate) use words::PARTICLES;
+
+/// Age of the data from which on somebody should be told: the national files come out daily, and stopped once for ten
+/// days without a word.
+pub const STALE_AFTER: Duration = Duration::from_secs(36 * 3600);
 
 /// One file that a generation was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +93,12 @@ impl Generation {
     /// The moment that its data speak of, to be shown with every answer.
     pub fn data_as_of(&self) -> Timestamp {
         self.data_as_of
+    }
+
+    /// Whether its data are so old that somebody should be told ([`STALE_AFTER`]). It answers on all the same: stale
+    /// data do not block care.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        now.since(self.data_as_of) > STALE_AFTER
     }
 
     /// The files that it was made from.
