@@ -137,8 +137,17 @@ fn an_altered_trail_is_named_and_a_peer_uncovers_a_rewritten_one() {
     assert_eq!(commands.run(&["doctor"]).0, Some(1));
     fs::write(&tile, &good).unwrap();
 
-    // Whoever holds the keys can begin a new history; it does not contain what B keeps.
+    // A wrong folder is no good trail, and neither is one that is gone.
+    let key = sceau(&["trail", "key", "--config", &commands.configuration], b"").text();
+    let nowhere = world.folder().join("nowhere").to_str().unwrap().to_owned();
+    let wrong = sceau(&["trail", "verify", &nowhere, "--key", key.trim()], b"");
+    assert!(wrong.code == Some(3) && wrong.errors.contains("nothing was verified"), "{}", wrong.errors);
     fs::remove_dir_all(PathBuf::from(&commands.configuration).parent().unwrap().join("data/trail")).unwrap();
+    let (code, said) = commands.run(&["trail", "verify"]);
+    assert!(code == Some(1) && said.contains("there is not one entry"), "{said}");
+    let (code, said) = commands.run(&["doctor"]);
+    assert!(code == Some(1) && said.contains("there is not one entry"), "{said}");
+    // Whoever holds the keys can begin a new history; it does not contain what B keeps.
     fs::remove_dir_all(PathBuf::from(&commands.configuration).parent().unwrap().join("data/queue")).unwrap();
     let mut a = world.serve(A);
     a.stop();

@@ -8,13 +8,13 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ident::{Domain, Fingerprint, Timestamp};
-use store::{OutboxRow, Store as _};
+use store::{Changes, OutboxRow, Store as _};
 use tokio::sync::watch;
 use trail::{
     Event, Masker, Record,
@@ -33,6 +33,8 @@ const ROWS: usize = 2000;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Wait after an error before the trail is opened again.
 const RECOVER: Duration = Duration::from_secs(5);
+/// Wait before the queue's file is scrubbed again, when a reader was in the way.
+const SCRUB_AGAIN: Duration = Duration::from_secs(60);
 /// Peers whose last checkpoint is remembered.
 const MAX_PEERS: usize = 20_000;
 
@@ -198,10 +200,10 @@ impl Checkpoints {
 
 /// Turns outbox rows into log entries until `stopping`, then once more for what is left.
 pub async fn run(gateway: Arc<Gateway>, secrets: Arc<Secrets>, mut stopping: watch::Receiver<bool>) {
-    let mut trail: Option<Trail> = None;
+    let mut writer = Writer { trail: None, scrub: None };
     loop {
         let last_round = *stopping.borrow();
-        let outcome = round(&gateway, &secrets, &mut trail).await;
+        let outcome = writer.round(&gateway, &secrets).await;
         let trouble = outcome.as_ref().err().cloned();
         *gateway.checkpoints.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         let pause = match outcome {
@@ -210,7 +212,7 @@ pub async fn run(gateway: Arc<Gateway>, secrets: Arc<Secrets>, mut stopping: wat
             Ok(_) => PAUSE,
             Err(error) => {
                 tracing::error!(%error, "the trail could not be written; its rows stay in the queue's outbox");
-                trail = None;
+                writer.trail = None;
                 RECOVER
             }
         };
@@ -224,22 +226,84 @@ pub async fn run(gateway: Arc<Gateway>, secrets: Arc<Secrets>, mut stopping: wat
     }
 }
 
-async fn round(gateway: &Arc<Gateway>, secrets: &Arc<Secrets>, trail: &mut Option<Trail>) -> Result<usize, String> {
-    let rows = gateway.store.take_outbox(ROWS).await.map_err(|error| error.to_string())?;
-    let taken = rows.len();
-    if taken == 0 && trail.as_ref().is_some_and(|trail| !trail.unsettled()) {
-        return Ok(0);
+/// Who writes the trail.
+struct Writer {
+    trail: Option<Trail>,
+    /// When the queue's file is to be rid of what was erased here: it came through there.
+    scrub: Option<Instant>,
+}
+
+impl Writer {
+    /// Says how many rows there were.
+    async fn round(&mut self, gateway: &Arc<Gateway>, secrets: &Arc<Secrets>) -> Result<usize, String> {
+        self.scrub(gateway).await;
+        let rows = gateway.store.take_outbox(ROWS).await.map_err(|error| error.to_string())?;
+        let taken = rows.len();
+        if taken == 0 && self.trail.as_ref().is_some_and(|trail| !trail.unsettled()) {
+            return Ok(0);
+        }
+        let (data, secrets, now, open) = (gateway.data(), Arc::clone(secrets), gateway.now(), self.trail.take());
+        let source = gateway.store.identity().to_owned();
+        let work = tokio::task::spawn_blocking(move || append(open, &data, &secrets, &source, &rows, now));
+        let (open, became) = work.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        gateway.checkpoints.ours.store(open.checkpoint().map(|note| Arc::new(note.to_owned())));
+        if let Became::RunsAgain { row } = became {
+            self.trail = Some(begin_anew(gateway, open, row).await?);
+            return Ok(ROWS);
+        }
+        self.trail = Some(open);
+        if let Became::Entries { release: Some(up_to), .. } = became {
+            gateway.store.release_outbox(up_to).await.map_err(|error| error.to_string())?;
+        }
+        if matches!(became, Became::Entries { erased: 1.., .. }) {
+            self.scrub = Some(Instant::now());
+        }
+        Ok(taken)
     }
-    let (data, secrets, now, open) = (gateway.data(), Arc::clone(secrets), gateway.now(), trail.take());
+
+    /// Whoever ordered an erasure does this too, if he still waits for it.
+    async fn scrub(&mut self, gateway: &Gateway) {
+        if self.scrub.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        self.scrub = match gateway.store.scrub().await {
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%error, "what was erased may still rest in the queue's file");
+                Instant::now().checked_add(SCRUB_AGAIN)
+            }
+        };
+    }
+}
+
+/// What a batch of rows became.
+enum Became {
+    Entries {
+        release: Option<u64>,
+        erased: u64,
+    },
+    /// See [`TrailError::RunsAgain`].
+    RunsAgain {
+        row: u64,
+    },
+}
+
+/// Rows under numbers that others had: said in the queue first, then they become entries.
+async fn begin_anew(gateway: &Gateway, mut trail: Trail, row: u64) -> Result<Trail, String> {
+    tracing::error!(row, "the queue was put back to an earlier day: its outbox gives numbers again");
+    let told = gateway.store.commit(Changes::records(vec![runs_again(&gateway.masker, row, gateway.now())]));
+    told.await.map_err(|error| error.to_string())?;
     let source = gateway.store.identity().to_owned();
-    let work = tokio::task::spawn_blocking(move || append(open, &data, &secrets, &source, &rows, now));
-    let (open, release) = work.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    gateway.checkpoints.ours.store(open.checkpoint().map(|note| Arc::new(note.to_owned())));
-    *trail = Some(open);
-    if let Some(up_to) = release {
-        gateway.store.release_outbox(up_to).await.map_err(|error| error.to_string())?;
-    }
-    Ok(taken)
+    let work = tokio::task::spawn_blocking(move || trail.begin_anew(&source, row).map(|()| trail));
+    work.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// The alarm of a queue whose outbox gives numbers again.
+pub(crate) fn runs_again(masker: &Masker, row: u64, now: Timestamp) -> Record {
+    let words = format!(
+        "outbox row {row} has an entry already, made of another row: queue.db was put back to an earlier day, or touched; what it told between is nowhere"
+    );
+    Record::new(now, Event::AlarmRaised { code: "outbox-repeats".to_owned(), text: masker.text(&words) })
 }
 
 fn append(
@@ -249,7 +313,7 @@ fn append(
     source: &str,
     rows: &[OutboxRow],
     now: Timestamp,
-) -> Result<(Trail, Option<u64>), TrailError> {
+) -> Result<(Trail, Became), TrailError> {
     let mut trail = match open {
         Some(trail) => trail,
         None => secrets.trail(data)?,
@@ -262,14 +326,18 @@ fn append(
         })?;
     }
     let lines: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.lines.as_str())).collect();
-    let sequenced = trail.append(source, &lines, now)?;
+    let release = match trail.append(source, &lines, now) {
+        Err(TrailError::RunsAgain { row }) => return Ok((trail, Became::RunsAgain { row })),
+        sequenced => sequenced?.release,
+    };
+    let mut erased = 0;
     if trail.unsettled() {
-        let erased = trail.settle()?;
+        erased = trail.settle()?;
         if erased > 0 {
             tracing::info!(erased, "records whose time is over are erased; their commitments stay");
         }
     }
-    Ok((trail, sequenced.release))
+    Ok((trail, Became::Entries { release, erased }))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use ident::{Domain, Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Acceptance, Class, ConnectionFacts, DeliveryFacts, NotificationKind, Party, QueueId, Refusal, SafeText, Speaker,
-    TrustListChange, Verdict,
+    Acceptance, Class, ConnectionFacts, DeliveryFacts, ErasedEntries, NotificationKind, Party, QueueId, Refusal,
+    SafeText, Speaker, TrustListChange, Verdict,
 };
 
 /// What happened. The serde names are the stable ids.
@@ -193,9 +193,15 @@ pub enum Event {
     /// Somebody read the trail.
     #[serde(rename = "trail.read")]
     TrailRead { reader: SafeText, query: SafeText, reason: Option<SafeText>, results: u64 },
-    /// Records whose time was over were erased; their commitments stay.
+    /// Records whose time was over are erased, exactly so many and exactly these; their commitments stay.
     #[serde(rename = "trail.purged")]
-    TrailPurged { class: Class, before: Timestamp, records: u64 },
+    TrailPurged {
+        class: Class,
+        before: Timestamp,
+        records: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        erased: Option<ErasedEntries>,
+    },
     /// Another gateway's checkpoint, carried in a message that it signed.
     #[serde(rename = "checkpoint.seen")]
     CheckpointSeen { domain: Domain, checkpoint: SafeText, signer: Fingerprint },

@@ -200,3 +200,13 @@ pub enum NotificationKind {
     /// Read (MDN).
     Read,
 }
+
+/// Which entries of the log an erasure takes: whoever sees which are gone can compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedEntries {
+    /// All have numbers below this.
+    pub below: u64,
+    /// SHA-256 over their numbers in ascending order, each in eight octets, after the octets
+    /// `sceau erased entries v1` and a zero.
+    pub digest: Fingerprint,
+}

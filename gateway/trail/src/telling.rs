@@ -144,7 +144,7 @@ pub(crate) fn tell(event: &Event) -> (Mood, Bilingual) {
         Event::TrailRead { reader, query, reason, results } => {
             (Mood::Neutral, say(&format!("{reader}, {query}, {results}{}", aside(reason.as_ref()))))
         }
-        Event::TrailPurged { class, before, records } => {
+        Event::TrailPurged { class, before, records, .. } => {
             (Mood::Neutral, say(&format!("{class:?}, {before}, {records}")))
         }
         Event::CheckpointSeen { domain, .. } => (Mood::Neutral, say(domain.as_str())),

@@ -142,6 +142,20 @@ impl Attached {
     }
 }
 
+/// How many rows the queue of a data folder handed to the trail; none if there is no queue.
+pub(super) fn released(data: &Path) -> Result<u64, Exit> {
+    let folder = data.join("queue");
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let ask = || -> Result<u64, String> {
+        let store = SqliteStore::attach(&folder, SqliteOptions::default()).map_err(|error| error.to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+        runtime.block_on(store.released()).map_err(|error| error.to_string())
+    };
+    ask().map_err(|error| super::trail::unavailable(&error))
+}
+
 /// Who is at the terminal, as the system knows.
 pub(super) fn who() -> String {
     std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned())

@@ -12,7 +12,7 @@ use ident::{Clock, SystemClock, Timestamp};
 use pki::certificate::Certificate;
 use serde_json::json;
 use store::{Filter, Page, Standing, Store as _};
-use trail::log::verify;
+use trail::log::{TrailError, verify};
 
 use super::{Exit, attached::Attached, check, trusted};
 use crate::{
@@ -354,14 +354,13 @@ fn trail_of(seen: &mut Examination, config: &Path, loaded: &Loaded) {
     };
     let wrapping = Some(queue.secrets.wrapping());
     let folder = audit::folder(&loaded.data());
-    if !folder.exists() {
-        seen.say(Level::Good, "trail", "not begun yet");
-        return;
-    }
+    let released = queue.wait(queue.store.released()).unwrap_or(0);
     match verify(&folder, &verifier, wrapping, &[]) {
         Ok(report) if report.ok => {
             seen.say(Level::Good, "trail", format!("{} entries, nothing was altered", report.size))
         }
+        Err(TrailError::Nothing(_)) if released == 0 => seen.say(Level::Good, "trail", "not begun yet"),
+        Err(TrailError::Nothing(_)) => seen.say(Level::Bad, "trail", super::trail::gone(released)),
         Ok(report) => {
             let first = report.findings.first().map(|finding| format!("{}: {}", finding.place, finding.what));
             seen.say(Level::Bad, "trail", format!("altered: {}", first.unwrap_or_default()));

@@ -14,7 +14,7 @@ use trail::{
 };
 
 use super::{
-    Exit, told,
+    Exit, say, told,
     trail::{Opened, known_checkpoint, time, unavailable, usage},
 };
 
@@ -106,16 +106,16 @@ pub(super) fn verify(path: &Path, key: Option<&NoteVerifier>, known: &[PathBuf],
         Ok(bundle) => bundle,
         Err(error) => {
             if as_json {
-                println!("{}", json!({ "ok": false, "findings": [{ "place": "bundle", "what": error }] }));
+                say!("{}", json!({ "ok": false, "findings": [{ "place": "bundle", "what": error }] }));
             } else {
-                println!("ALTERED  {}: {error}", path.display());
+                say!("ALTERED  {}: {error}", path.display());
             }
             return Ok(Exit::No);
         }
     };
     let report = bundle.verify(key, &known);
     if as_json {
-        println!("{}", as_value(&report));
+        say!("{}", as_value(&report));
     } else {
         print_report(&report);
     }
@@ -138,38 +138,38 @@ fn as_value(report: &BundleReport) -> serde_json::Value {
 
 fn print_report(report: &BundleReport) {
     match report.about {
-        About::Message(id) => println!("message {id}, log {}", report.origin),
-        About::Entries { from, to } => println!("entries {from} to {}, log {}", to.saturating_sub(1), report.origin),
+        About::Message(id) => say!("message {id}, log {}", report.origin),
+        About::Entries { from, to } => say!("entries {from} to {}, log {}", to.saturating_sub(1), report.origin),
     }
     for entry in &report.entries {
         let Some(records) = &entry.records else {
-            println!(
-                "{:>8}  effacée à son échéance, engagement prouvé / erased when due, commitment proven",
+            say!(
+                "{:>8}  contenu retenu ou effacé, non prouvé lequel ; engagement prouvé / withheld or erased, not proven which; commitment proven",
                 entry.entry
             );
             continue;
         };
         for line in Timeline::of(records).lines {
             let recipient = line.recipient.map(|recipient| format!("{recipient}: ")).unwrap_or_default();
-            println!("{:>8}  {}  {recipient}{}", entry.entry, line.at, line.text.fr);
+            say!("{:>8}  {}  {recipient}{}", entry.entry, line.at, line.text.fr);
         }
     }
-    report.findings.iter().for_each(|finding| println!("ALTERED  {}: {}", finding.place, finding.what));
+    report.findings.iter().for_each(|finding| say!("ALTERED  {}: {}", finding.place, finding.what));
     let said = |heading: &str, sentences: &[Bilingual]| {
         if !sentences.is_empty() {
-            println!("{heading}");
-            sentences.iter().for_each(|said| println!("  - {}\n    {}", said.fr, said.en));
+            say!("{heading}");
+            sentences.iter().for_each(|said| say!("  - {}\n    {}", said.fr, said.en));
         }
     };
     if report.ok {
         said("Ce dossier prouve / this bundle proves:", &report.proves());
     } else {
-        println!("Ce dossier a été modifié et ne prouve rien / this bundle was altered and proves nothing");
+        say!("Ce dossier a été modifié et ne prouve rien / this bundle was altered and proves nothing");
     }
     said("Il ne prouve pas / it does not prove:", &report.does_not_prove());
     for (place, outcome) in &report.known {
         if *outcome == KnownOutcome::NotComparable {
-            println!(
+            say!(
                 "{place}: hors de portée de ce dossier / out of this bundle's reach: export again with --known-checkpoint"
             );
         }

@@ -26,9 +26,30 @@ mod trust;
 mod trusted;
 mod why;
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use clap::{Parser, Subcommand};
+
+/// Whether nobody reads the result any more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line of a result. Who reads only the first lines of it closes the pipe: that is no error, and
+/// the exit code says how it ended.
+fn line(words: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    if writeln!(std::io::stdout(), "{words}").is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// As `println!`, to a reader who may have gone.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::line(format_args!($($words)*)) };
+}
+use say;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,14 +10,14 @@ use ident::{Clock, SystemClock, Timestamp};
 use serde_json::json;
 use store::{Changes, Store as _};
 use trail::{
-    Class, Event, Record,
-    log::{Hold, Retention, TrailError},
+    Class, Record,
+    log::{Due, Hold, Outcome, Retention, TrailError},
 };
 
 use super::{
     Exit,
     attached::Attached,
-    told,
+    say, told,
     trail::{Opened, time, unavailable},
 };
 use crate::{audit, config::Loaded};
@@ -92,45 +92,55 @@ pub(super) fn purge(order: &Purge, as_json: bool) -> Result<Exit, Exit> {
     let mut state = retention(&opened)?;
     let mut due = Vec::new();
     for (class, before) in loaded.config.trail.due(SystemClock.now()) {
-        let records = counted(&mut state, class, before)?;
-        due.push((class, before, records));
+        due.push(counted(&mut state, class, before)?);
     }
-    if order.dry_run || due.iter().all(|(.., records)| *records == 0) {
-        print(&due, order.dry_run, as_json);
+    if order.dry_run || due.iter().all(|due| due.records == 0) {
+        let counts: Vec<_> = due.iter().map(|due| (*due, due.records)).collect();
+        print(&counts, order.dry_run, as_json);
         return Ok(Exit::Done);
     }
-    let first = state.size().map_err(|error| unavailable(&error))?;
     let queue = Attached::open(&order.config)?;
-    let mut orders: u64 = 0;
-    for (class, before, records) in due.iter().copied().filter(|(.., records)| *records > 0) {
+    let orders: Vec<Due> = due.iter().copied().filter(|due| due.records > 0).collect();
+    for due in &orders {
         // Each of its own, so that one entry tells of one erasure.
-        let told = Record::new(SystemClock.now(), Event::TrailPurged { class, before, records });
+        let told = Record::new(SystemClock.now(), due.event());
         queue.wait(queue.store.commit(Changes::records(vec![told])))?;
-        orders = orders.saturating_add(1);
     }
     told::acted(&opened.data, &opened.masker, "trail.purge", "what is due", order.reason.as_deref());
-    carry_out(&opened, &queue, &state, first, orders)?;
+    let erased = orders.iter().map(|due| Ok((*due, carry_out(&opened, &queue, &state, due)?)));
+    let erased = erased.collect::<Result<Vec<_>, Exit>>()?;
     // The outbox lay in the queue's file before it came here.
     queue.wait(queue.store.scrub())?;
-    print(&due, false, as_json);
-    Ok(Exit::Done)
+    let counts: Vec<_> = erased.iter().map(|(due, erased)| (*due, erased.unwrap_or(0))).collect();
+    print(&counts, false, as_json);
+    if erased.iter().all(|(_, erased)| erased.is_some()) {
+        return Ok(Exit::Done);
+    }
+    eprintln!("sceau: what is due changed between the order and its execution (a hold?): give the order again");
+    Ok(Exit::Undetermined)
 }
 
 /// How many records are due. The index follows a busy gateway a moment later: it is waited for.
-fn counted(state: &mut Retention, class: Class, before: Timestamp) -> Result<u64, Exit> {
+fn counted(state: &mut Retention, class: Class, before: Timestamp) -> Result<Due, Exit> {
     let begun = Instant::now();
     loop {
         match state.due(class, before) {
             Err(TrailError::Behind) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(100)),
-            records => return records.map_err(|error| unavailable(&error)),
+            due => return due.map_err(|error| unavailable(&error)),
         }
     }
 }
 
-/// By the running gateway, or here when there is none.
-fn carry_out(opened: &Opened, queue: &Attached, state: &Retention, first: u64, orders: u64) -> Result<(), Exit> {
+/// By the running gateway, or here when there is none. Says how many records are gone; none when the
+/// order was given up.
+fn carry_out(opened: &Opened, queue: &Attached, state: &Retention, due: &Due) -> Result<Option<u64>, Exit> {
     let begun = Instant::now();
-    while state.carried_out(first).map_err(|error| unavailable(&error))? < orders {
+    loop {
+        match state.outcome(due).map_err(|error| unavailable(&error))? {
+            Outcome::Erased(records) => return Ok(Some(records)),
+            Outcome::GivenUp => return Ok(None),
+            Outcome::Waits => {}
+        }
         if begun.elapsed() > PATIENCE {
             eprintln!(
                 "sceau: the order is told but not carried out yet; it will be as soon as the trail can be written"
@@ -142,6 +152,12 @@ fn carry_out(opened: &Opened, queue: &Attached, state: &Retention, first: u64, o
                 let rows = queue.wait(queue.store.take_outbox(ROWS))?;
                 let lines: Vec<_> = rows.iter().map(|row| (row.number, row.lines.as_str())).collect();
                 let appended = trail.append(queue.store.identity(), &lines, SystemClock.now());
+                if let Err(TrailError::RunsAgain { row }) = appended {
+                    let alarm = audit::runs_again(&queue.masker, row, SystemClock.now());
+                    queue.wait(queue.store.commit(Changes::records(vec![alarm])))?;
+                    trail.begin_anew(queue.store.identity(), row).map_err(|error| unavailable(&error))?;
+                    continue;
+                }
                 let sequenced = appended.map_err(|error| unavailable(&error))?;
                 if let Some(up_to) = sequenced.release {
                     queue.wait(queue.store.release_outbox(up_to))?;
@@ -152,21 +168,21 @@ fn carry_out(opened: &Opened, queue: &Attached, state: &Retention, first: u64, o
             Err(error) => return Err(unavailable(&error)),
         }
     }
-    Ok(())
 }
 
-fn print(due: &[(Class, Timestamp, u64)], only_due: bool, as_json: bool) {
+/// What is due with how many records of it are, or are gone.
+fn print(counts: &[(Due, u64)], only_due: bool, as_json: bool) {
     if as_json {
-        let classes: Vec<_> = due
+        let classes: Vec<_> = counts
             .iter()
-            .map(|(class, before, records)| json!({ "class": class, "before": before, "records": records }))
+            .map(|(due, records)| json!({ "class": due.class, "before": due.before, "records": records }))
             .collect();
-        println!("{}", if only_due { json!({ "due": classes }) } else { json!({ "purged": classes }) });
+        say!("{}", if only_due { json!({ "due": classes }) } else { json!({ "purged": classes }) });
         return;
     }
-    for (class, before, records) in due {
+    for (Due { class, before, .. }, records) in counts {
         let done = if only_due { "are due" } else { "erased, their commitments stay" };
-        println!("{class:?} before {before}: {records} entries {done}");
+        say!("{class:?} before {before}: {records} entries {done}");
     }
 }
 
@@ -187,9 +203,9 @@ pub(super) fn hold(order: &HoldOrder, as_json: bool) -> Result<Exit, Exit> {
             let why = Some(hold.reason.as_str());
             told::acted(&opened.data, &opened.masker, "trail.hold.add", &format!("{number} {target}"), why);
             if as_json {
-                println!("{}", json!({ "hold": number }));
+                say!("{}", json!({ "hold": number }));
             } else {
-                println!("hold {number}: nothing that matches is erased until it is removed");
+                say!("hold {number}: nothing that matches is erased until it is removed");
             }
             Ok(Exit::Done)
         }
@@ -199,13 +215,13 @@ pub(super) fn hold(order: &HoldOrder, as_json: bool) -> Result<Exit, Exit> {
             if as_json {
                 let holds: Vec<_> =
                     holds.iter().map(|(number, hold)| json!({ "number": number, "hold": hold })).collect();
-                println!("{}", json!({ "holds": holds }));
+                say!("{}", json!({ "holds": holds }));
             } else {
                 for (number, hold) in &holds {
                     let days =
                         [hold.since, hold.until].map(|at| at.map_or_else(|| "…".to_owned(), |at| at.to_string()));
-                    println!("{number}  {}  {}  {}: {}", hold.at, days.join(" to "), hold.by, hold.reason);
-                    println!("    {}", hold.terms.join(" "));
+                    say!("{number}  {}  {}  {}: {}", hold.at, days.join(" to "), hold.by, hold.reason);
+                    say!("    {}", hold.terms.join(" "));
                 }
             }
             Ok(Exit::Done)
@@ -218,7 +234,7 @@ pub(super) fn hold(order: &HoldOrder, as_json: bool) -> Result<Exit, Exit> {
                 return Ok(Exit::No);
             }
             told::acted(&opened.data, &opened.masker, "trail.hold.remove", &number.to_string(), Some(reason));
-            println!(
+            say!(
                 "{}",
                 if as_json { json!({ "removed": number }).to_string() } else { format!("hold {number} is lifted") }
             );

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -11,10 +12,10 @@ use ident::Timestamp;
 use serde_json::json;
 use trail::{
     Record, Timeline,
-    log::{Hit, KnownCheckpoint, NoteVerifier, Report, Search, TrailError, TrailReader, verify},
+    log::{Finding, Hit, KnownCheckpoint, NoteVerifier, Report, Search, TrailError, TrailReader, verify},
 };
 
-use super::{Exit, evidence, retention};
+use super::{CLOSED, Exit, evidence, retention, say};
 use crate::{
     audit::{self, Secrets},
     config::Loaded,
@@ -196,9 +197,30 @@ fn verify_trail(order: &Verify, as_json: bool) -> Result<Exit, Exit> {
     };
     let known = order.known.iter().map(|path| known_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
     let wrapping = opened.as_ref().map(|opened| opened.secrets.wrapping());
-    let report = settled(|| verify(&dir, &verifier, wrapping, &known)).map_err(|error| unavailable(&error))?;
+    let report = match settled(|| verify(&dir, &verifier, wrapping, &known)) {
+        Err(TrailError::Nothing(place)) => nothing(place, order, opened.as_ref())?,
+        report => report.map_err(|error| unavailable(&error))?,
+    };
     print_report(&report, known.len(), as_json);
     Ok(if report.ok { Exit::Done } else { Exit::No })
+}
+
+/// A trail that is not there proves nothing, unless the queue says that there was one.
+fn nothing(place: String, order: &Verify, opened: Option<&Opened>) -> Result<Report, Exit> {
+    let released = match opened.filter(|_| order.dir.is_none()) {
+        Some(opened) => super::attached::released(&opened.data)?,
+        None => 0,
+    };
+    if released == 0 {
+        return Err(unavailable(&TrailError::Nothing(place)));
+    }
+    let findings = vec![Finding { place, what: gone(released) }];
+    Ok(Report { ok: false, size: 0, checkpoints: 0, records_opened: false, erased: 0, findings })
+}
+
+/// What a queue proves about a trail that is not there.
+pub(super) fn gone(released: u64) -> String {
+    format!("the queue handed {released} rows to this trail, and there is not one entry: put its folder back")
 }
 
 /// A gateway that is writing shows half a batch for a moment: what is wrong then is looked at again. What was
@@ -226,30 +248,32 @@ pub(super) fn known_checkpoint(path: &Path) -> Result<KnownCheckpoint, Exit> {
 
 fn print_report(report: &Report, known: usize, as_json: bool) {
     if as_json {
-        println!("{}", json!(report));
+        say!("{}", json!(report));
         return;
     }
-    println!("{} entries, {} checkpoints, {} erased as told", report.size, report.checkpoints, report.erased);
-    println!(
-        "records: {}",
+    say!("{} entries, {} checkpoints, {} erased as told", report.size, report.checkpoints, report.erased);
+    say!(
+        "{}",
         if report.records_opened {
-            "opened and compared"
+            "records: opened and compared"
         } else {
-            "not opened (no --config): tree and checkpoints only"
+            "records: not opened (no --config): tree and checkpoints only"
         }
     );
     if known == 0 {
-        println!("no checkpoint from elsewhere was given: a history rewritten as a whole cannot be seen without one");
+        say!("no checkpoint from elsewhere was given: a history rewritten as a whole cannot be seen without one");
     }
     for finding in &report.findings {
-        println!("ALTERED  {}: {}", finding.place, finding.what);
+        say!("ALTERED  {}: {}", finding.place, finding.what);
     }
-    println!(
+    say!(
         "{}",
-        if report.ok {
-            "nothing was altered"
-        } else {
-            "this trail was altered: the first place named is where to look"
+        match (report.ok, report.records_opened) {
+            (true, true) => "nothing was altered",
+            (true, false) => {
+                "tree and checkpoints fit together; whether records are there, are the ones committed to, or were erased as told was not looked at"
+            }
+            (false, _) => "this trail was altered: the first place named is where to look",
         }
     );
 }
@@ -262,7 +286,7 @@ fn search(order: &SearchArgs, as_json: bool) -> Result<Exit, Exit> {
     let hits = opened.reader()?.search(&search).map_err(|error| unavailable(&error))?;
     opened.told(&query, order.reason.as_deref(), hits.len());
     if as_json {
-        println!("{}", json!({ "entries": hits.iter().map(hit_json).collect::<Vec<_>>() }));
+        say!("{}", json!({ "entries": hits.iter().map(hit_json).collect::<Vec<_>>() }));
     } else {
         hits.iter().for_each(print_hit);
     }
@@ -285,19 +309,19 @@ fn reindex(config: &Path, check: bool, as_json: bool) -> Result<Exit, Exit> {
     if check {
         let differs = reader.check_index().map_err(|error| unavailable(&error))?;
         match (as_json, differs) {
-            (true, _) => println!("{}", json!({ "ok": differs.is_none(), "first_difference": differs })),
-            (false, None) => println!("the index is that of the log"),
+            (true, _) => say!("{}", json!({ "ok": differs.is_none(), "first_difference": differs })),
+            (false, None) => say!("the index is that of the log"),
             (false, Some(leaf)) => {
-                println!("the index differs from the log at entry {leaf}: run `sceau trail reindex`")
+                say!("the index differs from the log at entry {leaf}: run `sceau trail reindex`")
             }
         }
         return Ok(if differs.is_none() { Exit::Done } else { Exit::No });
     }
     let entries = reader.reindex().map_err(|error| unavailable(&error))?;
     if as_json {
-        println!("{}", json!({ "entries": entries }));
+        say!("{}", json!({ "entries": entries }));
     } else {
-        println!("index made again from {entries} entries");
+        say!("index made again from {entries} entries");
     }
     Ok(Exit::Done)
 }
@@ -310,11 +334,14 @@ fn follow(config: &Path, from: u64, once: bool, as_json: bool) -> Result<Exit, E
         let hits = opened.reader()?.from(next, PAGE).map_err(|error| unavailable(&error))?;
         for hit in &hits {
             if as_json {
-                println!("{}", hit_json(hit));
+                say!("{}", hit_json(hit));
             } else {
                 print_hit(hit);
             }
             next = hit.leaf.saturating_add(1);
+        }
+        if CLOSED.load(Ordering::Relaxed) {
+            return Ok(Exit::Done);
         }
         if hits.is_empty() {
             if once {
@@ -333,7 +360,7 @@ fn checkpoint(config: &Path) -> Result<Exit, Exit> {
 
 fn key(config: &Path) -> Result<Exit, Exit> {
     let verifier = Opened::at(config)?.secrets.verifier().map_err(|error| unavailable(&error))?;
-    println!("{verifier}");
+    say!("{verifier}");
     Ok(Exit::Done)
 }
 
@@ -345,7 +372,7 @@ fn print_hit(hit: &Hit) {
     for (record, line) in hit.records.iter().zip(Timeline::of(&hit.records).lines) {
         let message = record_id(record);
         let recipient = line.recipient.map(|recipient| format!("{recipient}: ")).unwrap_or_default();
-        println!("{:>8}  {}  {message}{recipient}{}", hit.leaf, line.at, line.text.fr);
+        say!("{:>8}  {}  {message}{recipient}{}", hit.leaf, line.at, line.text.fr);
     }
 }
 

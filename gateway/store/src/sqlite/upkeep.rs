@@ -47,6 +47,15 @@ impl SqliteStore {
         Ok(found)
     }
 
+    /// The last row of the outbox that was released: so many went to the trail.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn released(&self) -> Result<u64, StoreError> {
+        let released = self.read(|db| super::schema::meta(db, "released")).await?;
+        Ok(u64::try_from(released).unwrap_or(0))
+    }
+
     /// Overwrites what deleted rows left in the engine's file and its log. Says how many octets.
     ///
     /// # Errors

@@ -74,6 +74,7 @@ impl Checkpoint {
 
 /// Splits a file of notes, one after the other, each followed by an empty line. The rest that is
 /// no complete note comes last: it was never finished.
+#[cfg(test)]
 pub(crate) fn split_notes(text: &str) -> (Vec<&str>, &str) {
     let mut notes = Vec::new();
     let mut rest = text;

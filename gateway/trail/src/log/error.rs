@@ -62,6 +62,18 @@ pub enum TrailError {
         /// What came.
         got: u64,
     },
+    /// Rows came under numbers that have an entry already, and they are not the rows that got it: the
+    /// queue was put back to an earlier day. See [`super::Trail::begin_anew`].
+    #[error(
+        "outbox row {row} has an entry already, made of another row: the queue was put back to an earlier day, or touched"
+    )]
+    RunsAgain {
+        /// The first such row.
+        row: u64,
+    },
+    /// There is nothing to verify.
+    #[error("there is no trail in {0}, not one checkpoint: nothing was verified; is it the right folder?")]
+    Nothing(String),
     /// More entries than one bundle may hold.
     #[error("{entries} entries are wanted; one bundle holds {most}: narrow the period")]
     TooMuch {

@@ -63,7 +63,7 @@ pub(crate) struct Anchor {
     pub(crate) proof: Vec<Fingerprint>,
 }
 
-/// One entry: records and salt, or the bare commitment when they were erased.
+/// One entry: records and salt, or the bare commitment when the trail has them no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Evidence {
@@ -108,7 +108,7 @@ pub enum KnownOutcome {
 pub struct ProvenEntry {
     /// Its number.
     pub entry: u64,
-    /// Its records; none when they were erased.
+    /// Its records; none when they were erased, or withheld by somebody who had them.
     pub records: Option<Vec<Record>>,
 }
 
@@ -359,8 +359,9 @@ fn hashes(proof: &[Fingerprint]) -> Vec<Hash> {
 }
 
 impl BundleReport {
-    /// Entries whose records were erased: their commitment is proven, their content is gone.
-    pub fn erased(&self) -> usize {
+    /// Entries that are there as a bare commitment. Whoever has records and salt can compute it, so
+    /// it proves nothing about why they are not there.
+    pub fn without_records(&self) -> usize {
         self.entries.iter().filter(|entry| entry.records.is_none()).count()
     }
 
@@ -424,10 +425,10 @@ impl BundleReport {
                 format!("That these are all entries about message {id}: others may have been left out of the bundle, or erased when due."),
             ));
         }
-        if self.erased() > 0 {
+        if self.without_records() > 0 {
             said.push(Bilingual::new(
-                format!("Ce que disaient les {} entrées effacées : seul leur engagement reste.", self.erased()),
-                format!("What the {} erased entries said: only their commitment is left.", self.erased()),
+                format!("Ce que disaient les {} entrées sans contenu, ni pourquoi il manque : retenu par qui a eu ce dossier, ou effacé à son échéance, rien ici ne prouve lequel.", self.without_records()),
+                format!("What the {} entries without records said, nor why: they were withheld or erased, it is not proven which.", self.without_records()),
             ));
         }
         said.push(Bilingual::new(

@@ -1,10 +1,10 @@
 //! Evidence bundles: what they prove, and that no change of one goes unseen.
 
 use super::{
-    tests::{append, at, copy, id, lines, reader, secrets, trail, verifier},
+    tests::{KEY, append, at, copy, id, lines, reader, secrets, trail, verifier},
     *,
 };
-use crate::{Class, Event, Record};
+use crate::{Class, Record};
 
 fn exported(dir: &std::path::Path, wanted: Wanted, known: &[KnownCheckpoint]) -> String {
     reader(dir).export(wanted, known).unwrap().unwrap().to_text().unwrap()
@@ -139,7 +139,8 @@ fn a_known_checkpoint_is_contained_contradicted_or_out_of_reach() {
 fn what_was_erased_is_proven_as_a_commitment() {
     let dir = trail(&[10, 20]);
     let (mut trail, _) = Trail::open(dir.path(), secrets()).unwrap();
-    let told = Record::new(at(31), Event::TrailPurged { class: Class::Mail, before: at(12), records: 8 });
+    let due = Retention::open(dir.path(), &KEY).unwrap().due(Class::Mail, at(12)).unwrap();
+    let told = Record::new(at(31), due.event());
     let line = String::from_utf8(told.to_json().unwrap()).unwrap() + "\n";
     trail.append("store-1", &[(31, &line)], at(31)).unwrap();
     assert_eq!(trail.settle().unwrap(), 8);
@@ -147,6 +148,26 @@ fn what_was_erased_is_proven_as_a_commitment() {
     let text = exported(dir.path(), Wanted::Period { since: at(0), until: at(10) }, &[]);
     let report = Bundle::parse(&text).unwrap().verify(Some(&verifier()), &[]);
     assert!(report.ok, "{:#?}", report.findings);
-    assert_eq!((report.entries.len(), report.erased()), (10, 7));
-    assert!(report.does_not_prove().iter().any(|said| said.en.contains("7 erased entries")));
+    assert_eq!((report.entries.len(), report.without_records()), (10, 7));
+    assert!(report.does_not_prove().iter().any(|said| said.en.contains("7 entries without records")));
+}
+
+/// The commitment can be computed from record and salt: whoever has the bundle can black them out.
+#[test]
+fn a_record_that_was_blacked_out_is_not_called_erased() {
+    let dir = trail(&[10, 20]);
+    let text = exported(dir.path(), Wanted::Period { since: at(0), until: at(10) }, &[]);
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entry = value["entries"][3].as_object_mut().unwrap();
+    let salt: ident::Fingerprint = entry["salt"].as_str().unwrap().parse().unwrap();
+    let commitment = commitment(salt.as_bytes(), entry["records"].as_str().unwrap().as_bytes());
+    entry.remove("records");
+    entry.remove("salt");
+    entry.insert("commitment".to_owned(), ident::Fingerprint::new(commitment).to_string().into());
+    let bundle: Bundle = serde_json::from_value(value).unwrap();
+    let report = bundle.verify(Some(&verifier()), &[]);
+    assert!(report.ok, "{:#?}", report.findings);
+    let said = report.does_not_prove();
+    assert!(said.iter().any(|said| said.en.contains("withheld or erased") && said.fr.contains("retenu")), "{said:?}");
+    assert_eq!(report.without_records(), 1);
 }

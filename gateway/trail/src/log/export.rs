@@ -1,13 +1,14 @@
 //! Makes evidence bundles from a trail.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use ident::{Fingerprint, Timestamp};
 
 use super::{
-    checkpoint::{Checkpoint, split_notes},
+    checkpoint::Checkpoint,
     error::TrailError,
     evidence::{About, Anchor, Bundle, Evidence, MAX_EVIDENCE},
+    history::Notes,
     merkle::{Hash, check_consistency},
     reader::{Search, TrailReader},
     verify::KnownCheckpoint,
@@ -29,10 +30,8 @@ pub enum Wanted {
     },
 }
 
-/// The signed checkpoints of a log, oldest first; signatures are looked at where one is used.
-struct History {
-    notes: Vec<(Checkpoint, String)>,
-}
+/// A checkpoint and its note.
+type Signed = (Checkpoint, String);
 
 impl TrailReader {
     /// Gathers what proves these entries off line. `known` are checkpoints that the reader of the
@@ -42,12 +41,11 @@ impl TrailReader {
     /// [`TrailError::Damaged`] when a known checkpoint contradicts the trail; [`TrailError::TooMuch`].
     pub fn export(&self, wanted: Wanted, known: &[KnownCheckpoint]) -> Result<Option<Bundle>, TrailError> {
         let (head, note) = self.checkpoint()?;
-        let history = self.history()?;
         let (about, leaves) = match wanted {
             Wanted::Message(id) => (About::Message(id), self.leaves_of(id)?),
             Wanted::Period { since, until } => {
-                let from = history.last_until(since).map_or(0, |checkpoint| checkpoint.size);
-                let to = history.first_since(until).map_or(head.size, |checkpoint| checkpoint.size);
+                let from = self.around(&|checkpoint| checkpoint.at <= since)?.0.map_or(0, |(last, _)| last.size);
+                let to = self.around(&|checkpoint| checkpoint.at < until)?.1.map_or(head.size, |(first, _)| first.size);
                 if to.saturating_sub(from) > MAX_EVIDENCE {
                     return Err(TrailError::TooMuch { entries: to.saturating_sub(from), most: MAX_EVIDENCE });
                 }
@@ -56,8 +54,10 @@ impl TrailReader {
         };
         let (Some(first), Some(last)) = (leaves.first(), leaves.last()) else { return Ok(None) };
         let mut around: BTreeMap<u64, String> = BTreeMap::new();
-        for (checkpoint, note) in [history.before(*first), history.covering(*last)].into_iter().flatten() {
-            around.insert(checkpoint.size, note.clone());
+        let before = self.around(&|checkpoint| checkpoint.size <= *first)?.0;
+        let covering = self.around(&|checkpoint| checkpoint.size <= *last)?.1;
+        for (checkpoint, note) in [before, covering].into_iter().flatten() {
+            around.insert(checkpoint.size, note);
         }
         for known in known {
             let old = self.continues(known, &head)?;
@@ -120,32 +120,24 @@ impl TrailReader {
         })
     }
 
-    fn history(&self) -> Result<History, TrailError> {
+    /// The last signed checkpoint of which something holds that holds of all earlier ones, and the first of
+    /// which it does not. Signatures are looked at where one is used.
+    fn around(&self, holds: &dyn Fn(&Checkpoint) -> bool) -> Result<(Option<Signed>, Option<Signed>), TrailError> {
         let path = self.folder().history();
-        let text = std::fs::read_to_string(&path).map_err(TrailError::disk(&path))?;
-        let notes =
-            split_notes(&text).0.into_iter().filter_map(|note| Some((Checkpoint::peek(note)?, note.to_owned())));
-        Ok(History { notes: notes.collect() })
-    }
-}
-
-impl History {
-    /// The last that covers no more than the entries before this one.
-    fn before(&self, entry: u64) -> Option<&(Checkpoint, String)> {
-        self.notes.iter().rev().find(|(checkpoint, _)| checkpoint.size <= entry)
-    }
-
-    /// The first that covers this entry.
-    fn covering(&self, entry: u64) -> Option<&(Checkpoint, String)> {
-        self.notes.iter().find(|(checkpoint, _)| checkpoint.size > entry)
-    }
-
-    fn last_until(&self, at: Timestamp) -> Option<&Checkpoint> {
-        self.notes.iter().map(|(checkpoint, _)| checkpoint).rev().find(|checkpoint| checkpoint.at <= at)
-    }
-
-    fn first_since(&self, at: Timestamp) -> Option<&Checkpoint> {
-        self.notes.iter().map(|(checkpoint, _)| checkpoint).find(|checkpoint| checkpoint.at >= at)
+        let mut last = None;
+        for note in Notes::open(&path).map_err(TrailError::disk(&path))? {
+            let note = match note {
+                // The gateway is writing it.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                other => other.map_err(TrailError::disk(&path))?,
+            };
+            let Some(checkpoint) = Checkpoint::peek(&note) else { continue };
+            if !holds(&checkpoint) {
+                return Ok((last, Some((checkpoint, note))));
+            }
+            last = Some((checkpoint, note));
+        }
+        Ok((last, None))
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
-use ident::Timestamp;
+use ident::{Fingerprint, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::{error::TrailError, retention::Purge, seal::WRAPPED};
-use crate::Class;
+use super::{
+    error::TrailError,
+    retention::{LeafSet, Outcome, Purge},
+    seal::WRAPPED,
+};
+use crate::{Class, ErasedEntries};
 
 const APPLICATION_ID: i32 = 0x5343_544b;
 const VERSION: i32 = 1;
@@ -29,9 +33,9 @@ CREATE TABLE source (id TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID, 
 CREATE TABLE batch (one INTEGER PRIMARY KEY CHECK (one = 1), source TEXT NOT NULL, before INTEGER NOT NULL, first INTEGER NOT NULL) STRICT;
 ";
 
-/// Orders to erase, each told by an entry, and what is held back from them.
+/// Orders to erase, each told by an entry (done: 1 carried out, 2 given up), and what is held back from them.
 const RETENTION: &str = "
-CREATE TABLE IF NOT EXISTS purge (told INTEGER PRIMARY KEY, class INTEGER NOT NULL, before INTEGER NOT NULL, records INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS erasure (told INTEGER PRIMARY KEY, class INTEGER NOT NULL, before INTEGER NOT NULL, records INTEGER NOT NULL, below INTEGER NOT NULL, digest BLOB NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE IF NOT EXISTS hold (number INTEGER PRIMARY KEY AUTOINCREMENT, seed BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;
 ";
 
@@ -53,6 +57,17 @@ pub(crate) struct LeafRow {
     pub(crate) erased: Option<u64>,
 }
 
+/// The batch that was begun last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LastBatch {
+    /// The store of its rows.
+    pub(crate) source: String,
+    /// The row before its first.
+    pub(crate) before: u64,
+    /// Its first leaf.
+    pub(crate) first: u64,
+}
+
 /// A hold as it rests: number, wrapped key, sealed text.
 pub(crate) type SealedHold = (u64, Vec<u8>, Vec<u8>);
 
@@ -72,6 +87,11 @@ fn signed(number: u64) -> i64 {
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
+
+/// What is due in a class before a time and below an entry. The entries that tell of erasures prove them,
+/// and are never due.
+const DUE: &str = "WHERE class = ?1 AND at < ?2 AND number < ?3 AND NOT held AND seed IS NOT NULL
+                   AND number NOT IN (SELECT told FROM erasure)";
 
 const COLUMNS: &str = "SELECT number, seed, day, place, length, class, at, erased FROM leaf ";
 
@@ -150,6 +170,21 @@ impl KeyTable {
         query.query_row([source], |row| row.get::<_, i64>(0)).optional().map(|last| last.map(unsigned)).map_err(failed)
     }
 
+    /// Entries go on behind this row of an outbox.
+    pub(crate) fn set_last(&self, source: &str, last: u64) -> Result<(), TrailError> {
+        let sql = "INSERT OR REPLACE INTO source VALUES (?1, ?2)";
+        self.db.execute(sql, (source, signed(last))).map(drop).map_err(failed)
+    }
+
+    /// The last batch that was begun.
+    pub(crate) fn batch(&self) -> Result<Option<LastBatch>, TrailError> {
+        let mut query = self.db.prepare_cached("SELECT source, before, first FROM batch").map_err(failed)?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(LastBatch { source: row.get(0)?, before: unsigned(row.get(1)?), first: unsigned(row.get(2)?) })
+        };
+        query.query_row([], read).optional().map_err(failed)
+    }
+
     /// Where the file of a day ends, by what this table knows; days with records only.
     pub(crate) fn day_ends(&self, from_day: i64) -> Result<Vec<(i64, u64)>, TrailError> {
         let sql = "SELECT day, max(place + length) FROM leaf WHERE day >= ?1 GROUP BY day";
@@ -170,7 +205,7 @@ impl KeyTable {
         let tx = self.begin()?;
         let undo = || -> rusqlite::Result<usize> {
             let gone = tx.execute("DELETE FROM leaf WHERE number >= ?1", [signed(size)])?;
-            tx.execute("DELETE FROM purge WHERE told >= ?1", [signed(size)])?;
+            tx.execute("DELETE FROM erasure WHERE told >= ?1", [signed(size)])?;
             if gone > 0 {
                 tx.execute(
                     "UPDATE source SET last = (SELECT before FROM batch) WHERE id = (SELECT source FROM batch)",
@@ -194,24 +229,50 @@ impl KeyTable {
         }
     }
 
-    /// Deletes the seeds of leaves of a class that are older than told and not held, the oldest first
-    /// and no more than told, also when this is done again after a crash. Says how many.
-    pub(crate) fn erase(&mut self, purge: &Purge) -> Result<u64, TrailError> {
+    /// Calls for every leaf that is due, in ascending order.
+    pub(crate) fn each_due(
+        &self,
+        class: Class,
+        before: Timestamp,
+        below: u64,
+        each: &mut dyn FnMut(LeafRow) -> Result<(), TrailError>,
+    ) -> Result<(), TrailError> {
+        let sql = format!("{COLUMNS} {DUE} ORDER BY number");
+        let mut query = self.db.prepare_cached(&sql).map_err(failed)?;
+        let mut rows = query.query((class_number(class), before.millis(), signed(below))).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            each(read(row).map_err(failed)?)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the seeds of the leaves that an entry tells of, all or, when what is due is not exactly
+    /// what was told, none. Done again after a crash it does nothing. Says how many are gone; none
+    /// when they are not the ones that were told.
+    pub(crate) fn erase(&mut self, purge: &Purge) -> Result<Option<u64>, TrailError> {
         let tx = self.begin()?;
-        let erase = || -> rusqlite::Result<usize> {
-            let before: i64 =
-                tx.query_row("SELECT count(*) FROM leaf WHERE erased = ?1", [signed(purge.told)], |row| row.get(0))?;
-            let room = signed(purge.records).saturating_sub(before).max(0);
-            tx.execute(
-                "UPDATE leaf SET seed = NULL, erased = ?3 WHERE number IN (
-                   SELECT number FROM leaf WHERE class = ?1 AND at < ?2 AND number < ?3 AND NOT held AND seed IS NOT NULL
-                   ORDER BY number LIMIT ?4)",
-                (class_number(purge.class), purge.before.millis(), signed(purge.told), room),
-            )
+        let erase = || -> rusqlite::Result<Option<usize>> {
+            let told = signed(purge.told);
+            if tx.query_row("SELECT EXISTS (SELECT 1 FROM leaf WHERE erased = ?1)", [told], |row| row.get(0))? {
+                return Ok(Some(0));
+            }
+            let bounds = (class_number(purge.class), purge.before.millis(), signed(purge.erased.below.min(purge.told)));
+            let mut due = LeafSet::default();
+            let mut query = tx.prepare_cached(&format!("SELECT number FROM leaf {DUE} ORDER BY number"))?;
+            let mut rows = query.query(bounds)?;
+            while let Some(row) = rows.next()? {
+                due.add(unsigned(row.get(0)?));
+            }
+            if due.finish() != (purge.records, purge.erased.digest) {
+                return Ok(None);
+            }
+            let (class, before, below) = bounds;
+            tx.execute(&format!("UPDATE leaf SET seed = NULL, erased = ?4 {DUE}"), (class, before, below, told))
+                .map(Some)
         };
         let gone = erase().map_err(failed)?;
         tx.commit().map_err(failed)?;
-        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+        Ok(gone.map(|gone| u64::try_from(gone).unwrap_or(u64::MAX)))
     }
 
     /// Empties the write-ahead log, where old images of the pages live on. False when a reader is in
@@ -223,7 +284,7 @@ impl KeyTable {
     /// Orders that are told and not carried out.
     pub(crate) fn pending(&self) -> Result<Vec<Purge>, TrailError> {
         let read = || -> rusqlite::Result<Vec<Purge>> {
-            let sql = "SELECT told, class, before, records FROM purge WHERE NOT done ORDER BY told";
+            let sql = "SELECT told, class, before, records, below, digest FROM erasure WHERE NOT done ORDER BY told";
             let mut query = self.db.prepare_cached(sql)?;
             let rows = query.query_map([], |row| {
                 Ok(Purge {
@@ -231,6 +292,7 @@ impl KeyTable {
                     class: class_of(row.get(1)?),
                     before: Timestamp::from_millis(row.get(2)?),
                     records: unsigned(row.get(3)?),
+                    erased: ErasedEntries { below: unsigned(row.get(4)?), digest: Fingerprint::new(row.get(5)?) },
                 })
             })?;
             rows.collect()
@@ -240,21 +302,25 @@ impl KeyTable {
 
     /// An order was carried out.
     pub(crate) fn purged(&self, told: u64) -> Result<(), TrailError> {
-        self.db.execute("UPDATE purge SET done = 1 WHERE told = ?1", [signed(told)]).map(drop).map_err(failed)
+        self.db.execute("UPDATE erasure SET done = 1 WHERE told = ?1", [signed(told)]).map(drop).map_err(failed)
     }
 
-    /// How many orders told from an entry on are carried out.
-    pub(crate) fn purges_done(&self, from: u64) -> Result<u64, TrailError> {
-        self.count("SELECT count(*) FROM purge WHERE done AND told >= ?1", from)
+    /// An order is not carried out, now or later.
+    pub(crate) fn given_up(&self, told: u64) -> Result<(), TrailError> {
+        self.db.execute("UPDATE erasure SET done = 2 WHERE told = ?1", [signed(told)]).map(drop).map_err(failed)
     }
 
-    /// How many leaves the orders told from an entry on have erased.
-    pub(crate) fn erased_since(&self, from: u64) -> Result<u64, TrailError> {
-        self.count("SELECT count(*) FROM leaf WHERE erased >= ?1", from)
-    }
-
-    fn count(&self, sql: &str, from: u64) -> Result<u64, TrailError> {
-        self.db.query_row(sql, [signed(from)], |row| row.get::<_, i64>(0)).map(unsigned).map_err(failed)
+    /// What became of an order that erases these entries.
+    pub(crate) fn outcome(&self, class: Class, erased: &ErasedEntries) -> Result<Outcome, TrailError> {
+        let sql = "SELECT done, (SELECT count(*) FROM leaf WHERE erased = told) FROM erasure
+                   WHERE class = ?1 AND below = ?2 AND digest = ?3 AND told >= ?2 ORDER BY told DESC LIMIT 1";
+        let values = (class_number(class), signed(erased.below), erased.digest.as_bytes());
+        let found = self.db.query_row(sql, values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional();
+        Ok(match found.map_err(failed)? {
+            None | Some((0, _)) => Outcome::Waits,
+            Some((1, count)) => Outcome::Erased(unsigned(count)),
+            Some(_) => Outcome::GivenUp,
+        })
     }
 
     /// The holds.
@@ -288,13 +354,6 @@ impl KeyTable {
         };
         mark().map_err(failed)?;
         tx.commit().map_err(failed)
-    }
-
-    /// How many leaves of a class are older than `before`, readable and not held.
-    pub(crate) fn due(&self, class: Class, before: Timestamp) -> Result<u64, TrailError> {
-        let sql = "SELECT count(*) FROM leaf WHERE class = ?1 AND at < ?2 AND NOT held AND seed IS NOT NULL";
-        let count = self.db.query_row(sql, (class_number(class), before.millis()), |row| row.get::<_, i64>(0));
-        count.map(unsigned).map_err(failed)
     }
 }
 
@@ -377,7 +436,15 @@ pub(crate) fn insert(tx: &Transaction<'_>, row: &LeafRow, seed: &[u8; WRAPPED]) 
 
 /// Notes an order to erase that an entry tells of.
 pub(crate) fn note_purge(tx: &Transaction<'_>, purge: &Purge) -> Result<(), TrailError> {
-    let sql = "INSERT OR REPLACE INTO purge (told, class, before, records) VALUES (?1, ?2, ?3, ?4)";
-    let values = (signed(purge.told), class_number(purge.class), purge.before.millis(), signed(purge.records));
+    let sql =
+        "INSERT OR REPLACE INTO erasure (told, class, before, records, below, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = (
+        signed(purge.told),
+        class_number(purge.class),
+        purge.before.millis(),
+        signed(purge.records),
+        signed(purge.erased.below),
+        purge.erased.digest.as_bytes(),
+    );
     tx.execute(sql, values).map(drop).map_err(failed)
 }

@@ -7,6 +7,7 @@ mod evidence;
 #[cfg(test)]
 mod evidence_tests;
 mod export;
+mod history;
 mod keys;
 mod layout;
 mod merkle;
@@ -36,7 +37,7 @@ pub use merkle::{
 };
 pub use note::{NoteError, NoteKey, NoteSigner, NoteVerifier};
 pub use reader::{Hit, Search, Shown, TrailReader};
-pub use retention::{Hold, Purge, Retention};
+pub use retention::{Due, Hold, Outcome, Purge, Retention};
 pub use seal::commitment;
 pub use sequencer::{Sequenced, Trail, TrailRecovery, TrailSecrets};
 pub use verify::{Finding, KnownCheckpoint, Report, verify};

@@ -5,7 +5,8 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use ident::Timestamp;
+use ident::{Fingerprint, Timestamp};
+use openssl::sha::Sha256;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,8 +14,9 @@ use super::{
     keys::KeyTable,
     layout::Folder,
     seal::{Seed, Wrapping},
+    sequencer::{open, parse},
 };
-use crate::{Class, SafeText, index::Index};
+use crate::{Class, ErasedEntries, Event, SafeText, index::Index};
 
 /// Entries that must not be erased for as long as this stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +44,73 @@ pub struct Purge {
     pub class: Class,
     /// Older than this.
     pub before: Timestamp,
-    /// At most so many.
+    /// Exactly so many.
     pub records: u64,
+    /// Exactly these.
+    pub erased: ErasedEntries,
+}
+
+/// What is due in a class: every record that it counts was opened and is of that class and that old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Class of records.
+    pub class: Class,
+    /// Older than this.
+    pub before: Timestamp,
+    /// So many.
+    pub records: u64,
+    /// These.
+    pub erased: ErasedEntries,
+}
+
+impl Due {
+    /// The event that orders, and tells of, its erasure.
+    pub fn event(&self) -> Event {
+        let Self { class, before, records, erased } = *self;
+        Event::TrailPurged { class, before, records, erased: Some(erased) }
+    }
+}
+
+/// What became of an order to erase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing yet.
+    Waits,
+    /// So many records are gone.
+    Erased(u64),
+    /// What is due was no more what was told: nothing is erased.
+    GivenUp,
+}
+
+/// Numbers of entries, counted and hashed in ascending order.
+#[derive(Clone)]
+pub(crate) struct LeafSet {
+    count: u64,
+    hash: Sha256,
+}
+
+impl Default for LeafSet {
+    fn default() -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"sceau erased entries v1\0");
+        Self { count: 0, hash }
+    }
+}
+
+impl LeafSet {
+    pub(crate) fn add(&mut self, leaf: u64) {
+        self.count = self.count.saturating_add(1);
+        self.hash.update(&leaf.to_be_bytes());
+    }
+
+    pub(crate) fn finish(self) -> (u64, Fingerprint) {
+        (self.count, Fingerprint::new(self.hash.finish()))
+    }
 }
 
 /// What is held and due in a trail, which another process may be writing.
 pub struct Retention {
+    folder: Folder,
     keys: KeyTable,
     wrapping: Wrapping,
     index: Index,
@@ -65,7 +128,7 @@ impl Retention {
         KeyTable::read_only(&folder.keys())?;
         let keys = KeyTable::open(&folder.keys())?;
         let index = Index::read_only(&folder.index(), &wrapping.terms)?;
-        Ok(Self { keys, wrapping, index })
+        Ok(Self { folder, keys, wrapping, index })
     }
 
     /// The holds with their numbers.
@@ -96,37 +159,40 @@ impl Retention {
         self.keys.remove_hold(number)
     }
 
-    /// How many records of a class are due: older than `before`, readable and not held.
+    /// What is due in a class: older than `before`, readable and not held. Each record is opened, so
+    /// that nobody who touched the table has others erased than those.
     ///
     /// # Errors
-    /// See [`TrailError`].
-    pub fn due(&mut self, class: Class, before: Timestamp) -> Result<u64, TrailError> {
+    /// [`TrailError::Damaged`] when the table says something else than a record; see [`TrailError`].
+    pub fn due(&mut self, class: Class, before: Timestamp) -> Result<Due, TrailError> {
         hold_back(&mut self.keys, &self.index, &self.wrapping)?;
-        self.keys.due(class, before)
+        let below = self.keys.size()?;
+        let mut due = LeafSet::default();
+        self.keys.each_due(class, before, below, &mut |row| {
+            let place = || format!("entry {}", row.number);
+            let lines = open(&self.folder, &self.wrapping, &row)?.unwrap_or_default();
+            let records = parse(&lines, row.number)?;
+            let first = records.first().ok_or_else(|| TrailError::damaged(place(), "it holds no record"))?;
+            if first.event.class() != class || first.at != row.at {
+                let what = "the table of keys says something else than the record: nothing is erased";
+                return Err(TrailError::damaged(place(), what));
+            }
+            if records.iter().any(|record| matches!(record.event, Event::TrailPurged { erased: Some(_), .. })) {
+                return Err(TrailError::damaged(place(), "the table of keys has lost the erasure that it tells of"));
+            }
+            due.add(row.number);
+            Ok(())
+        })?;
+        let (records, digest) = due.finish();
+        Ok(Due { class, before, records, erased: ErasedEntries { below, digest } })
     }
 
-    /// Entries in the log's table.
+    /// What became of an order.
     ///
     /// # Errors
     /// See [`TrailError`].
-    pub fn size(&self) -> Result<u64, TrailError> {
-        self.keys.size()
-    }
-
-    /// How many orders told by entries from this number on are carried out.
-    ///
-    /// # Errors
-    /// See [`TrailError`].
-    pub fn carried_out(&self, from: u64) -> Result<u64, TrailError> {
-        self.keys.purges_done(from)
-    }
-
-    /// How many records an order erased.
-    ///
-    /// # Errors
-    /// See [`TrailError`].
-    pub fn erased_since(&self, from: u64) -> Result<u64, TrailError> {
-        self.keys.erased_since(from)
+    pub fn outcome(&self, due: &Due) -> Result<Outcome, TrailError> {
+        self.keys.outcome(due.class, &due.erased)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
 };
@@ -16,12 +16,13 @@ use std::{
 use ident::{Fingerprint, Timestamp};
 
 use super::{
-    checkpoint::{Checkpoint, split_notes},
+    checkpoint::Checkpoint,
     error::TrailError,
+    history::{self, Tail},
     keys::{self, KeyTable, LeafRow},
     layout::{Folder, Tile, bundle, hashes, unbundle},
     merkle::{Edge, Hash, TILE_WIDTH, leaf_hash},
-    note::NoteSigner,
+    note::{NoteSigner, NoteVerifier},
     retention::{Purge, hold_back},
     seal::{Seed, Wrapping},
 };
@@ -87,14 +88,17 @@ impl Trail {
         folder.prepare().map_err(TrailError::disk(dir))?;
         let lock = lock(dir)?;
         let mut recovery = TrailRecovery::default();
-        let (checkpoint, note) = newest(&folder, &secrets.signer, &mut recovery)?;
+        let tail = Tail::read(&folder.history()).map_err(TrailError::disk(&folder.history()))?;
+        let checkpoint = newest(&tail, secrets.signer.verifier())?;
         let size = checkpoint.map_or(0, |checkpoint| checkpoint.size);
         let mut keys = KeyTable::open(&folder.keys())?;
         super::layout::sync_dir(dir).map_err(TrailError::disk(dir))?;
+        fits(&folder, &keys, size, secrets.signer.verifier())?;
+        // Only now anything is taken away.
+        recovery.torn_checkpoint = tail.is_torn();
+        tail.settle(&folder.history()).map_err(TrailError::disk(&folder.history()))?;
+        publish(&folder, tail.note.as_deref())?;
         recovery.taken_back = keys.roll_back(size)?;
-        if keys.size()? != size {
-            return Err(TrailError::damaged("keys.db", "it knows fewer entries than the last checkpoint covers"));
-        }
         let wrapping = Wrapping::new(&secrets.wrapping).ok_or(TrailError::Crypto("take the wrapping key"))?;
         let (edge, entries) = restore(&folder, size)?;
         if checkpoint.is_some_and(|checkpoint| checkpoint.root != edge.root()) {
@@ -111,7 +115,7 @@ impl Trail {
             edge,
             entries,
             checkpoint,
-            note,
+            note: tail.note,
             stopped: false,
             unsettled: true,
             _lock: lock,
@@ -137,32 +141,72 @@ impl Trail {
 
     /// Adds outbox rows (number from 1 on, lines of records) of one store as entries and signs a
     /// checkpoint.
-    /// Rows that have an entry already are passed over, so the same rows may come again. When this
-    /// returns, [`Sequenced::release`] may be released.
+    /// Rows that have an entry already are only released, alone, if the entry was made of them; so the same
+    /// rows may come again. When this returns, [`Sequenced::release`] may be released.
     ///
     /// # Errors
-    /// After an error other than [`TrailError::Gap`] the trail must be opened again: what this
-    /// call began is taken back there.
+    /// [`TrailError::RunsAgain`], [`TrailError::Gap`]: nothing was done. After another error the trail must be
+    /// opened again: what this call began is taken back there.
     pub fn append(&mut self, source: &str, rows: &[(u64, &str)], now: Timestamp) -> Result<Sequenced, TrailError> {
         if self.stopped {
             return Err(TrailError::Stopped);
         }
-        let release = rows.last().map(|(number, _)| *number);
-        let last = self.keys.last_of(source)?;
-        let fresh: Vec<_> = rows.iter().filter(|(number, _)| last.is_none_or(|last| *number > last)).collect();
-        let Some((first, _)) = fresh.first() else { return Ok(Sequenced { added: 0, release }) };
-        let mut expected = last.map_or((*first).max(1), |last| last.saturating_add(1));
-        for (number, _) in &fresh {
+        let last = self.keys.last_of(source)?.unwrap_or(0);
+        let again = rows.iter().take_while(|(number, _)| *number <= last);
+        if let Some(release) = self.again(source, again)? {
+            return Ok(Sequenced { added: 0, release: Some(release) });
+        }
+        let mut expected = last.saturating_add(1);
+        for (number, _) in rows {
             if *number != expected {
                 return Err(TrailError::Gap { expected, got: *number });
             }
             expected = expected.saturating_add(1);
         }
-        let fresh: Vec<&str> = fresh.iter().map(|(_, lines)| *lines).collect();
+        let Some((release, _)) = rows.last() else { return Ok(Sequenced { added: 0, release: None }) };
+        let rows: Vec<&str> = rows.iter().map(|(_, lines)| *lines).collect();
         self.stopped = true;
-        let added = self.sequence(source, first.saturating_sub(1), &fresh, now)?;
+        let added = self.sequence(source, last, &rows, now)?;
         self.stopped = false;
-        Ok(Sequenced { added, release })
+        Ok(Sequenced { added, release: Some(*release) })
+    }
+
+    /// Rows that come again: only the last batch can be unreleased, and each must be what its entry was made
+    /// of. Gives the last of them.
+    fn again<'a>(
+        &self,
+        source: &str,
+        rows: impl Iterator<Item = &'a (u64, &'a str)>,
+    ) -> Result<Option<u64>, TrailError> {
+        let batch = self.keys.batch()?.filter(|batch| batch.source == source);
+        let mut last = None;
+        for (number, lines) in rows {
+            let leaf = batch
+                .as_ref()
+                .filter(|batch| *number > batch.before)
+                .map(|batch| batch.first.saturating_add(number.saturating_sub(batch.before)).saturating_sub(1));
+            let row = leaf.map(|leaf| self.keys.leaf(leaf)).transpose()?.flatten();
+            let same = match row {
+                // Erased since: told, so `verify` looks after it.
+                Some(row) => open(&self.folder, &self.wrapping, &row)?.is_none_or(|entry| entry == **lines),
+                None => false,
+            };
+            if !same {
+                return Err(TrailError::RunsAgain { row: *number });
+            }
+            last = Some(*number);
+        }
+        Ok(last)
+    }
+
+    /// Takes the rows of a store from this number on, though entries were made of rows with such numbers
+    /// before. For [`TrailError::RunsAgain`], after telling it in that store: what was lost between is
+    /// nowhere.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn begin_anew(&mut self, source: &str, row: u64) -> Result<(), TrailError> {
+        self.keys.set_last(source, row.saturating_sub(1))
     }
 
     fn sequence(&mut self, source: &str, before: u64, rows: &[&str], now: Timestamp) -> Result<u64, TrailError> {
@@ -193,9 +237,10 @@ impl Trail {
         for (number, lines) in (first..).zip(rows) {
             let records = parse(lines, number)?;
             for record in &records {
-                if let Event::TrailPurged { class, before, records } = record.event {
+                // One that does not say which entries is no order: nobody could prove what it erased.
+                if let Event::TrailPurged { class, before, records, erased: Some(erased) } = record.event {
                     self.unsettled = true;
-                    keys::note_purge(&tx, &Purge { told: number, class, before, records })?;
+                    keys::note_purge(&tx, &Purge { told: number, class, before, records, erased })?;
                 }
             }
             let seed = Seed::random().ok_or(TrailError::Crypto("make a key"))?;
@@ -262,7 +307,7 @@ impl Trail {
         let place = || "log/checkpoint".to_owned();
         let note = checkpoint.sign(&self.signer).map_err(|error| TrailError::Checkpoint { place: place(), error })?;
         let history = self.folder.history();
-        append(&history, format!("{note}\n").as_bytes()).map_err(TrailError::disk(&history))?;
+        history::append(&history, format!("{note}\n").as_bytes()).map_err(TrailError::disk(&history))?;
         let newest = self.folder.checkpoint();
         Folder::write(&newest, note.as_bytes()).map_err(TrailError::disk(&newest))?;
         self.checkpoint = Some(checkpoint);
@@ -319,7 +364,8 @@ impl Trail {
 
     /// Carries out what entries tell of erasures: key and salt of what is due and not held are
     /// deleted, commitments stay. Says how many records are gone. What a reader is in the way of, or
-    /// a crash, is carried out the next time.
+    /// a crash, is carried out the next time. Where what is due is no more what was told, since a hold
+    /// came in between, nothing is erased and the order is given up.
     ///
     /// # Errors
     /// See [`TrailError`].
@@ -329,7 +375,11 @@ impl Trail {
         self.unsettled = false;
         for purge in pending {
             hold_back(&mut self.keys, &self.index, &self.wrapping)?;
-            gone = gone.saturating_add(self.keys.erase(&purge)?);
+            let Some(erased) = self.keys.erase(&purge)? else {
+                self.keys.given_up(purge.told)?;
+                continue;
+            };
+            gone = gone.saturating_add(erased);
             let forgotten = self.index.forget(&self.keys, purge.told)?;
             if self.keys.wipe()? && forgotten {
                 self.keys.purged(purge.told)?;
@@ -415,50 +465,54 @@ pub(super) fn lock(dir: &Path) -> Result<File, TrailError> {
     }
 }
 
-/// The last whole checkpoint of the history. One that was not written to its end is cut off: it
-/// was not synced, so nobody has it.
-fn newest(
-    folder: &Folder,
-    signer: &NoteSigner,
-    recovery: &mut TrailRecovery,
-) -> Result<(Option<Checkpoint>, Option<String>), TrailError> {
-    let path = folder.history();
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        other => other.map_err(TrailError::disk(&path))?,
+/// The last whole checkpoint of the history. One behind it that was not written to its end was not
+/// synced, so nobody has it.
+fn newest(tail: &Tail, verifier: &NoteVerifier) -> Result<Option<Checkpoint>, TrailError> {
+    let opened = tail.note.as_deref().map(|note| Checkpoint::open(note, verifier)).transpose();
+    opened.map_err(|error| TrailError::Checkpoint { place: "checkpoints".to_owned(), error })
+}
+
+/// What a crash can leave: the table of keys knows what the history covers, or one batch more. Anything else
+/// means that part of the history is missing, and opening would erase what it covered.
+fn fits(folder: &Folder, keys: &KeyTable, size: u64, verifier: &NoteVerifier) -> Result<(), TrailError> {
+    let damaged = |what: String| {
+        let next = "nothing was changed; put `checkpoints` back from a backup, or the whole folder";
+        Err(TrailError::damaged("checkpoints", format!("{what}: {next}")))
     };
-    let (notes, rest) = split_notes(&text);
-    if !rest.is_empty() {
-        recovery.torn_checkpoint = true;
-        let whole = text.len().saturating_sub(rest.len());
-        cut(&path, u64::try_from(whole).unwrap_or(u64::MAX)).map_err(TrailError::disk(&path))?;
+    let published = fs::read_to_string(folder.checkpoint()).ok();
+    let published = published.and_then(|note| Checkpoint::open(&note, verifier).ok());
+    if let Some(published) = published.filter(|published| published.size > size) {
+        return damaged(format!("the history covers {size} entries, log/checkpoint {}", published.size));
     }
-    let Some(note) = notes.last() else { return Ok((None, None)) };
-    let place = || "checkpoints".to_owned();
-    let checkpoint =
-        Checkpoint::open(note, signer.verifier()).map_err(|error| TrailError::Checkpoint { place: place(), error })?;
-    if fs::read_to_string(folder.checkpoint()).ok().as_deref() != Some(*note) {
-        let newest = folder.checkpoint();
-        Folder::write(&newest, note.as_bytes()).map_err(TrailError::disk(&newest))?;
+    let (known, begun) = (keys.size()?, keys.batch()?.map(|batch| batch.first));
+    if known < size {
+        return damaged(format!("it covers {size} entries, keys.db knows {known}"));
     }
-    Ok((Some(checkpoint), Some((*note).to_owned())))
+    if known > size && begun != Some(size) {
+        return damaged(format!("the history covers {size} entries, keys.db knows {known}"));
+    }
+    let tiles = folder.log().join("tile");
+    if known == 0 && begun.is_none() && !files_below(&tiles).map_err(TrailError::disk(&tiles))?.is_empty() {
+        return damaged("there are tiles, no history and no keys".to_owned());
+    }
+    Ok(())
+}
+
+/// Puts the newest checkpoint where readers look for it.
+fn publish(folder: &Folder, note: Option<&str>) -> Result<(), TrailError> {
+    let newest = folder.checkpoint();
+    match note {
+        Some(note) if fs::read_to_string(&newest).ok().as_deref() != Some(note) => {
+            Folder::write(&newest, note.as_bytes()).map_err(TrailError::disk(&newest))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn cut(path: &Path, length: u64) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     file.set_len(length)?;
     file.sync_all()
-}
-
-fn append(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let new = !path.exists();
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(octets)?;
-    file.sync_data()?;
-    match path.parent() {
-        Some(dir) if new => super::layout::sync_dir(dir),
-        _ => Ok(()),
-    }
 }
 
 /// The right edge as the tiles of a tree of `size` have it.

@@ -73,8 +73,15 @@ fn accepted(message: u64) -> Event {
 
 pub(super) fn append(trail: &mut Trail, from: u64, to: u64) -> Sequenced {
     let rows: Vec<_> = (from..to).map(|number| (number + 1, lines(number))).collect();
-    let rows: Vec<_> = rows.iter().map(|(number, lines)| (*number, lines.as_str())).collect();
-    trail.append("store-1", &rows, at(to)).unwrap()
+    let mut rows: Vec<_> = rows.iter().map(|(number, lines)| (*number, lines.as_str())).collect();
+    let mut done = trail.append("store-1", &rows, at(to)).unwrap();
+    // What has an entry already is released alone.
+    while done.release < Some(to) {
+        rows.retain(|(number, _)| Some(*number) > done.release);
+        let more = trail.append("store-1", &rows, at(to)).unwrap();
+        done = Sequenced { added: done.added + more.added, release: more.release };
+    }
+    done
 }
 
 /// A trail with these batches of rows; the row of entry n has the number n + 1.
@@ -146,11 +153,63 @@ fn grows_across_tiles_days_and_starts() {
 }
 
 #[test]
-fn an_empty_trail_is_good() {
+fn an_empty_or_missing_trail_is_not_called_good() {
     let dir = TempDir::new().unwrap();
-    assert!(verify(dir.path(), &verifier(), Some(&KEY), &[]).unwrap().ok);
+    for folder in [dir.path(), &dir.path().join("nowhere")] {
+        for key in [None, Some(&KEY)] {
+            assert!(matches!(verify(folder, &verifier(), key, &[]), Err(TrailError::Nothing(_))));
+        }
+    }
     drop(Trail::open(dir.path(), secrets()).unwrap());
-    good(dir.path(), 0);
+    assert!(matches!(verify(dir.path(), &verifier(), Some(&KEY), &[]), Err(TrailError::Nothing(_))));
+    // What somebody keeps of a trail that is gone says that it was there.
+    let note = fs::read_to_string(trail(&[3]).path().join("log/checkpoint")).unwrap();
+    let known = [KnownCheckpoint { place: "peer".to_owned(), note }];
+    let report = verify(dir.path(), &verifier(), None, &known).unwrap();
+    assert!(report.findings[0].what.contains("the trail was cut"), "{report:#?}");
+}
+
+/// A history that is missing or was shortened is no reason to throw the rest away.
+#[test]
+fn opening_deletes_nothing_that_a_checkpoint_may_have_covered() {
+    let dir = trail(&[5, 15, 22]);
+    let history = fs::read_to_string(dir.path().join("checkpoints")).unwrap();
+    let notes: Vec<String> = checkpoint::split_notes(&history).0.iter().map(|note| format!("{note}\n")).collect();
+    let first = &notes[0];
+    let shortened = notes[..2].concat();
+    for (text, newest) in [
+        (None, true),
+        (None, false),
+        (Some(""), false),
+        (first.get(..first.len() - 3), false),
+        (Some(first.as_str()), false),
+        (Some(first.as_str()), true),
+        (Some(shortened.as_str()), true),
+    ] {
+        for index in [true, false] {
+            let spoiled = copy(dir.path());
+            let at = |name: &str| spoiled.path().join(name);
+            fs::remove_file(at("checkpoints")).unwrap();
+            if let Some(text) = text {
+                fs::write(at("checkpoints"), text).unwrap();
+            }
+            let note = fs::read(at("log/checkpoint")).unwrap();
+            if !newest {
+                fs::remove_file(at("log/checkpoint")).unwrap();
+            }
+            if !index {
+                fs::remove_file(at("index.db")).unwrap();
+            }
+            let error = Trail::open(spoiled.path(), secrets()).err().unwrap();
+            assert!(matches!(error, TrailError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains("backup"), "{error}");
+            // The history put back, everything is there.
+            fs::write(at("checkpoints"), &history).unwrap();
+            fs::write(at("log/checkpoint"), note).unwrap();
+            drop(Trail::open(spoiled.path(), secrets()).unwrap());
+            good(spoiled.path(), 42);
+        }
+    }
 }
 
 #[test]
@@ -161,11 +220,34 @@ fn rows_come_once_in_order_and_by_source() {
     assert_eq!(append(&mut trail, 3, 7).added, 2);
     let skipped = trail.append("store-1", &[(9, &lines(8))], at(9));
     assert!(matches!(skipped, Err(TrailError::Gap { expected: 8, got: 9 })), "{skipped:?}");
-    let other = trail.append("store-2", &[(3, &lines(3))], at(9)).unwrap();
+    let unknown = trail.append("store-2", &[(3, &lines(3))], at(9));
+    assert!(matches!(unknown, Err(TrailError::Gap { expected: 1, got: 3 })), "a store begins at its first row");
+    let other = trail.append("store-2", &[(1, &lines(3))], at(9)).unwrap();
     assert_eq!(other.added, 1, "another store counts for itself");
     assert!(matches!(Trail::open(dir.path(), secrets()), Err(TrailError::InUse(_))));
     drop(trail);
     good(dir.path(), 8);
+}
+
+/// A queue that was put back to an earlier day gives its numbers again, to other events.
+#[test]
+fn numbers_that_run_again_are_not_passed_over() {
+    let dir = trail(&[5, 5]);
+    let (mut trail, _) = Trail::open(dir.path(), secrets()).unwrap();
+    let row = |number: u64, of: u64| (number, lines(of));
+    for rows in [vec![row(3, 50), row(4, 51)], vec![row(5, 4)], vec![row(7, 50)], vec![row(9, 8), row(10, 50)]] {
+        let rows: Vec<_> = rows.iter().map(|(number, lines)| (*number, lines.as_str())).collect();
+        let again = trail.append("store-1", &rows, at(60));
+        assert!(matches!(again, Err(TrailError::RunsAgain { row: 3 | 5 | 7 | 10 })), "{rows:?}: {again:?}");
+    }
+    // Said aloud by whoever owns the queue, they are entries like others.
+    trail.begin_anew("store-1", 7).unwrap();
+    let again = trail.append("store-1", &[(7, &lines(50)), (8, &lines(51))], at(60)).unwrap();
+    assert_eq!(again, Sequenced { added: 2, release: Some(8) });
+    let again = trail.append("store-1", &[(7, &lines(50)), (8, &lines(51))], at(60)).unwrap();
+    assert_eq!(again, Sequenced { added: 0, release: Some(8) });
+    drop(trail);
+    good(dir.path(), 12);
 }
 
 #[test]
@@ -495,8 +577,8 @@ fn erased_records_are_gone_and_the_proof_stays() {
     let dir = trail(&[30]);
     let (mut trail, _) = Trail::open(dir.path(), secrets()).unwrap();
     let due = Retention::open(dir.path(), &KEY).unwrap().due(Class::Mail, at(12)).unwrap();
-    assert_eq!(due, 8);
-    let told = Record::new(at(31), Event::TrailPurged { class: Class::Mail, before: at(12), records: due });
+    assert_eq!(due.records, 8);
+    let told = Record::new(at(31), due.event());
     let line = String::from_utf8(told.to_json().unwrap()).unwrap() + "\n";
     assert_eq!(trail.settle().unwrap(), 0, "first tell, then erase");
     trail.append("store-1", &[(31, &line)], at(31)).unwrap();

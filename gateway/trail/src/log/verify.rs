@@ -7,20 +7,22 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
-    io::{BufReader, Read},
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use ident::Fingerprint;
+use ident::{Fingerprint, Timestamp};
 use serde::Serialize;
 
 use super::{
-    checkpoint::{Checkpoint, split_notes},
+    checkpoint::Checkpoint,
     error::TrailError,
+    history::Notes,
     keys::{KeyTable, LeafRow},
     layout::{Folder, Tile, hashes, unbundle},
     merkle::{Edge, Hash, leaf_hash},
     note::NoteVerifier,
+    retention::{Due, LeafSet},
     seal::Wrapping,
     sequencer::{FRAME, files_below, parse},
 };
@@ -67,7 +69,8 @@ pub struct KnownCheckpoint {
 /// Verifies the trail in a folder.
 ///
 /// # Errors
-/// [`TrailError`] only for what prevents looking at all; everything else is a finding.
+/// [`TrailError::Nothing`] when there is no trail, not one entry, and no sign that there was; else only what
+/// prevents looking at all. Everything else is a finding.
 pub fn verify(
     dir: &Path,
     verifier: &NoteVerifier,
@@ -80,24 +83,83 @@ pub fn verify(
         None => None,
     };
     let mut check = Check { folder, findings: Vec::new(), expected: HashSet::new() };
-    let checkpoints = check.history(verifier);
-    let size = checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
+    let history = check.history(verifier)?;
+    let size = history.size;
     let outside = check.known(verifier, known, size);
+    if size == 0 && check.findings.is_empty() {
+        return Err(TrailError::Nothing(dir.display().to_string()));
+    }
     let mut records = match &wrapping {
         Some(wrapping) if size > 0 => check.begin_records(wrapping),
         _ => None,
     };
-    check.tree(size, &checkpoints, &outside, &mut records);
+    let mut marks = Marks::new(&check.folder, history.good, outside)?;
+    check.tree(size, &mut marks, &mut records);
     let erased = records.map_or(0, |records| check.end_records(records));
     check.strangers();
     Ok(Report {
         ok: check.findings.is_empty(),
         size,
-        checkpoints: u64::try_from(checkpoints.len()).unwrap_or(u64::MAX),
-        records_opened: wrapping.is_some(),
+        checkpoints: history.good,
+        records_opened: wrapping.is_some() && size > 0,
         erased,
         findings: check.findings,
     })
+}
+
+/// The checkpoints of the history that are good, the first bad one not counted.
+struct Good {
+    good: u64,
+    /// Entries that the last covers.
+    size: u64,
+}
+
+/// Checkpoints while the tree grows: those of the history, read again one at a time, and those that
+/// somebody kept.
+struct Marks {
+    notes: Option<Notes>,
+    left: u64,
+    number: u64,
+    next: Option<Checkpoint>,
+    outside: BTreeMap<u64, Vec<(String, Hash)>>,
+}
+
+impl Marks {
+    fn new(folder: &Folder, good: u64, known: Vec<(String, Checkpoint)>) -> Result<Self, TrailError> {
+        let path = folder.history();
+        let notes = if good > 0 { Some(Notes::open(&path).map_err(TrailError::disk(&path))?) } else { None };
+        let mut outside: BTreeMap<u64, Vec<(String, Hash)>> = BTreeMap::new();
+        for (place, checkpoint) in known {
+            outside.entry(checkpoint.size).or_default().push((place, checkpoint.root));
+        }
+        let mut marks = Self { notes, left: good, number: 0, next: None, outside };
+        marks.advance();
+        Ok(marks)
+    }
+
+    /// Its signature was looked at before.
+    fn advance(&mut self) {
+        self.next = None;
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            let note = self.notes.as_mut().and_then(Notes::next).and_then(Result::ok);
+            self.next = note.and_then(|note| Checkpoint::peek(&note));
+        }
+    }
+
+    /// The place of a checkpoint of this size that has another root.
+    fn contradicted(&mut self, edge: &Edge) -> Option<String> {
+        while let Some(checkpoint) = self.next.filter(|checkpoint| checkpoint.size <= edge.size()) {
+            let place = format!("checkpoint {}", self.number);
+            self.number = self.number.saturating_add(1);
+            self.advance();
+            if checkpoint.size == edge.size() && checkpoint.root != edge.root() {
+                return Some(place);
+            }
+        }
+        let known = self.outside.remove(&edge.size())?;
+        known.into_iter().find(|(_, root)| *root != edge.root()).map(|(place, _)| place)
+    }
 }
 
 struct Check {
@@ -115,52 +177,59 @@ impl Check {
     }
 
     /// Every checkpoint: its signature, that it names the one before, that it does not shrink.
-    fn history(&mut self, verifier: &NoteVerifier) -> Vec<Checkpoint> {
+    fn history(&mut self, verifier: &NoteVerifier) -> Result<Good, TrailError> {
         let path = self.folder.history();
-        let text = match fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => text,
-            Ok(Err(_)) => {
-                self.found("checkpoints", "it is no text");
-                return Vec::new();
-            }
-            Err(error) => {
+        let mut found = Good { good: 0, size: 0 };
+        let notes = match Notes::open(&path) {
+            Ok(notes) => notes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let entries = KeyTable::read_only(&self.folder.keys()).and_then(|keys| keys.size()).unwrap_or(0);
-                if entries > 0 || self.folder.log().join("tile").exists() {
-                    self.found("checkpoints", error.to_string());
+                let left = |dir: PathBuf| files_below(&dir).is_ok_and(|files| !files.is_empty());
+                if entries > 0 || left(self.folder.log()) || left(self.folder.records()) {
+                    self.found("checkpoints", format!("{error}; other files of a trail are there"));
                 }
-                return Vec::new();
+                return Ok(found);
             }
+            Err(error) => return Err(TrailError::disk(&path)(error)),
         };
-        let (notes, rest) = split_notes(&text);
-        let mut checkpoints: Vec<Checkpoint> = Vec::new();
-        let mut previous = Fingerprint::new([0; 32]);
-        for (number, note) in notes.iter().enumerate() {
-            let place = format!("checkpoint {number}");
-            let checkpoint = match Checkpoint::open(note, verifier) {
+        let mut last: Option<(Checkpoint, String)> = None;
+        for note in notes {
+            let place = format!("checkpoint {}", found.good);
+            let note = match note {
+                Ok(note) => note,
+                Err(error) => {
+                    match error.kind() {
+                        io::ErrorKind::UnexpectedEof => self.found(place, "it is not complete"),
+                        io::ErrorKind::InvalidData => self.found(place, "it is no text"),
+                        _ => return Err(TrailError::disk(&path)(error)),
+                    }
+                    break;
+                }
+            };
+            let checkpoint = match Checkpoint::open(&note, verifier) {
                 Ok(checkpoint) => checkpoint,
                 Err(error) => {
                     self.found(place, error.to_string());
-                    return checkpoints;
+                    return Ok(found);
                 }
             };
+            let before = last.as_ref().map(|(before, _)| before);
+            let previous = before.map_or(Fingerprint::new([0; 32]), |before| before.digest(verifier.name()));
             if checkpoint.previous != previous {
                 self.found(&place, "it does not name the checkpoint before it: one is missing or out of order");
             }
-            if checkpoints.last().is_some_and(|last| last.size >= checkpoint.size || last.at > checkpoint.at) {
+            if before.is_some_and(|before| before.size >= checkpoint.size || before.at > checkpoint.at) {
                 self.found(&place, "it is not later than the checkpoint before it");
             }
-            previous = checkpoint.digest(verifier.name());
-            checkpoints.push(checkpoint);
-        }
-        if !rest.is_empty() {
-            self.found(format!("checkpoint {}", notes.len()), "it is not complete");
+            found = Good { good: found.good.saturating_add(1), size: checkpoint.size };
+            last = Some((checkpoint, note));
         }
         let newest = fs::read(self.folder.checkpoint()).unwrap_or_default();
         self.expected.insert(self.folder.checkpoint());
-        if notes.last().map(|note| note.as_bytes()).unwrap_or_default() != newest {
+        if last.map(|(_, note)| note.into_bytes()).unwrap_or_default() != newest {
             self.found("log/checkpoint", "it is not the last of the history");
         }
-        checkpoints
+        Ok(found)
     }
 
     /// Checkpoints that somebody kept: those within our size are compared with the tree.
@@ -180,20 +249,7 @@ impl Check {
     }
 
     /// Computes the tree again from the entries and compares every record, tile and checkpoint.
-    fn tree(
-        &mut self,
-        size: u64,
-        checkpoints: &[Checkpoint],
-        outside: &[(String, Checkpoint)],
-        records: &mut Option<Records<'_>>,
-    ) {
-        let mut marks: BTreeMap<u64, Vec<(String, Hash)>> = BTreeMap::new();
-        for (number, checkpoint) in checkpoints.iter().enumerate() {
-            marks.entry(checkpoint.size).or_default().push((format!("checkpoint {number}"), checkpoint.root));
-        }
-        for (place, checkpoint) in outside {
-            marks.entry(checkpoint.size).or_default().push((place.clone(), checkpoint.root));
-        }
+    fn tree(&mut self, size: u64, marks: &mut Marks, records: &mut Option<Records<'_>>) {
         let mut edge = Edge::default();
         for index in 0..size.div_ceil(256) {
             let first = index.saturating_mul(256);
@@ -208,11 +264,9 @@ impl Check {
                     return;
                 }
                 self.grow(&mut edge, hash);
-                for (place, root) in marks.remove(&edge.size()).unwrap_or_default() {
-                    if edge.root() != root {
-                        self.found(place, format!("its root is not that of the first {} entries", edge.size()));
-                        return;
-                    }
+                if let Some(place) = marks.contradicted(&edge) {
+                    self.found(place, format!("its root is not that of the first {} entries", edge.size()));
+                    return;
                 }
             }
         }
@@ -305,7 +359,7 @@ impl Check {
             self.found("keys.db", text);
         }
         let files = DayFiles { folder: self.folder.clone(), open: None, seen: HashSet::new() };
-        Some(Records { wrapping, keys, files, told: BTreeMap::new(), erased: BTreeMap::new() })
+        Some(Records { wrapping, keys, files, told: Tellers::new(), erased: BTreeMap::new() })
     }
 
     /// Opens the records of some entries and computes what must have been committed to; none for
@@ -325,7 +379,9 @@ impl Check {
                     Some(commitment)
                 }
                 Ok((row, None)) => {
-                    records.count_erased(&row);
+                    if !records.count_erased(&row) {
+                        self.found(format!("entry {leaf}"), "its key is gone, and no entry is named that tells of it");
+                    }
                     None
                 }
                 Err(what) => {
@@ -339,13 +395,12 @@ impl Check {
 
     /// Returns how many were erased.
     fn end_records(&mut self, records: Records<'_>) -> u64 {
-        self.erasures(&records.erased, &records.told);
         records.files.finish(self);
-        records.erased.values().map(|(count, _)| *count).fold(0, u64::saturating_add)
+        self.erasures(records.erased, &records.told)
     }
 
     /// What the table says about a record must be what the record says.
-    fn facts(&mut self, row: &LeafRow, lines: &[u8], told: &mut BTreeMap<u64, (Class, u64)>) {
+    fn facts(&mut self, row: &LeafRow, lines: &[u8], told: &mut Tellers) {
         let place = format!("entry {}", row.number);
         let text = str::from_utf8(lines).unwrap_or_default();
         let Some(head) = text.lines().next().and_then(Head::of) else {
@@ -363,8 +418,8 @@ impl Check {
         match parse(text, row.number) {
             Ok(records) => {
                 for record in &records {
-                    if let Event::TrailPurged { class, records, .. } = &record.event {
-                        told.insert(row.number, (*class, *records));
+                    if let Event::TrailPurged { class, before, records, erased: Some(erased) } = record.event {
+                        told.insert(row.number, Due { class, before, records, erased });
                     }
                 }
             }
@@ -372,19 +427,25 @@ impl Check {
         }
     }
 
-    /// Each erasure was told by an entry of the log, and no more was erased than it told.
-    fn erasures(&mut self, erased: &BTreeMap<u64, (u64, bool)>, told: &BTreeMap<u64, (Class, u64)>) {
-        for (teller, (count, operation)) in erased {
-            match told.get(teller) {
-                Some((class, records)) if count <= records && (*class == Class::Operation || !operation) => {}
-                // The telling entry may have been erased itself, after its own time.
-                None if erased.iter().any(|(later, _)| later > teller && told.contains_key(later)) => {}
-                _ => self.found(
-                    format!("entry {teller}"),
-                    format!("{count} records are gone and this entry does not tell of it"),
-                ),
+    /// Each erasure was told before by a later entry of the log, which is there to be read: exactly these
+    /// entries, of one class and of before a time. Says how many there are.
+    fn erasures(&mut self, erased: BTreeMap<u64, Erased>, told: &Tellers) -> u64 {
+        let mut all: u64 = 0;
+        for (teller, gone) in erased {
+            let (count, digest) = gone.leaves.finish();
+            all = all.saturating_add(count);
+            let as_told = told.get(&teller).is_some_and(|due| {
+                (count, digest) == (due.records, due.erased.digest)
+                    && gone.last < due.erased.below.min(teller)
+                    && gone.classes.iter().all(|class| *class == due.class)
+                    && gone.newest.is_some_and(|newest| newest < due.before)
+            });
+            if !as_told {
+                let what = format!("{count} records are gone that name this entry, and it does not tell of them");
+                self.found(format!("entry {teller}"), what);
             }
         }
+        all
     }
 
     /// Files that do not belong to the log.
@@ -411,10 +472,21 @@ struct Records<'a> {
     keys: KeyTable,
     files: DayFiles,
     /// Entries that tell of an erasure: class and count.
-    told: BTreeMap<u64, (Class, u64)>,
-    /// What was erased, by the entry that should tell of it: count, and whether any was of the
-    /// service's own class.
-    erased: BTreeMap<u64, (u64, bool)>,
+    told: Tellers,
+    /// What was erased, by the entry that should tell of it.
+    erased: BTreeMap<u64, Erased>,
+}
+
+/// What entries tell of erasures, by their numbers.
+type Tellers = BTreeMap<u64, Due>;
+
+/// Entries whose keys are gone, and what the table says of them.
+#[derive(Default)]
+struct Erased {
+    leaves: LeafSet,
+    last: u64,
+    classes: HashSet<Class>,
+    newest: Option<Timestamp>,
 }
 
 impl Records<'_> {
@@ -428,10 +500,15 @@ impl Records<'_> {
         Ok(Some((seed.commit(&lines), lines)))
     }
 
-    fn count_erased(&mut self, row: &LeafRow) {
-        let counted = self.erased.entry(row.erased.unwrap_or(u64::MAX)).or_default();
-        counted.0 = counted.0.saturating_add(1);
-        counted.1 |= row.class == Class::Operation;
+    /// False when the table does not say which entry tells of it.
+    fn count_erased(&mut self, row: &LeafRow) -> bool {
+        let Some(teller) = row.erased else { return false };
+        let counted = self.erased.entry(teller).or_default();
+        counted.leaves.add(row.number);
+        counted.last = row.number;
+        counted.classes.insert(row.class);
+        counted.newest = counted.newest.max(Some(row.at));
+        true
     }
 }
 
