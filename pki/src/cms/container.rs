@@ -25,7 +25,7 @@ pub enum ContainerKind {
 }
 
 impl ContainerKind {
-    fn of(oid: &[u8]) -> Self {
+    pub(crate) fn of(oid: &[u8]) -> Self {
         match oid {
             oid::SIGNED_DATA => Self::Signed,
             oid::ENVELOPED_DATA => Self::Enveloped,
@@ -88,8 +88,8 @@ pub(crate) struct Layer<'a> {
 
 /// Everything that precedes `length` octets of content wrapped in `layers`, innermost first.
 ///
-/// The caller appends the content and then what follows it in each layer, so that content of any
-/// size is copied once. The returned buffer has room for the whole.
+/// The caller writes the content after it and then what follows in each layer, so that content of any
+/// size is copied once.
 pub(crate) fn head(layers: &[Layer<'_>], length: usize) -> Vec<u8> {
     let mut inner = length;
     let mut starts = Vec::with_capacity(layers.len());
@@ -101,11 +101,8 @@ pub(crate) fn head(layers: &[Layer<'_>], length: usize) -> Vec<u8> {
         start.extend_from_slice(layer.before);
         starts.push(start);
     }
-    let mut out = Vec::with_capacity(inner.saturating_add(64));
-    for start in starts.iter().rev() {
-        out.extend_from_slice(start);
-    }
-    out
+    starts.reverse();
+    starts.concat()
 }
 
 #[cfg(test)]

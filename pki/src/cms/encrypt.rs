@@ -24,7 +24,7 @@ use super::{
     algorithm::{BLOCK, ContentAlgorithm, NONCE, TAG, identifier},
     attribute::oaep_sha256,
     container::{Layer, head},
-    content,
+    content::{self, Encryptor},
     identifier::issuer_serial,
     kdf, oid,
     recipient::{MAX_RECIPIENTS, curve},
@@ -77,22 +77,82 @@ pub fn encrypt_with(
     cipher: ContentCipher,
     transport: RsaTransport,
 ) -> Result<Vec<u8>, CmsError> {
-    if to.is_empty() {
-        return Err(CmsError::NoRecipient);
+    let mut encrypting = Encrypting::new(content.len(), to, cipher, transport)?;
+    let mut out = Vec::with_capacity(encrypting.length());
+    encrypting.update(content, &mut out)?;
+    encrypting.finish(&mut out)?;
+    Ok(out)
+}
+
+/// A container that is written while its content goes by. The content's length is known beforehand, so all
+/// lengths are definite.
+pub struct Encrypting {
+    head: Vec<u8>,
+    encryptor: Encryptor,
+    /// Octets of content still to come.
+    awaited: usize,
+    length: usize,
+}
+
+impl Encrypting {
+    /// For `length` octets of content and all these certificates.
+    ///
+    /// # Errors
+    /// As [`encrypt_with`].
+    pub fn new(
+        length: usize,
+        to: &[&Certificate],
+        cipher: ContentCipher,
+        transport: RsaTransport,
+    ) -> Result<Self, CmsError> {
+        if to.is_empty() {
+            return Err(CmsError::NoRecipient);
+        }
+        if to.len() > MAX_RECIPIENTS {
+            return Err(CmsError::TooManyRecipients);
+        }
+        if (cipher, transport) == (ContentCipher::Aes256Gcm, RsaTransport::Pkcs1) {
+            return Err(CmsError::KeyTransport);
+        }
+        let key = random::<KEY>()?;
+        let key = key.as_slice();
+        let infos = to.iter().map(|to| recipient(to, key, transport)).collect::<Result<Vec<_>, _>>()?;
+        let infos = der::set_of(&infos);
+        match cipher {
+            ContentCipher::Aes256Gcm => authenticated(length, key, &infos),
+            ContentCipher::Aes256Cbc => enveloped(length, key, &infos, version(to)),
+        }
     }
-    if to.len() > MAX_RECIPIENTS {
-        return Err(CmsError::TooManyRecipients);
+
+    /// Octets of the whole container.
+    pub const fn length(&self) -> usize {
+        self.length
     }
-    if (cipher, transport) == (ContentCipher::Aes256Gcm, RsaTransport::Pkcs1) {
-        return Err(CmsError::KeyTransport);
+
+    /// Appends the next octets of the container, made of the next octets of content.
+    ///
+    /// # Errors
+    /// More content than was announced, or the library fails.
+    pub fn update(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), CmsError> {
+        self.awaited = self.awaited.checked_sub(content.len()).ok_or(CmsError::ContentLength)?;
+        out.append(&mut self.head);
+        Ok(self.encryptor.update(content, out)?)
     }
-    let key = random::<KEY>()?;
-    let key = key.as_slice();
-    let infos = to.iter().map(|to| recipient(to, key, transport)).collect::<Result<Vec<_>, _>>()?;
-    let infos = der::set_of(&infos);
-    match cipher {
-        ContentCipher::Aes256Gcm => authenticated(content, key, &infos),
-        ContentCipher::Aes256Cbc => enveloped(content, key, &infos, version(to)),
+
+    /// Appends the end of the container.
+    ///
+    /// # Errors
+    /// Less content than was announced, or the library fails.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), CmsError> {
+        if self.awaited > 0 {
+            return Err(CmsError::ContentLength);
+        }
+        out.append(&mut self.head);
+        let tag = self.encryptor.finish(out)?;
+        if !tag.is_empty() {
+            out.extend_from_slice(&der::octet_string(&tag));
+        }
+        Ok(())
     }
 }
 
@@ -101,7 +161,7 @@ fn version(to: &[&Certificate]) -> u64 {
     if to.iter().all(|to| matches!(to.key(), KeyKind::Rsa(_))) { 0 } else { 2 }
 }
 
-fn authenticated(content: &[u8], key: &[u8], infos: &[u8]) -> Result<Vec<u8>, CmsError> {
+fn authenticated(length: usize, key: &[u8], infos: &[u8]) -> Result<Encrypting, CmsError> {
     let nonce = random::<NONCE>()?;
     // The tag length is always written: its default is 12 (RFC 5084 §3.2; H5).
     let parameters = der::sequence(&[der::octet_string(&*nonce), der::integer(TAG as u64)]);
@@ -113,12 +173,10 @@ fn authenticated(content: &[u8], key: &[u8], infos: &[u8]) -> Result<Vec<u8>, Cm
         nonce: &*nonce,
     };
     let outer = Outer { kind: oid::AUTH_ENVELOPED_DATA, version: 0, after: TAG.saturating_add(2) };
-    let (mut out, tag) = outer.write(infos, identifier(oid::AES256_GCM, Some(parameters)), &algorithm, key, content)?;
-    out.extend_from_slice(&der::octet_string(&tag));
-    Ok(out)
+    outer.begin(infos, identifier(oid::AES256_GCM, Some(parameters)), &algorithm, key, length)
 }
 
-fn enveloped(content: &[u8], key: &[u8], infos: &[u8], version: u64) -> Result<Vec<u8>, CmsError> {
+fn enveloped(length: usize, key: &[u8], infos: &[u8], version: u64) -> Result<Encrypting, CmsError> {
     let iv = random::<BLOCK>()?;
     let algorithm = ContentAlgorithm {
         cipher: openssl::cipher::Cipher::aes_256_cbc(),
@@ -128,8 +186,7 @@ fn enveloped(content: &[u8], key: &[u8], infos: &[u8], version: u64) -> Result<V
         nonce: &*iv,
     };
     let written = identifier(oid::AES256_CBC, Some(der::octet_string(&*iv)));
-    let outer = Outer { kind: oid::ENVELOPED_DATA, version, after: 0 };
-    outer.write(infos, written, &algorithm, key, content).map(|(out, _)| out)
+    Outer { kind: oid::ENVELOPED_DATA, version, after: 0 }.begin(infos, written, &algorithm, key, length)
 }
 
 /// What differs between the two containers.
@@ -141,15 +198,14 @@ struct Outer {
 }
 
 impl Outer {
-    /// Everything up to the end of the encrypted content, and the tag.
-    fn write(
+    fn begin(
         &self,
         infos: &[u8],
         written: Vec<u8>,
         algorithm: &ContentAlgorithm<'_>,
         key: &[u8],
-        content: &[u8],
-    ) -> Result<(Vec<u8>, Vec<u8>), CmsError> {
+        length: usize,
+    ) -> Result<Encrypting, CmsError> {
         let info = [der::tlv(der::tag::OID, oid::DATA), written].concat();
         let members = [&der::integer(self.version), infos].concat();
         let kind = der::tlv(der::tag::OID, self.kind);
@@ -160,9 +216,10 @@ impl Outer {
             Layer { tag: 0xa0, before: &[], after: 0 },
             Layer { tag: der::tag::SEQUENCE, before: &kind, after: 0 },
         ];
-        let mut out = head(&layers, content::encrypted_length(algorithm, content.len()));
-        let tag = content::encrypt(algorithm, key, content, &mut out)?;
-        Ok((out, tag))
+        let encrypted = content::encrypted_length(algorithm, length);
+        let head = head(&layers, encrypted);
+        let whole = head.len().saturating_add(encrypted).saturating_add(self.after);
+        Ok(Encrypting { head, encryptor: Encryptor::new(algorithm, key)?, awaited: length, length: whole })
     }
 }
 

@@ -88,6 +88,9 @@ pub enum CmsError {
     /// RSA PKCS#1 v1.5 key transport next to an authenticated cipher.
     #[error("RSA PKCS#1 v1.5 key transport is written only with AES-CBC, for old mail clients")]
     KeyTransport,
+    /// The content is not as long as was announced when the container was begun.
+    #[error("the content is not as long as was announced")]
+    ContentLength,
     /// The cryptographic library failed.
     #[error("the cryptographic library failed: {0}")]
     Library(String),
@@ -121,6 +124,7 @@ impl CmsError {
             Self::TooManyRecipients => "cms_too_many_recipients",
             Self::RecipientKey { .. } => "cms_recipient_key",
             Self::KeyTransport => "cms_key_transport",
+            Self::ContentLength => "cms_content_length",
             Self::Library(_) => "cms_library",
         }
     }

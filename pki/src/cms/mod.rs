@@ -8,6 +8,8 @@
 //! | [`open`], [`reopen`] | decrypts what is encrypted for one of our keys; again with the content key |
 //! | [`verify`] | mathematics and structure of a signature; the path is the caller's to judge |
 //! | [`kind`] | what a CMS object is |
+//! | [`Signing`], [`Encrypting`] | the same writing, of content that goes by |
+//! | [`Outline`], [`ContentReader`], [`Opening`], [`verify_stream`] | the same reading, of content that goes by |
 //!
 //! A valid signature or tag is not trust: see the structure and identity rules of `mail`.
 
@@ -25,16 +27,18 @@ mod reader;
 mod recipient;
 mod sign;
 mod signature;
+mod splitter;
 mod verify;
 
 pub use attribute::Attribute;
 pub use container::{ContainerKind, kind};
-pub use encrypt::{ContentCipher, RsaTransport, encrypt, encrypt_with};
+pub use encrypt::{ContentCipher, Encrypting, RsaTransport, encrypt, encrypt_with};
 pub use error::{CmsError, OpenError, Refusal};
-pub use open::{Opened, open, reopen};
+pub use open::{Opened, Opening, open, reopen};
 pub use reader::Malformed;
-pub use sign::{sign, sign_detached};
-pub use verify::{Verified, verify};
+pub use sign::{Frame, Signing, sign, sign_detached};
+pub use splitter::{ContentReader, Outline, StreamFault};
+pub use verify::{Proof, Verified, verify, verify_stream};
 
 #[cfg(test)]
 mod tests;

@@ -3,21 +3,30 @@
 //! Everything that can be judged without a private key is judged first and refused with its
 //! reason. After that there is one attempt with one key and one answer for every failure (H4, A9).
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{Read, Write},
+};
 
 use ident::Fingerprint;
+use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
 use super::{
     ContainerKind, OpenError,
     algorithm::{Algorithm, BLOCK, ContentAlgorithm, TAG},
-    attribute, container, content,
+    attribute, container,
+    content::Decryptor,
     error::Refusal,
     oid,
     reader::{Element, Malformed, Octets, Reader},
     recipient::{self, Entry},
+    splitter::{ContentReader, Outline, StreamFault, some},
 };
 use crate::{der, keys::DecryptionKey};
+
+/// Octets decrypted at once.
+const CHUNK: usize = 64 * 1024;
 
 /// What was inside an encrypted container, and how it was protected.
 pub struct Opened {
@@ -27,9 +36,7 @@ pub struct Opened {
     pub cipher: &'static str,
     /// How the content key was transported: `RSA-OAEP SHA-256`.
     pub key_transport: &'static str,
-    /// Whether the cipher itself vouches that the content is unchanged. It never says who wrote it
-    /// (A24). If not, a broken container may also show up here as *wrong content*: the caller must
-    /// find a valid signature inside and answer to anything else as to [`OpenError::Failed`] (H9).
+    /// See [`Opening::authenticated`].
     pub authenticated: bool,
     /// The certificate of ours that it was encrypted for.
     pub recipient: Fingerprint,
@@ -55,18 +62,18 @@ impl fmt::Debug for Opened {
 /// [`OpenError::Refused`] before any private key is used, [`OpenError::NotForUs`], or
 /// [`OpenError::Failed`] for everything that went wrong after.
 pub fn open(cms: &[u8], keys: &[&dyn DecryptionKey]) -> Result<Opened, OpenError> {
-    let encrypted = Encrypted::read(cms)?;
-    let attempt = recipient::choose(&encrypted.recipients, keys, encrypted.algorithm.key_length)?;
-    let (recipient, key_transport) = (attempt.recipient(), attempt.name);
-    let content_key = attempt.content_key()?;
-    let content = encrypted.decrypt(&content_key)?;
+    let (outline, encrypted) = Outline::of(cms)?;
+    let opening = Opening::with_keys(&outline, keys)?;
+    let content = opening.decrypt_all(&encrypted)?;
+    let recipient = opening.recipient.ok_or(OpenError::NotForUs)?;
+    let (cipher, authenticated) = (opening.cipher(), opening.authenticated());
     Ok(Opened {
         content,
-        cipher: encrypted.algorithm.name,
-        key_transport,
-        authenticated: encrypted.algorithm.authenticated,
+        cipher,
+        key_transport: opening.key_transport,
+        authenticated,
         recipient,
-        content_key,
+        content_key: opening.content_key,
     })
 }
 
@@ -75,11 +82,95 @@ pub fn open(cms: &[u8], keys: &[&dyn DecryptionKey]) -> Result<Opened, OpenError
 /// # Errors
 /// As [`open`].
 pub fn reopen(cms: &[u8], content_key: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let encrypted = Encrypted::read(cms)?;
-    if content_key.len() != encrypted.algorithm.key_length {
-        return Err(OpenError::Failed);
+    let (outline, encrypted) = Outline::of(cms)?;
+    Opening::with_content_key(&outline, content_key)?.decrypt_all(&encrypted)
+}
+
+/// An encrypted container whose content key we have: everything but the content is judged.
+pub struct Opening<'o> {
+    encrypted: Encrypted<'o>,
+    /// How the content key was transported: `RSA-OAEP SHA-256`.
+    pub key_transport: &'static str,
+    /// The certificate of ours that it was encrypted for; unknown when opened by content key.
+    pub recipient: Option<Fingerprint>,
+    /// The content key, for opening again without a private-key operation.
+    pub content_key: Zeroizing<Vec<u8>>,
+}
+
+impl<'o> Opening<'o> {
+    /// With the first of our keys that the container names, in the order given.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn with_keys(outline: &'o Outline, keys: &[&dyn DecryptionKey]) -> Result<Self, OpenError> {
+        let encrypted = Encrypted::read(outline)?;
+        let attempt = recipient::choose(&encrypted.recipients, keys, encrypted.algorithm.key_length)?;
+        let (recipient, key_transport) = (Some(attempt.recipient()), attempt.name);
+        let content_key = attempt.content_key()?;
+        Ok(Self { encrypted, key_transport, recipient, content_key })
     }
-    encrypted.decrypt(content_key)
+
+    /// With the content key that an earlier opening gave.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn with_content_key(outline: &'o Outline, content_key: &[u8]) -> Result<Self, OpenError> {
+        let encrypted = Encrypted::read(outline)?;
+        if content_key.len() != encrypted.algorithm.key_length {
+            return Err(OpenError::Failed);
+        }
+        let content_key = Zeroizing::new(content_key.to_vec());
+        Ok(Self { encrypted, key_transport: "content key", recipient: None, content_key })
+    }
+
+    /// The content cipher, as people write it: `AES-256-GCM`.
+    pub fn cipher(&self) -> &'static str {
+        self.encrypted.algorithm.name
+    }
+
+    /// Whether the cipher itself vouches that the content is unchanged. It never says who wrote it
+    /// (A24). If not, a broken container may also show up here as *wrong content*: the caller must
+    /// find a valid signature inside and answer to anything else as to [`OpenError::Failed`] (H9).
+    pub fn authenticated(&self) -> bool {
+        self.encrypted.algorithm.authenticated
+    }
+
+    /// Decrypts the content from the stream of the container into `out`, which belongs to nobody before this
+    /// returns `Ok`: tag or padding are judged last (A18).
+    ///
+    /// # Errors
+    /// Those of the streams; [`OpenError::Failed`] for everything else.
+    pub fn decrypt(&self, container: &mut dyn Read, out: &mut dyn Write) -> Result<(), StreamFault<OpenError>> {
+        let failed = |_| StreamFault::Refused(OpenError::Failed);
+        let mut decryptor = self.encrypted.decryptor(&self.content_key).map_err(failed)?;
+        let mut encrypted = ContentReader::new(container);
+        let mut chunk = vec![0; CHUNK];
+        let mut plain = Zeroizing::new(Vec::with_capacity(CHUNK.saturating_add(2 * BLOCK)));
+        loop {
+            let octets = some(&mut encrypted, &mut chunk)?;
+            if octets.is_empty() {
+                break;
+            }
+            plain.clear();
+            decryptor.update(octets, &mut plain).map_err(failed)?;
+            out.write_all(&plain)?;
+        }
+        plain.clear();
+        decryptor.finish(&mut plain).map_err(failed)?;
+        Ok(out.write_all(&plain)?)
+    }
+
+    /// The buffer is reserved whole, so that no copy of the plaintext is left behind by growth.
+    fn decrypt_all(&self, encrypted: &Octets<'_>) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let failed = |_| OpenError::Failed;
+        let mut content = Zeroizing::new(Vec::with_capacity(encrypted.len().saturating_add(2 * BLOCK)));
+        let mut decryptor = self.encrypted.decryptor(&self.content_key).map_err(failed)?;
+        for piece in encrypted.pieces() {
+            decryptor.update(piece, &mut content).map_err(failed)?;
+        }
+        decryptor.finish(&mut content).map_err(failed)?;
+        Ok(content)
+    }
 }
 
 /// A container after every check that needs no key.
@@ -87,15 +178,14 @@ struct Encrypted<'a> {
     recipients: Vec<Entry<'a>>,
     algorithm: ContentAlgorithm<'a>,
     associated: Option<Vec<u8>>,
-    content: Octets<'a>,
     tag: Vec<u8>,
 }
 
 impl<'a> Encrypted<'a> {
-    fn read(cms: &'a [u8]) -> Result<Self, Refusal> {
-        match container::read(cms)? {
+    fn read(outline: &'a Outline) -> Result<Self, Refusal> {
+        match container::read(outline.octets())? {
             (ContainerKind::AuthEnveloped, members) => Self::authenticated(members),
-            (ContainerKind::Enveloped, members) => Self::enveloped(members),
+            (ContainerKind::Enveloped, members) => Self::enveloped(members, outline.content_length()),
             (ContainerKind::Compressed, _) => Err(Refusal::Compressed),
             (other, _) => Err(Refusal::NotEncrypted(other.to_string())),
         }
@@ -103,7 +193,7 @@ impl<'a> Encrypted<'a> {
 
     /// EnvelopedData ::= SEQUENCE { version, [0] originatorInfo OPTIONAL, recipientInfos,
     /// encryptedContentInfo, [1] unprotectedAttrs OPTIONAL }
-    fn enveloped(mut members: Reader<'a>) -> Result<Self, Refusal> {
+    fn enveloped(mut members: Reader<'a>, length: u64) -> Result<Self, Refusal> {
         let recipients = start(&mut members)?;
         let info = ContentInfo::read(&mut members)?;
         if let Some(unprotected) = members.optional(0xa1)? {
@@ -112,11 +202,10 @@ impl<'a> Encrypted<'a> {
         members.end("the enveloped data")?;
         info.require_data()?;
         let algorithm = ContentAlgorithm::unauthenticated(&info.algorithm)?;
-        let length = info.content.len();
-        if length == 0 || !length.is_multiple_of(BLOCK) {
+        if length == 0 || !length.is_multiple_of(BLOCK as u64) {
             return Err(Refusal::CiphertextLength);
         }
-        Ok(Self { recipients, algorithm, associated: None, content: info.content, tag: Vec::new() })
+        Ok(Self { recipients, algorithm, associated: None, tag: Vec::new() })
     }
 
     /// AuthEnvelopedData ::= SEQUENCE { version, [0] originatorInfo OPTIONAL, recipientInfos,
@@ -136,12 +225,11 @@ impl<'a> Encrypted<'a> {
             return Err(Refusal::TagLength(tag.len()));
         }
         let associated = attributes.map(|attributes| associated(&attributes, info.content_type)).transpose()?;
-        Ok(Self { recipients, algorithm, associated, content: info.content, tag: tag.joined().into_owned() })
+        Ok(Self { recipients, algorithm, associated, tag: tag.joined().into_owned() })
     }
 
-    fn decrypt(&self, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        content::decrypt(&self.algorithm, key, self.associated.as_deref(), &self.content, &self.tag)
-            .map_err(|_| OpenError::Failed)
+    fn decryptor(&self, key: &[u8]) -> Result<Decryptor, ErrorStack> {
+        Decryptor::new(&self.algorithm, key, self.associated.as_deref(), &self.tag)
     }
 }
 
@@ -158,7 +246,6 @@ fn start<'a>(members: &mut Reader<'a>) -> Result<Vec<Entry<'a>>, Refusal> {
 struct ContentInfo<'a> {
     content_type: &'a [u8],
     algorithm: Algorithm<'a>,
-    content: Octets<'a>,
 }
 
 impl<'a> ContentInfo<'a> {
@@ -167,9 +254,10 @@ impl<'a> ContentInfo<'a> {
         let mut inner = members.sequence(WHAT)?;
         let content_type = inner.oid("the content type")?;
         let algorithm = Algorithm::read(&mut inner, "the content encryption algorithm")?;
-        let content = inner.optional_string(0x80)?.ok_or(Malformed::Expected(WHAT))?.octets()?;
+        // Empty in an outline; what matters is that it is there and what it is.
+        inner.optional_string(0x80)?.ok_or(Malformed::Expected(WHAT))?.octets()?;
         inner.end(WHAT)?;
-        Ok(Self { content_type, algorithm, content })
+        Ok(Self { content_type, algorithm })
     }
 
     fn require_data(&self) -> Result<(), Refusal> {

@@ -13,9 +13,9 @@ use thiserror::Error;
 use crate::der;
 
 /// Constructed values within one another; CMS needs about fifteen.
-const MAX_DEPTH: u8 = 32;
+pub(crate) const MAX_DEPTH: u8 = 32;
 /// Pieces of one octet string: 1 GiB in pieces of 1 KiB.
-const MAX_SEGMENTS: usize = 1 << 20;
+pub(crate) const MAX_SEGMENTS: usize = 1 << 20;
 
 /// Why octets are not a value that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -48,7 +48,7 @@ pub enum Malformed {
 }
 
 #[derive(Clone, Copy)]
-enum Length {
+pub(crate) enum Length {
     Definite(usize),
     Indefinite,
 }
@@ -307,13 +307,20 @@ impl<'a> Octets<'a> {
     }
 }
 
+impl<'a> From<Vec<&'a [u8]>> for Octets<'a> {
+    fn from(pieces: Vec<&'a [u8]>) -> Self {
+        Self(Pieces::Many(pieces))
+    }
+}
+
 impl<'a> From<&'a [u8]> for Octets<'a> {
     fn from(octets: &'a [u8]) -> Self {
         Self(Pieces::One(octets))
     }
 }
 
-fn header(input: &[u8]) -> Result<(u8, Length, &[u8]), Malformed> {
+/// Tag, length, and what follows them.
+pub(crate) fn header(input: &[u8]) -> Result<(u8, Length, &[u8]), Malformed> {
     let (tag, rest) = input.split_first().ok_or(Malformed::Truncated)?;
     if tag & 0x1f == 0x1f {
         return Err(Malformed::Tag);

@@ -1,7 +1,7 @@
 //! Making SignedData (RFC 5652 §5): one signer, its certificate and no other, signed attributes.
 
 use ident::Timestamp;
-use openssl::hash::hash;
+use openssl::hash::Hasher;
 
 use super::{
     CmsError,
@@ -12,7 +12,10 @@ use super::{
     oid,
     signature::{Written, written},
 };
-use crate::{der, keys::SigningKey};
+use crate::{
+    der,
+    keys::{SignatureScheme, SigningKey},
+};
 
 /// Signs opaquely: the container holds the content.
 ///
@@ -27,19 +30,13 @@ pub fn sign(
     at: Timestamp,
     extra_attributes: &[Attribute],
 ) -> Result<Vec<u8>, CmsError> {
-    let parts = Parts::make(content, key, at, extra_attributes)?;
-    let data = der::tlv(der::tag::OID, oid::DATA);
-    let layers = [
-        Layer { tag: der::tag::OCTET_STRING, before: &[], after: 0 },
-        Layer { tag: 0xa0, before: &[], after: 0 },
-        Layer { tag: der::tag::SEQUENCE, before: &data, after: 0 },
-        Layer { tag: der::tag::SEQUENCE, before: &parts.before, after: parts.after.len() },
-        Layer { tag: 0xa0, before: &[], after: 0 },
-        Layer { tag: der::tag::SEQUENCE, before: &der::tlv(der::tag::OID, oid::SIGNED_DATA), after: 0 },
-    ];
-    let mut out = head(&layers, content.len());
+    let mut signing = Signing::new(key)?;
+    signing.update(content)?;
+    let Frame { before, after } = signing.opaque(at, extra_attributes)?;
+    let mut out = before;
+    out.reserve_exact(content.len().saturating_add(after.len()));
     out.extend_from_slice(content);
-    out.extend_from_slice(&parts.after);
+    out.extend_from_slice(&after);
     Ok(out)
 }
 
@@ -53,24 +50,87 @@ pub fn sign_detached(
     at: Timestamp,
     extra_attributes: &[Attribute],
 ) -> Result<Vec<u8>, CmsError> {
-    let parts = Parts::make(content, key, at, extra_attributes)?;
-    let content_info = der::sequence(&[der::tlv(der::tag::OID, oid::DATA)]);
-    let signed = der::tlv(der::tag::SEQUENCE, &[parts.before, content_info, parts.after].concat());
-    Ok(der::sequence(&[der::tlv(der::tag::OID, oid::SIGNED_DATA), der::context(0, &[signed])]))
+    let mut signing = Signing::new(key)?;
+    signing.update(content)?;
+    signing.detached(at, extra_attributes)
 }
 
-/// What stands before and after the content in SignedData.
-struct Parts {
-    before: Vec<u8>,
-    after: Vec<u8>,
+/// What stands before and after content that is written into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Everything up to the first octet of content.
+    pub before: Vec<u8>,
+    /// Everything after the last one.
+    pub after: Vec<u8>,
 }
 
-impl Parts {
-    fn make(content: &[u8], key: &dyn SigningKey, at: Timestamp, extra: &[Attribute]) -> Result<Self, CmsError> {
+impl Frame {
+    /// Octets of the container around this much content.
+    pub const fn length(&self, content: u64) -> u64 {
+        // Both are lengths of buffers, and so far below the limit of the type.
+        content.saturating_add(self.before.len() as u64).saturating_add(self.after.len() as u64)
+    }
+}
+
+/// A signature over content that goes by: first digested, then signed, then written inside a [`Frame`].
+pub struct Signing<'k> {
+    key: &'k dyn SigningKey,
+    scheme: SignatureScheme,
+    hasher: Hasher,
+    octets: usize,
+}
+
+impl<'k> Signing<'k> {
+    /// With the first scheme that the key offers.
+    ///
+    /// # Errors
+    /// [`CmsError::NoScheme`], or the library fails.
+    pub fn new(key: &'k dyn SigningKey) -> Result<Self, CmsError> {
         let scheme = *key.schemes().first().ok_or(CmsError::NoScheme)?;
-        let Written { digest, digest_oid, algorithm } = written(scheme);
-        let certificate = key.certificate();
-        let digest = hash(digest, content)?;
+        Ok(Self { key, scheme, hasher: Hasher::new(written(scheme).digest)?, octets: 0 })
+    }
+
+    /// Takes the next octets of content.
+    ///
+    /// # Errors
+    /// The library fails.
+    pub fn update(&mut self, content: &[u8]) -> Result<(), CmsError> {
+        self.octets = self.octets.saturating_add(content.len());
+        Ok(self.hasher.update(content)?)
+    }
+
+    /// Signs; the container will hold the content, the same octets again.
+    ///
+    /// # Errors
+    /// As [`sign`].
+    pub fn opaque(self, at: Timestamp, extra_attributes: &[Attribute]) -> Result<Frame, CmsError> {
+        let octets = self.octets;
+        let Frame { before, after } = self.parts(at, extra_attributes)?;
+        let data = der::tlv(der::tag::OID, oid::DATA);
+        let layers = [
+            Layer { tag: der::tag::OCTET_STRING, before: &[], after: 0 },
+            Layer { tag: 0xa0, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &data, after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &before, after: after.len() },
+            Layer { tag: 0xa0, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &der::tlv(der::tag::OID, oid::SIGNED_DATA), after: 0 },
+        ];
+        Ok(Frame { before: head(&layers, octets), after })
+    }
+
+    /// Signs; the content stays apart.
+    fn detached(self, at: Timestamp, extra_attributes: &[Attribute]) -> Result<Vec<u8>, CmsError> {
+        let Frame { before, after } = self.parts(at, extra_attributes)?;
+        let content_info = der::sequence(&[der::tlv(der::tag::OID, oid::DATA)]);
+        let signed = der::tlv(der::tag::SEQUENCE, &[before, content_info, after].concat());
+        Ok(der::sequence(&[der::tlv(der::tag::OID, oid::SIGNED_DATA), der::context(0, &[signed])]))
+    }
+
+    /// What stands before and after the content in SignedData.
+    fn parts(mut self, at: Timestamp, extra: &[Attribute]) -> Result<Frame, CmsError> {
+        let Written { digest_oid, algorithm, .. } = written(self.scheme);
+        let certificate = self.key.certificate();
+        let digest = self.hasher.finish()?;
         let mut attributes = vec![
             one(oid::CONTENT_TYPE, &der::tlv(der::tag::OID, oid::DATA)),
             one(oid::MESSAGE_DIGEST, &der::octet_string(&digest)),
@@ -83,7 +143,7 @@ impl Parts {
         }
         // Signed as a SET OF, written under [0] (RFC 5652 §5.4).
         let mut attributes = der::set_of(&attributes);
-        let signature = key.sign(scheme, &attributes).map_err(CmsError::Key)?;
+        let signature = self.key.sign(self.scheme, &attributes).map_err(CmsError::Key)?;
         if let Some(tag) = attributes.first_mut() {
             *tag = 0xa0;
         }
@@ -96,7 +156,7 @@ impl Parts {
             algorithm,
             der::octet_string(&signature),
         ]);
-        Ok(Self {
+        Ok(Frame {
             before: [der::integer(1), der::set_of(&[digest_algorithm])].concat(),
             // Exactly the signer's certificate and exactly one SignerInfo (KIM A_2122, A_2123; H6).
             after: [der::context(0, &[certificate.der()]), der::set_of(&[signer])].concat(),

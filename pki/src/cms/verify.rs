@@ -3,10 +3,14 @@
 //! A result here means that this certificate's key signed this content. Whether the certificate
 //! may be believed, and for whom it speaks, is for the caller to judge.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Read, ops::Deref};
 
 use ident::Timestamp;
-use openssl::hash::{Hasher, MessageDigest, hash};
+use openssl::{
+    error::ErrorStack,
+    hash::{Hasher, MessageDigest, hash},
+};
+use zeroize::Zeroizing;
 
 use super::{
     CmsError, ContainerKind,
@@ -17,9 +21,12 @@ use super::{
     oid,
     reader::{Element, Malformed, Octets, Reader},
     signature::Scheme,
+    splitter::{Outline, StreamFault, some},
 };
 use crate::{certificate::Certificate, der};
 
+/// Octets digested at once.
+const CHUNK: usize = 64 * 1024;
 /// Certificates in one container.
 const MAX_CERTIFICATES: usize = 64;
 /// Revocation lists in one container, which are passed over.
@@ -29,11 +36,9 @@ const MAX_DIGESTS: usize = 16;
 /// Signers are counted up to this, to say how many there are.
 const MAX_SIGNERS: usize = 64;
 
-/// A signature that verifies.
+/// What a signature that verifies says.
 #[derive(Debug, Clone)]
-pub struct Verified<'a> {
-    /// The signed content: borrowed unless it came in pieces.
-    pub content: Cow<'a, [u8]>,
+pub struct Proof {
     /// Whose key signed.
     pub signer: Certificate,
     /// The certificates in the container: untrusted, for finding a path at most.
@@ -48,11 +53,28 @@ pub struct Verified<'a> {
     pub attributes: Vec<Attribute>,
 }
 
-impl Verified<'_> {
+impl Proof {
     /// The signed attribute of this type (dotted), if there is exactly one.
     pub fn attribute(&self, oid: &str) -> Option<&Attribute> {
         let mut found = self.attributes.iter().filter(|attribute| attribute.oid == oid);
         found.next().filter(|_| found.next().is_none())
+    }
+}
+
+/// A signature that verifies, and what it covers.
+#[derive(Debug, Clone)]
+pub struct Verified<'a> {
+    /// The signed content: borrowed unless it came in pieces.
+    pub content: Cow<'a, [u8]>,
+    /// What the signature says.
+    pub proof: Proof,
+}
+
+impl Deref for Verified<'_> {
+    type Target = Proof;
+
+    fn deref(&self) -> &Proof {
+        &self.proof
     }
 }
 
@@ -63,42 +85,96 @@ impl Verified<'_> {
 /// # Errors
 /// See [`CmsError`].
 pub fn verify<'a>(cms: &'a [u8], detached: Option<&'a [u8]>, known: &[Certificate]) -> Result<Verified<'a>, CmsError> {
-    let signed = Signed::read(cms)?;
-    let content = match (signed.content, detached) {
-        (Some(_), Some(_)) => return Err(CmsError::ContentPresent),
-        (None, None) => return Err(CmsError::ContentMissing),
-        (Some(content), None) => content,
-        (None, Some(detached)) => Octets::from(detached),
-    };
-    let signer = SignerInfo::read(&signed.signer)?;
-    let (hash, digest_name) =
-        digest(signer.digest.oid).ok_or_else(|| CmsError::Digest(oid::name(signer.digest.oid)))?;
-    if !signed.digests.contains(&signer.digest.oid) {
-        return Err(CmsError::Digest(format!("{}, which the container does not announce,", signer.digest.name())));
+    let (outline, opaque) = Outline::of(cms)?;
+    let mut verifying = Verifying::new(&outline, detached.is_some())?;
+    let content = detached.map_or(opaque, Octets::from);
+    for piece in content.pieces() {
+        verifying.update(piece)?;
     }
-    let scheme = Scheme::read(&signer.algorithm, signer.digest.oid)?;
-    let attributes = attribute::read(&signer.attributes)?;
-    require_content(&attributes, signed.content_type, hash, &content)?;
-    let signing_time = attribute::single(&attributes, oid::SIGNING_TIME, "signingTime")?;
-    let signing_time = signing_time.map(|time| attribute::read_time(&time)).transpose()?;
+    Ok(Verified { proof: verifying.finish(known)?, content: content.joined() })
+}
 
-    let embedded = embedded(&signed.certificates);
-    let candidates = candidates(&signer.id, &attributes, embedded.iter().chain(known))?;
-    let message = signer.attributes.retagged(der::tag::SET)?;
-    let made_it = |certificate: &&Certificate| {
-        scheme.fits(certificate.key())
-            && scheme.verify(certificate.public_key(), &message, &signer.signature).unwrap_or(false)
-    };
-    let found = candidates.into_iter().find(made_it).ok_or(CmsError::SignatureInvalid)?.clone();
-    Ok(Verified {
-        content: content.joined(),
-        signer: found,
-        certificates: embedded,
-        scheme: scheme.name(),
-        digest: digest_name,
-        signing_time,
-        attributes: attributes.iter().map(Received::to_public).collect(),
-    })
+/// Verifies a signed container of any size.
+///
+/// `content` is a stream of what it signs: what stands apart if it is `detached`, else a
+/// [`super::ContentReader`] over the container.
+///
+/// # Errors
+/// Those of the stream; see [`CmsError`].
+pub fn verify_stream(
+    outline: &Outline,
+    detached: bool,
+    content: &mut dyn Read,
+    known: &[Certificate],
+) -> Result<Proof, StreamFault<CmsError>> {
+    let mut verifying = Verifying::new(outline, detached).map_err(StreamFault::Refused)?;
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    loop {
+        let octets = some(content, &mut chunk)?;
+        if octets.is_empty() {
+            return verifying.finish(known).map_err(StreamFault::Refused);
+        }
+        verifying.update(octets).map_err(|error| StreamFault::Refused(error.into()))?;
+    }
+}
+
+/// A signature that is read, while what it covers is digested.
+struct Verifying<'o> {
+    signed: Signed<'o>,
+    signer: SignerInfo<'o>,
+    scheme: Scheme,
+    digest: &'static str,
+    attributes: Vec<Received<'o>>,
+    hasher: Hasher,
+}
+
+impl<'o> Verifying<'o> {
+    fn new(outline: &'o Outline, detached: bool) -> Result<Self, CmsError> {
+        let signed = Signed::read(outline.octets())?;
+        match (signed.has_content, detached) {
+            (true, true) => return Err(CmsError::ContentPresent),
+            (false, false) => return Err(CmsError::ContentMissing),
+            _ => {}
+        }
+        let signer = SignerInfo::read(&signed.signer)?;
+        let (hash, digest) =
+            digest(signer.digest.oid).ok_or_else(|| CmsError::Digest(oid::name(signer.digest.oid)))?;
+        if !signed.digests.contains(&signer.digest.oid) {
+            return Err(CmsError::Digest(format!("{}, which the container does not announce,", signer.digest.name())));
+        }
+        let scheme = Scheme::read(&signer.algorithm, signer.digest.oid)?;
+        let attributes = attribute::read(&signer.attributes)?;
+        Ok(Self { signed, signer, scheme, digest, attributes, hasher: Hasher::new(hash)? })
+    }
+
+    fn update(&mut self, octets: &[u8]) -> Result<(), ErrorStack> {
+        self.hasher.update(octets)
+    }
+
+    fn finish(mut self, known: &[Certificate]) -> Result<Proof, CmsError> {
+        let content = self.hasher.finish()?;
+        require_content(&self.attributes, self.signed.content_type, &content)?;
+        let signing_time = attribute::single(&self.attributes, oid::SIGNING_TIME, "signingTime")?;
+        let signing_time = signing_time.map(|time| attribute::read_time(&time)).transpose()?;
+
+        let embedded = embedded(&self.signed.certificates);
+        let candidates = candidates(&self.signer.id, &self.attributes, embedded.iter().chain(known))?;
+        let message = self.signer.attributes.retagged(der::tag::SET)?;
+        let scheme = self.scheme;
+        let made_it = |certificate: &&Certificate| {
+            scheme.fits(certificate.key())
+                && scheme.verify(certificate.public_key(), &message, &self.signer.signature).unwrap_or(false)
+        };
+        let found = candidates.into_iter().find(made_it).ok_or(CmsError::SignatureInvalid)?.clone();
+        Ok(Proof {
+            signer: found,
+            certificates: embedded,
+            scheme: scheme.name(),
+            digest: self.digest,
+            signing_time,
+            attributes: self.attributes.iter().map(Received::to_public).collect(),
+        })
+    }
 }
 
 /// SignedData ::= SEQUENCE { version, digestAlgorithms, encapContentInfo, [0] certificates OPTIONAL,
@@ -106,7 +182,7 @@ pub fn verify<'a>(cms: &'a [u8], detached: Option<&'a [u8]>, known: &[Certificat
 struct Signed<'a> {
     digests: Vec<&'a [u8]>,
     content_type: &'a [u8],
-    content: Option<Octets<'a>>,
+    has_content: bool,
     certificates: Vec<Element<'a>>,
     signer: Element<'a>,
 }
@@ -125,7 +201,7 @@ impl<'a> Signed<'a> {
             .into_iter()
             .map(|element| Algorithm::of(element, "a digest algorithm").map(|algorithm| algorithm.oid))
             .collect::<Result<Vec<_>, _>>()?;
-        let (content_type, content) = encapsulated(&mut members)?;
+        let (content_type, has_content) = encapsulated(&mut members)?;
         let certificates = match members.optional(0xa0)? {
             Some(set) => set.members()?.all(MAX_CERTIFICATES, "certificates")?,
             None => Vec::new(),
@@ -139,26 +215,23 @@ impl<'a> Signed<'a> {
         if content_type != oid::DATA {
             return Err(CmsError::ContentType(oid::name(content_type)));
         }
-        Ok(Self { digests, content_type, content, certificates, signer: *signer })
+        Ok(Self { digests, content_type, has_content, certificates, signer: *signer })
     }
 }
 
-/// EncapsulatedContentInfo: content type and `[0]` EXPLICIT OCTET STRING, if present.
-fn encapsulated<'a>(members: &mut Reader<'a>) -> Result<(&'a [u8], Option<Octets<'a>>), Malformed> {
+/// EncapsulatedContentInfo of an outline: content type, and whether the `[0]` EXPLICIT OCTET STRING is there.
+fn encapsulated<'a>(members: &mut Reader<'a>) -> Result<(&'a [u8], bool), Malformed> {
     const WHAT: &str = "the signed content";
     let mut inner = members.sequence(WHAT)?;
     let content_type = inner.oid("the content type")?;
-    let content = match inner.optional(0xa0)? {
-        Some(explicit) => {
-            let mut explicit = explicit.members()?;
-            let content = explicit.octets(WHAT)?;
-            explicit.end(WHAT)?;
-            Some(content)
-        }
-        None => None,
-    };
+    let explicit = inner.optional(0xa0)?;
+    if let Some(explicit) = &explicit {
+        let mut explicit = explicit.members()?;
+        explicit.octets(WHAT)?;
+        explicit.end(WHAT)?;
+    }
     inner.end(WHAT)?;
-    Ok((content_type, content))
+    Ok((content_type, explicit.is_some()))
 }
 
 struct SignerInfo<'a> {
@@ -192,12 +265,7 @@ impl<'a> SignerInfo<'a> {
 }
 
 /// contentType and messageDigest, each once, and both true (RFC 5652 §5.3, §5.6).
-fn require_content(
-    attributes: &[Received<'_>],
-    content_type: &[u8],
-    digest: MessageDigest,
-    content: &Octets<'_>,
-) -> Result<(), CmsError> {
+fn require_content(attributes: &[Received<'_>], content_type: &[u8], digest: &[u8]) -> Result<(), CmsError> {
     let named = attribute::single(attributes, oid::CONTENT_TYPE, "contentType")?;
     let named = named.ok_or(CmsError::AttributeMissing("contentType"))?;
     if named.tag != der::tag::OID || named.content != content_type {
@@ -205,11 +273,7 @@ fn require_content(
     }
     let signed = attribute::single(attributes, oid::MESSAGE_DIGEST, "messageDigest")?;
     let signed = signed.ok_or(CmsError::AttributeMissing("messageDigest"))?;
-    let mut hasher = Hasher::new(digest)?;
-    for piece in content.pieces() {
-        hasher.update(piece)?;
-    }
-    if signed.tag != der::tag::OCTET_STRING || signed.content != &*hasher.finish()? {
+    if signed.tag != der::tag::OCTET_STRING || signed.content != digest {
         return Err(CmsError::DigestMismatch);
     }
     Ok(())

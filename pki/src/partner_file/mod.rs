@@ -167,7 +167,7 @@ impl PartnerFile {
         follows(&draft, digest, (expected.held)(&operator))?;
         let (entries, left_out) = entries(draft.entries, &operator, expected, at)?;
         let (serial, issued, expires) = (draft.serial, draft.issued, draft.expires);
-        Ok(Self { operator, serial, issued, expires, digest, signer: signed.signer, entries, left_out })
+        Ok(Self { operator, serial, issued, expires, digest, signer: signed.proof.signer, entries, left_out })
     }
 
     /// The organisation that published it.
