@@ -197,11 +197,12 @@ fn sealed(world: &World, state: &str, message: &[u8], profile: Profile) -> Vec<u
     let reader = Certificate::from_pem(&read("book/ch-a-reads.pem")).unwrap();
     let recipients = [Address::parse(&world.address("martin")).unwrap()];
     let request = SealRequest {
-        message,
+        message: &message,
         recipients: &recipients,
         signer: &signer,
         to: &[&reader],
         profile,
+        inside: mail::Inside::Binary,
         at: SystemClock.now(),
         assurance: None,
         extra: &[],

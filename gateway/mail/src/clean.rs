@@ -1,12 +1,15 @@
 //! Taking fields out of a message and putting missing ones in, every other octet untouched.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use ident::{Domain, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::{
     Field, HeaderBlock, Limits, MailFault,
+    head::Head,
     lexer::{Token, tokens},
+    source::{Letter, Source},
 };
 
 /// Every result header that we write begins so; what comes in under this name is removed (A17).
@@ -61,19 +64,37 @@ pub(crate) fn without<'a>(
     Ok(Cow::Owned(out))
 }
 
-/// Adds `Date` and `Message-ID` where practice software left them out, as a submission server may
+/// As [`for_sending`], for a message of any size: another header, the same body. With its new size.
+///
+/// # Errors
+/// As [`for_sending`], and those of the source.
+pub fn letter_for_sending(
+    message: Arc<dyn Source>,
+    size: u64,
+    authserv_id: &str,
+    limits: &Limits,
+) -> Result<(Letter, u64), MailFault> {
+    let head = Head::read(&*message, 0, limits)?;
+    let clean = Zeroizing::new(for_sending(head.octets(), authserv_id, limits)?.into_owned());
+    let kept = u64::try_from(clean.len()).unwrap_or(u64::MAX);
+    let size = size.saturating_sub(head.len()).saturating_add(kept);
+    Ok((Letter::new(clean, message, head.len()), size))
+}
+
+/// The fields `Date` and `Message-ID` where practice software left them out: a submission server may add them
 /// (RFC 6409 §8.2, §8.3). `unique` must not repeat.
 ///
 /// # Errors
-/// A header that cannot be read.
-pub fn complete<'a>(
-    message: &'a [u8],
+/// A header that cannot be read, and those of the source.
+pub fn missing_fields(
+    message: &dyn Source,
     at: Timestamp,
     unique: &str,
     domain: &Domain,
     limits: &Limits,
-) -> Result<Cow<'a, [u8]>, MailFault> {
-    let block = HeaderBlock::parse(message, limits)?;
+) -> Result<String, MailFault> {
+    let head = Head::read(message, 0, limits)?;
+    let block = head.block(limits)?;
     let mut missing = String::new();
     if block.one("Date")?.is_none() {
         missing.push_str(&format!("Date: {}\r\n", at.rfc5322()));
@@ -81,10 +102,7 @@ pub fn complete<'a>(
     if block.one("Message-ID")?.is_none() {
         missing.push_str(&format!("Message-ID: <{unique}@{domain}>\r\n"));
     }
-    if missing.is_empty() {
-        return Ok(Cow::Borrowed(message));
-    }
-    Ok(Cow::Owned([missing.as_bytes(), message].concat()))
+    Ok(missing)
 }
 
 #[cfg(test)]
@@ -130,13 +148,10 @@ mod tests {
     fn completes_only_what_is_missing() {
         let domain = Domain::parse("ch-exemple.test").unwrap();
         let limits = Limits::default();
-        let done = complete(b"From: a@x.test\r\n\r\n", Timestamp::EPOCH, "u1", &domain, &limits).unwrap();
-        let text = String::from_utf8(done.into_owned()).unwrap();
-        assert_eq!(
-            text,
-            "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <u1@ch-exemple.test>\r\nFrom: a@x.test\r\n\r\n"
-        );
-        let again = complete(text.as_bytes(), Timestamp::EPOCH, "u2", &domain, &limits).unwrap();
-        assert_eq!(again, text.as_bytes());
+        let message = b"From: a@x.test\r\n\r\n";
+        let missing = missing_fields(message, Timestamp::EPOCH, "u1", &domain, &limits).unwrap();
+        assert_eq!(missing, "Date: Thu, 01 Jan 1970 00:00:00 +0000\r\nMessage-ID: <u1@ch-exemple.test>\r\n");
+        let complete = [missing.as_bytes(), message].concat();
+        assert_eq!(missing_fields(&complete, Timestamp::EPOCH, "u2", &domain, &limits).unwrap(), "");
     }
 }

@@ -75,6 +75,9 @@ pub enum MailFault {
     /// More than the allowed number of hops (LP1).
     #[error("the message has been relayed too often; it is probably looping")]
     Loop,
+    /// The place where the message is kept while we work on it failed, or is full: nothing is said of the message.
+    #[error("the message in hand cannot be read or kept: {0}")]
+    Storage(std::io::ErrorKind),
 }
 
 impl MailFault {
@@ -99,6 +102,7 @@ impl MailFault {
             Self::Mime(_) => "mime_malformed",
             Self::TooManyParts => "too_many_parts",
             Self::Loop => "mail_loop",
+            Self::Storage(_) => "storage",
         }
     }
 
@@ -112,6 +116,7 @@ impl MailFault {
             Self::Missing(_) | Self::NotOneMailbox(_) | Self::Address { .. } | Self::DisplayName(_) => "A13",
             Self::MessageId => "NT-H10",
             Self::Loop => "LP1",
+            Self::Storage(_) => "CR3",
             Self::TooLong(_) | Self::HeaderTooLong | Self::TooManyFields | Self::TooManyMailboxes(_) => "A20",
             Self::Mime(_) | Self::TooManyParts => "IN16",
         }
@@ -183,6 +188,10 @@ impl MailFault {
             Self::Loop => {
                 Bilingual::new("Le message tourne en boucle entre serveurs.", "The message is looping between servers.")
             }
+            Self::Storage(_) => Bilingual::new(
+                "Le message n'a pas pu être gardé pendant le traitement. Renvoyez-le plus tard.",
+                "The message could not be kept while it was worked on. Send it again later.",
+            ),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Limits, MailFault};
+use crate::{Limits, MailFault, lines::LineCheck};
 
 /// Fields that RFC 5322 §3.6 and the MIME documents allow at most once.
 pub(crate) const SINGLETONS: [&str; 17] = [
@@ -213,29 +213,9 @@ fn header_line<'a>(rest: &'a [u8], number: usize, limits: &Limits) -> Result<Lin
 /// # Errors
 /// The first fault with its line number, counted from 1.
 pub fn check_lines(message: &[u8], limits: &Limits) -> Result<(), MailFault> {
-    if message.len() > limits.message {
-        return Err(MailFault::TooLong(limits.message));
-    }
-    let mut lines = message.split(|b| *b == b'\n').enumerate().peekable();
-    while let Some((index, line)) = lines.next() {
-        let number = index.saturating_add(1);
-        let text = match line.strip_suffix(b"\r") {
-            Some(_) if lines.peek().is_none() => return Err(MailFault::BareCr(number)),
-            Some(text) => text,
-            None if lines.peek().is_some() => return Err(MailFault::BareLf(number)),
-            None => line,
-        };
-        if text.len() > limits.line {
-            return Err(MailFault::LongLine(number));
-        }
-        if text.contains(&b'\r') {
-            return Err(MailFault::BareCr(number));
-        }
-        if text.contains(&0) {
-            return Err(MailFault::Nul(number));
-        }
-    }
-    Ok(())
+    let mut check = LineCheck::new(limits);
+    check.update(message)?;
+    check.finish().map(|_| ())
 }
 
 #[cfg(test)]

@@ -1,20 +1,24 @@
 //! What a message is: strict reading, sealing, opening, judgement, notifications.
 //!
-//! Everything here is a function of its arguments: no clock, no disk, no network. Messages are in
-//! memory, within [`Limits`].
+//! Everything here is a function of its arguments: no clock, no network. A message may be in memory or
+//! anywhere else: it is read through a [`source::Source`], within [`Limits`], and of a large one only headers,
+//! and what stands around its content, come into memory.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 mod annotate;
 pub mod attributes;
 pub mod clean;
+mod coding;
 pub mod dsn;
 mod fault;
 mod groups;
+mod head;
 mod header;
 mod judge;
 mod judgement;
 mod lexer;
 mod limits;
+mod lines;
 pub mod mailboxes;
 pub mod media;
 pub mod mime;
@@ -24,6 +28,7 @@ mod reasons;
 mod received;
 pub mod report;
 mod seal;
+pub mod source;
 #[cfg(test)]
 mod tests;
 pub mod words;
@@ -36,8 +41,10 @@ pub use judge::{Envelope, Handover, Trust, judge};
 pub use judgement::{Assurance, AssuranceLevel, BoundBy, Judgement, Reason, SignatureState, Signer, Verdict, Weight};
 pub use limits::Limits;
 pub use mailboxes::Mailbox;
-pub use open::{Access, Encryption, OpenFault, Opened, Signature, Signed, open};
-pub use read::{Facts, ProtectionHint, facts, read};
+pub use open::{Access, Encryption, OpenFault, Opened, Signature, Signed, open, open_source};
+pub use read::{Facts, ProtectionHint, facts, read, read_again, read_source};
 pub use reasons::catalogue;
 pub use received::{Hop, received};
-pub use seal::{DEFAULT_SUBJECT, Profile, SealFault, SealRequest, SealedMessage, seal, seal_with, size_bound};
+pub use seal::{
+    DEFAULT_SUBJECT, Inside, Profile, SealFault, SealPlan, SealRequest, SealedMessage, seal, seal_with, size_bound,
+};

@@ -1,29 +1,21 @@
 //! MIME structure: cutting a signed multipart in two, decoding base64, and one pass over a whole
 //! tree that finds signatures where they must not count (A12).
 
-use std::borrow::Cow;
-
-use base64::{Engine, engine::general_purpose::STANDARD};
+use std::{borrow::Cow, io::Read, ops::Range};
 
 use crate::{
     HeaderBlock, Limits, MailFault,
+    coding::{Decoder, Encoder},
+    lines::Fragments,
     media::{MediaType, TransferEncoding},
+    source::disk,
 };
-
-/// Columns of the base64 that we write (`reference` canonicalisation rules, RFC 2045 §6.8).
-const COLUMNS: usize = 76;
 
 /// Base64 in lines of 76 columns with CRLF, appended to `out`.
 pub fn write_base64(out: &mut Vec<u8>, data: &[u8]) {
-    let lines = data.len().div_ceil(COLUMNS / 4 * 3);
-    out.reserve(lines.saturating_mul(COLUMNS.saturating_add(2)));
-    let mut line = [0u8; COLUMNS];
-    for chunk in data.chunks(COLUMNS / 4 * 3) {
-        // The buffer always has room: 57 octets make 76.
-        let written = STANDARD.encode_slice(chunk, &mut line).unwrap_or(0);
-        out.extend_from_slice(line.get(..written).unwrap_or_default());
-        out.extend_from_slice(b"\r\n");
-    }
+    let mut encoder = Encoder::default();
+    encoder.update(data, out);
+    encoder.finish(out);
 }
 
 /// The octets of a part without its transfer encoding.
@@ -34,11 +26,10 @@ pub fn decode(body: &[u8], encoding: TransferEncoding) -> Result<Cow<'_, [u8]>, 
     match encoding {
         TransferEncoding::Identity => Ok(Cow::Borrowed(body)),
         TransferEncoding::Base64 => {
-            let mut packed = Vec::with_capacity(body.len());
-            for line in body.split(|octet| *octet == b'\n') {
-                packed.extend_from_slice(line.trim_ascii());
-            }
-            STANDARD.decode(packed).map(Cow::Owned).map_err(|_| MailFault::Mime("base64"))
+            let (mut decoder, mut out) = (Decoder::new(), Vec::with_capacity(body.len()));
+            decoder.update(body, &mut out)?;
+            decoder.finish(&mut out)?;
+            Ok(Cow::Owned(out))
         }
         TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
     }
@@ -50,14 +41,23 @@ pub fn decode(body: &[u8], encoding: TransferEncoding) -> Result<Cow<'_, [u8]>, 
 /// # Errors
 /// More than `limit` parts, or no closing delimiter.
 pub fn parts<'a>(body: &'a [u8], boundary: &str, limit: usize) -> Result<Vec<&'a [u8]>, MailFault> {
+    let place = |octets: u64| usize::try_from(octets).unwrap_or(usize::MAX);
+    let found = places(body, boundary, limit)?;
+    Ok(found.into_iter().map(|part| body.get(place(part.start)..place(part.end)).unwrap_or_default()).collect())
+}
+
+/// Where the parts of a multipart body lie in its stream.
+pub(crate) fn places(body: impl Read, boundary: &str, limit: usize) -> Result<Vec<Range<u64>>, MailFault> {
     let mut found = Vec::new();
-    let mut start: Option<usize> = None;
-    let mut at = 0usize;
-    for line in body.split_inclusive(|b| *b == b'\n') {
-        if let Some(closing) = delimiter(line, boundary) {
+    let mut start: Option<u64> = None;
+    let mut crlf_before = false;
+    let mut lines = Fragments::new(body);
+    while let Some(line) = lines.next().map_err(|error| disk(&error))? {
+        let whole = line.begins && line.ends;
+        if let Some(closing) = whole.then(|| delimiter(line.text, boundary)).flatten() {
             if let Some(from) = start {
-                let part = body.get(from..at).unwrap_or_default();
-                found.push(part.strip_suffix(b"\r\n").unwrap_or(part));
+                let end = if crlf_before { line.at.saturating_sub(2) } else { line.at };
+                found.push(from..end.max(from));
                 if found.len() > limit {
                     return Err(MailFault::TooManyParts);
                 }
@@ -65,9 +65,9 @@ pub fn parts<'a>(body: &'a [u8], boundary: &str, limit: usize) -> Result<Vec<&'a
             if closing {
                 return Ok(found);
             }
-            start = Some(at.saturating_add(line.len()));
+            start = Some(line.at.saturating_add(u64::try_from(line.text.len()).unwrap_or(u64::MAX)));
         }
-        at = at.saturating_add(line.len());
+        crlf_before = line.text.ends_with(b"\r\n");
     }
     Err(MailFault::Mime("boundary"))
 }
@@ -99,26 +99,35 @@ pub struct Survey {
 /// # Errors
 /// Too many parts or levels (IN16), a malformed part header, a second `Content-Type` in a part.
 pub fn survey(entity: &[u8], limits: &Limits) -> Result<Survey, MailFault> {
-    let mut walk = Walk { limits, stack: Vec::new(), seen: Survey::default() };
-    let mut rest = walk.header(entity, true)?;
-    while let Some(end) = rest.iter().position(|b| *b == b'\n').map(|at| at.saturating_add(1)) {
-        let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        rest = match walk.boundary(line) {
-            Some(false) => walk.header(after, false)?,
-            _ => after,
-        };
-    }
-    Ok(walk.seen)
+    survey_stream(entity, limits)
 }
 
-/// Goes past the header of a part that breaks the grammar, as much software writes them (8-bit file
-/// names without encoding), unless something in it could be taken for structure or a signature.
-fn unreadable_part<'a>(entity: &'a [u8], limits: &Limits) -> Result<&'a [u8], MailFault> {
-    let window = entity.get(..limits.header).unwrap_or(entity);
-    let end =
-        window.windows(4).position(|octets| octets == b"\r\n\r\n").map_or(window.len(), |at| at.saturating_add(4));
-    let (header, body) = entity.split_at_checked(end).unwrap_or((entity, &[]));
-    if is_structural(&String::from_utf8_lossy(header)) { Err(MailFault::Mime("part header")) } else { Ok(body) }
+/// As [`survey`], of a stream.
+pub(crate) fn survey_stream(entity: impl Read, limits: &Limits) -> Result<Survey, MailFault> {
+    let mut walk = Walk { limits, stack: Vec::new(), seen: Survey::default() };
+    let mut header = Some(Vec::new());
+    let mut root = true;
+    let mut lines = Fragments::new(entity);
+    while let Some(line) = lines.next().map_err(|error| disk(&error))? {
+        match &mut header {
+            Some(octets) => {
+                let room = limits.header.saturating_sub(octets.len());
+                octets.extend_from_slice(line.text.get(..room).unwrap_or(line.text));
+                let complete =
+                    octets.len() >= limits.header || octets.ends_with(b"\r\n\r\n") || octets.as_slice() == b"\r\n";
+                if complete {
+                    let another = walk.header(octets, std::mem::replace(&mut root, false))?;
+                    header = another.then(Vec::new);
+                }
+            }
+            None if line.begins && line.ends && walk.boundary(line.text) == Some(false) => header = Some(Vec::new()),
+            None => {}
+        }
+    }
+    if let Some(octets) = header {
+        walk.header(&octets, root)?;
+    }
+    Ok(walk.seen)
 }
 
 fn is_structural(text: &str) -> bool {
@@ -142,28 +151,28 @@ struct Walk<'l> {
 }
 
 impl Walk<'_> {
-    /// Reads part headers that follow each other (a message in a part), and returns the body.
-    fn header<'a>(&mut self, mut entity: &'a [u8], mut root: bool) -> Result<&'a [u8], MailFault> {
-        loop {
-            self.seen.parts = self.seen.parts.saturating_add(1);
-            if self.seen.parts > self.limits.parts || self.stack.len() > self.limits.depth {
-                return Err(MailFault::TooManyParts);
-            }
-            let Ok(block) = HeaderBlock::parse(entity, self.limits) else {
-                return unreadable_part(entity, self.limits);
-            };
-            let media = lenient(&block)?;
-            self.note(&media, &block, root)?;
-            if media.is_multipart() {
-                self.stack.push(Some(media.boundary()?.to_owned()));
-            }
-            if media.essence != "message/rfc822" && media.essence != "message/global" {
-                return Ok(block.body());
-            }
-            self.stack.push(None);
-            entity = block.body();
-            root = false;
+    /// Reads a part's header. Whether another one follows at once: that of a message in the part.
+    fn header(&mut self, octets: &[u8], root: bool) -> Result<bool, MailFault> {
+        self.seen.parts = self.seen.parts.saturating_add(1);
+        if self.seen.parts > self.limits.parts || self.stack.len() > self.limits.depth {
+            return Err(MailFault::TooManyParts);
         }
+        let Ok(block) = HeaderBlock::parse(octets, self.limits) else {
+            // Much software breaks the grammar (8-bit file names without encoding): such a header is passed
+            // over, unless something in it could be taken for structure or a signature.
+            let structural = is_structural(&String::from_utf8_lossy(octets));
+            return if structural { Err(MailFault::Mime("part header")) } else { Ok(false) };
+        };
+        let media = lenient(&block)?;
+        self.note(&media, &block, root)?;
+        if media.is_multipart() {
+            self.stack.push(Some(media.boundary()?.to_owned()));
+        }
+        let message = media.essence == "message/rfc822" || media.essence == "message/global";
+        if message {
+            self.stack.push(None);
+        }
+        Ok(message)
     }
 
     fn note(&mut self, media: &MediaType, block: &HeaderBlock<'_>, root: bool) -> Result<(), MailFault> {

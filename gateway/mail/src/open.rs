@@ -3,13 +3,18 @@
 //! The walk follows the root only, from layer to layer: a container or signature that is merely a
 //! part of the message never counts (A12). Nothing here decides; [`crate::judge()`] does.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    fmt,
+    io::{self, Read},
+    ops::Range,
+    sync::Arc,
+};
 
 use ident::{Bilingual, Fingerprint, Timestamp};
-use openssl::sha::sha256;
+use openssl::sha::Sha256;
 use pki::{
     certificate::Certificate,
-    cms::{self, CmsError, ContainerKind, Malformed, OpenError, Verified},
+    cms::{self, CmsError, ContainerKind, ContentReader, Malformed, OpenError, Opening, Outline, Proof, StreamFault},
     keys::{DecryptionKey, TokenFault},
 };
 use thiserror::Error;
@@ -18,10 +23,14 @@ use zeroize::Zeroizing;
 use crate::{
     Facts, HeaderBlock, Limits, MailFault,
     attributes::{Said, said},
+    coding::{Decoded, skip},
+    head::{Entity, Head},
+    lines::Fragments,
     media::{MediaType, TransferEncoding, file_name},
     mime::{self, Survey},
-    read,
+    read::scan,
     seal::{HP_CIPHER, HP_CIPHER_BARE},
+    source::{InMemory, Letter, Part, Room, Source, disk, settled},
 };
 
 /// How the content key is had.
@@ -75,12 +84,14 @@ pub struct Signed {
 }
 
 /// A received message under its layers.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Opened {
     /// Header facts of what came over the wire.
     pub outer: Facts,
     /// The message to hand over. Empty when the signature is broken.
-    pub inner: Zeroizing<Vec<u8>>,
+    pub inner: Letter,
+    /// Octets of it.
+    pub inner_size: u64,
     /// Its header facts; those of the outer header when the signature is broken.
     pub facts: Facts,
     /// SHA-256 of `inner`: delivery opens again and must get the same (design §3).
@@ -111,7 +122,7 @@ impl fmt::Debug for Opened {
     /// How it was protected; never what it says (promise 3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened")
-            .field("octets", &self.inner.len())
+            .field("octets", &self.inner_size)
             .field("encryption", &self.encryption)
             .field("signature", &self.signature)
             .field("header_protected", &self.header_protected)
@@ -209,23 +220,39 @@ impl OpenFault {
     }
 }
 
-/// Opens a received message. `known` are certificates that a signer may be found among.
+/// Opens a received message in memory. `known` are certificates that a signer may be found among.
 ///
 /// # Errors
 /// See [`OpenFault`]. A signature that does not verify is no error here but [`Signature::Broken`].
 pub fn open(message: &[u8], access: Access<'_>, known: &[Certificate], limits: &Limits) -> Result<Opened, OpenFault> {
-    let outer = read(message, limits)?;
-    let mut walk = Walk { access, known, limits, encryption: None, signature: Signature::None, layers: 0 };
-    match walk.descend(message) {
-        Ok(root) => walk.finish(outer, &root),
+    open_source(Arc::new(Zeroizing::new(message.to_vec())), access, known, limits, &InMemory)
+}
+
+/// As [`open`], for a message of any size. What decryption makes goes into `room`; everything else is read
+/// where it is.
+///
+/// # Errors
+/// As [`open`]; [`MailFault::Storage`] when the message cannot be read or there is no room.
+pub fn open_source(
+    message: Arc<dyn Source>,
+    access: Access<'_>,
+    known: &[Certificate],
+    limits: &Limits,
+    room: &dyn Room,
+) -> Result<Opened, OpenFault> {
+    let (outer, _) = scan(&*message, limits, |_| ())?;
+    let mut walk = Walk { access, known, limits, room, encryption: None, signature: Signature::None, layers: 0 };
+    let walked = walk.descend(message).and_then(|root| walk.finish(outer, &root));
+    match walked {
+        Err(OpenFault::Mail(fault @ MailFault::Storage(_))) => Err(fault.into()),
         Err(_) if walk.hides_faults() => Err(OpenFault::Failed),
-        Err(fault) => Err(fault),
+        walked => walked,
     }
 }
 
 /// The entity at the bottom of all layers.
 struct Root {
-    entity: Zeroizing<Vec<u8>>,
+    entity: Entity,
     /// Whether it is still the received message itself.
     untouched: bool,
     /// Whether it is a whole message that came in a message/rfc822 wrap.
@@ -237,15 +264,33 @@ struct Root {
 /// What one step of the walk did.
 enum Step {
     /// The content of an opaque container is the next root.
-    Into(Zeroizing<Vec<u8>>),
+    Into(Arc<dyn Source>),
     /// The root stays, and is not to be taken apart further.
     Stop,
+}
+
+/// A container somewhere in a message, without its transfer encoding.
+struct Container {
+    source: Arc<dyn Source>,
+    outline: Outline,
+}
+
+/// What a container holds.
+struct Content(Arc<dyn Source>);
+
+impl Source for Content {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let mut reader = ContentReader::new(self.0.reader(0)?);
+        skip(&mut reader, from)?;
+        Ok(Box::new(reader))
+    }
 }
 
 struct Walk<'a> {
     access: Access<'a>,
     known: &'a [Certificate],
     limits: &'a Limits,
+    room: &'a dyn Room,
     encryption: Option<Encryption>,
     signature: Signature,
     layers: usize,
@@ -253,25 +298,26 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Takes layer after layer off the root.
-    fn descend(&mut self, message: &[u8]) -> Result<Root, OpenFault> {
-        let mut root =
-            Root { entity: Zeroizing::new(message.to_vec()), untouched: true, whole: false, frame: Vec::new() };
+    fn descend(&mut self, message: Arc<dyn Source>) -> Result<Root, OpenFault> {
+        let entity = Entity { source: message, from: 0 };
+        let mut root = Root { entity, untouched: true, whole: false, frame: Vec::new() };
         loop {
-            let block = HeaderBlock::parse(&root.entity, self.limits)?;
+            let head = root.entity.head(self.limits)?;
+            let block = head.block(self.limits)?;
             let media = MediaType::of(&block)?;
+            let body = Entity { source: Arc::clone(&root.entity.source), from: root.entity.body(&head) };
             let step = if media.is_pkcs7_mime(file_name(&block)?.as_deref()) {
                 self.count()?;
-                self.container(&block)?
+                self.container(body, TransferEncoding::of(&block)?)?
             } else if is_clear_signed(&media) {
                 self.count()?;
-                self.clear_signed(&block, &media)?
+                self.clear_signed(&body, &media)?
             } else if !root.untouched && !root.whole && is_wrap(&media) {
                 if TransferEncoding::of(&block)? != TransferEncoding::Identity {
                     return Err(MailFault::Mime("Content-Transfer-Encoding").into());
                 }
-                let inner = Zeroizing::new(block.body().to_vec());
                 // Once signed, the message inside is its reader's: its own layers stay as they are.
-                root = Root { entity: inner, untouched: false, whole: true, frame: Vec::new() };
+                root = Root { entity: body, untouched: false, whole: true, frame: Vec::new() };
                 if self.signature != Signature::None {
                     return Ok(root);
                 }
@@ -280,10 +326,10 @@ impl Walk<'_> {
                 Step::Stop
             };
             match step {
-                Step::Into(entity) => {
+                Step::Into(source) => {
                     let own = root.untouched || root.whole;
                     let frame = if own { [block.block(), b"\r\n"].concat() } else { root.frame.clone() };
-                    root = Root { entity, untouched: false, whole: false, frame };
+                    root = Root { entity: Entity { source, from: 0 }, untouched: false, whole: false, frame };
                 }
                 Step::Stop => return Ok(root),
             }
@@ -296,20 +342,21 @@ impl Walk<'_> {
     }
 
     /// An opaque container: decided by its OID, whatever the media type says (H18).
-    fn container(&mut self, block: &HeaderBlock<'_>) -> Result<Step, OpenFault> {
-        let der = mime::decode(block.body(), TransferEncoding::of(block)?)?;
-        match cms::kind(&der)? {
-            ContainerKind::Signed => Ok(match self.verified(&der, None) {
-                Some(content) => Step::Into(content),
-                None => Step::Stop,
-            }),
-            ContainerKind::Enveloped => self.decrypt(&der, false).map(Step::Into),
-            ContainerKind::AuthEnveloped => self.decrypt(&der, true).map(Step::Into),
+    fn container(&mut self, body: Entity, encoding: TransferEncoding) -> Result<Step, OpenFault> {
+        let container = Container::find(decoded(body, encoding)?)?;
+        match container.outline.kind() {
+            ContainerKind::Signed => {
+                let content: Arc<dyn Source> = Arc::new(Content(Arc::clone(&container.source)));
+                let content = settled(content)?;
+                let good = self.verified(&container.outline, false, &*content)?;
+                Ok(if good { Step::Into(content) } else { Step::Stop })
+            }
+            ContainerKind::Enveloped | ContainerKind::AuthEnveloped => self.decrypt(&container).map(Step::Into),
             other => Err(OpenFault::Kind(other.to_string())),
         }
     }
 
-    fn decrypt(&mut self, der: &[u8], authenticated: bool) -> Result<Zeroizing<Vec<u8>>, OpenFault> {
+    fn decrypt(&mut self, container: &Container) -> Result<Arc<dyn Source>, OpenFault> {
         if self.encryption.is_some() {
             return Err(OpenFault::EncryptedTwice);
         }
@@ -317,67 +364,80 @@ impl Walk<'_> {
         if self.signature != Signature::None {
             self.signature = Signature::Outside;
         }
-        match self.access {
-            Access::Keys(keys) => {
-                let opened = cms::open(der, keys)?;
-                self.encryption = Some(Encryption {
-                    cipher: opened.cipher,
-                    key_transport: opened.key_transport,
-                    authenticated: opened.authenticated,
-                    recipient: Some(opened.recipient),
-                    content_key: opened.content_key,
-                });
-                Ok(canonical(opened.content))
-            }
-            Access::ContentKey(key) => {
-                let content = cms::reopen(der, key)?;
-                self.encryption = Some(Encryption {
-                    cipher: if authenticated { "AEAD" } else { "CBC" },
-                    key_transport: "content key",
-                    authenticated,
-                    recipient: None,
-                    content_key: Zeroizing::new(key.to_vec()),
-                });
-                Ok(canonical(content))
-            }
-        }
+        let opening = match self.access {
+            Access::Keys(keys) => Opening::with_keys(&container.outline, keys)?,
+            Access::ContentKey(key) => Opening::with_content_key(&container.outline, key)?,
+        };
+        let mut scratch = self.room.scratch(container.outline.content_length());
+        let mut reader = container.source.reader(0).map_err(|error| disk(&error))?;
+        opening.decrypt(&mut *reader, &mut *scratch).map_err(|fault| match fault {
+            StreamFault::Io(error) => disk(&error).into(),
+            StreamFault::Refused(fault) => OpenFault::from(fault),
+        })?;
+        self.encryption = Some(Encryption {
+            cipher: opening.cipher(),
+            key_transport: opening.key_transport,
+            authenticated: opening.authenticated(),
+            recipient: opening.recipient,
+            content_key: opening.content_key,
+        });
+        canonical(scratch.into_source().map_err(|error| disk(&error))?, self.limits)
     }
 
     /// `multipart/signed`: exactly two parts, the second a signature without content (A10).
-    fn clear_signed(&mut self, block: &HeaderBlock<'_>, media: &MediaType) -> Result<Step, OpenFault> {
-        let parts = mime::parts(block.body(), media.boundary()?, 2).map_err(|_| MailFault::Mime("multipart/signed"))?;
-        let [content, signature] = parts.as_slice() else { return Err(MailFault::Mime("multipart/signed").into()) };
-        let block = HeaderBlock::parse(signature, self.limits)?;
+    fn clear_signed(&mut self, body: &Entity, media: &MediaType) -> Result<Step, OpenFault> {
+        let malformed = || MailFault::Mime("multipart/signed");
+        let stream = body.source.reader(body.from).map_err(|error| disk(&error))?;
+        let places = mime::places(stream, media.boundary()?, 2).map_err(|fault| match fault {
+            MailFault::Storage(_) => fault,
+            _ => malformed(),
+        })?;
+        let [content, signature] = places.as_slice() else { return Err(malformed().into()) };
+        let part = |place: &Range<u64>| -> Arc<dyn Source> {
+            let at = |octets: u64| body.from.saturating_add(octets);
+            Arc::new(Part { source: Arc::clone(&body.source), from: at(place.start), to: Some(at(place.end)) })
+        };
+        let signature = Entity { source: part(signature), from: 0 };
+        let head = signature.head(self.limits)?;
+        let block = head.block(self.limits)?;
         if !MediaType::of(&block)?.is_pkcs7_signature() {
-            return Err(MailFault::Mime("multipart/signed").into());
+            return Err(malformed().into());
         }
-        let der = mime::decode(block.body(), TransferEncoding::of(&block)?)?;
-        if self.verified(&der, Some(content)).is_none() {
+        let body = Entity { from: signature.body(&head), ..signature.clone() };
+        let container = Container::find(decoded(body, TransferEncoding::of(&block)?)?);
+        let content = part(content);
+        let good = match container {
+            Ok(container) => self.verified(&container.outline, true, &*content)?,
+            Err(OpenFault::Container(fault)) => {
+                self.signature = Signature::Broken(fault.into());
+                false
+            }
+            Err(fault) => return Err(fault),
+        };
+        if !good {
             return Ok(Step::Stop);
         }
-        let inside = HeaderBlock::parse(content, self.limits)?;
-        let media = MediaType::of(&inside)?;
+        let inside = Head::read(&*content, 0, self.limits)?;
+        let inside = inside.block(self.limits)?;
         // Only a container inside is taken apart; else the clear signature stays for the reader.
-        let container = media.is_pkcs7_mime(file_name(&inside)?.as_deref());
-        Ok(if container { Step::Into(Zeroizing::new(content.to_vec())) } else { Step::Stop })
+        let container = MediaType::of(&inside)?.is_pkcs7_mime(file_name(&inside)?.as_deref());
+        Ok(if container { Step::Into(content) } else { Step::Stop })
     }
 
-    /// Checks a signature and notes the result. The innermost good one counts, and one bad one is
-    /// enough: nothing is taken out of it.
-    fn verified(&mut self, der: &[u8], detached: Option<&[u8]>) -> Option<Zeroizing<Vec<u8>>> {
-        match cms::verify(der, detached, self.known) {
-            Ok(verified) => {
-                let content = match &verified.content {
-                    Cow::Borrowed(content) => content.to_vec(),
-                    Cow::Owned(content) => content.clone(),
-                };
-                self.signature = Signature::Good(Box::new(signed(verified)));
-                Some(Zeroizing::new(content))
+    /// Checks a signature and notes the result: whether it is good. The innermost good one counts, and one
+    /// bad one is enough: nothing is taken out of it.
+    fn verified(&mut self, outline: &Outline, detached: bool, content: &dyn Source) -> Result<bool, OpenFault> {
+        let mut content = content.reader(0).map_err(|error| disk(&error))?;
+        match cms::verify_stream(outline, detached, &mut *content, self.known) {
+            Ok(proof) => {
+                self.signature = Signature::Good(Box::new(signed(proof)));
+                Ok(true)
             }
-            Err(fault) => {
+            Err(StreamFault::Refused(fault)) => {
                 self.signature = Signature::Broken(fault);
-                None
+                Ok(false)
             }
+            Err(StreamFault::Io(error)) => Err(disk(&error).into()),
         }
     }
 
@@ -387,53 +447,122 @@ impl Walk<'_> {
         cbc && !matches!(self.signature, Signature::Good(_))
     }
 
-    fn finish(self, outer: Facts, root: &Root) -> Result<Opened, OpenFault> {
+    fn finish(&mut self, outer: Facts, root: &Root) -> Result<Opened, OpenFault> {
         if self.hides_faults() {
             return Err(OpenFault::Failed);
         }
         let broken = matches!(self.signature, Signature::Broken(_));
         let (inner, header_protected) =
-            if broken { (Zeroizing::new(Vec::new()), false) } else { handed_over(root, self.limits)? };
-        let facts = if broken { outer.clone() } else { read(&inner, self.limits)? };
+            if broken { (Letter::of(Zeroizing::default()), false) } else { handed_over(root, self.limits)? };
+        let mut hash = Sha256::new();
+        let (facts, octets) =
+            if broken { (outer.clone(), 0) } else { scan(&inner, self.limits, |octets| hash.update(octets))? };
         let survey = match self.signature {
-            Signature::None | Signature::Outside => mime::survey(&inner, self.limits)?,
+            Signature::None | Signature::Outside => {
+                mime::survey_stream(inner.reader(0).map_err(|error| disk(&error))?, self.limits)?
+            }
             Signature::Good(_) | Signature::Broken(_) => Survey::default(),
         };
         Ok(Opened {
             outer,
-            inner_digest: Fingerprint::new(sha256(&inner)),
+            inner_digest: Fingerprint::new(hash.finish()),
             inner,
+            inner_size: u64::try_from(octets).unwrap_or(u64::MAX),
             facts,
-            encryption: self.encryption,
-            signature: self.signature,
+            encryption: self.encryption.take(),
+            signature: std::mem::replace(&mut self.signature, Signature::None),
             header_protected,
             survey,
         })
     }
 }
 
-/// Decrypted content whose lines end in LF alone, as `openssl cms` without `-crlfeol` writes the
-/// entity that it encrypts. Nothing is signed at this point, so repair is allowed (H13); content
-/// under a signature is never touched.
-fn canonical(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    let bare = content.split(|octet| *octet == b'\n').rev().skip(1).any(|line| !line.ends_with(b"\r"));
-    if !bare {
-        return content;
+impl Container {
+    fn find(source: Arc<dyn Source>) -> Result<Self, OpenFault> {
+        let mut reader = source.reader(0).map_err(|error| disk(&error))?;
+        let outline = Outline::read(&mut *reader).map_err(|fault| match fault {
+            StreamFault::Io(error) => disk(&error).into(),
+            StreamFault::Refused(fault) => OpenFault::Container(fault),
+        })?;
+        drop(reader);
+        Ok(Self { source, outline })
     }
-    let mut out = Zeroizing::new(Vec::with_capacity(content.len().saturating_add(content.len() / 32)));
-    for line in content.split_inclusive(|octet| *octet == b'\n') {
-        match line.strip_suffix(b"\n") {
-            Some(text) => {
-                out.extend_from_slice(text.strip_suffix(b"\r").unwrap_or(text));
-                out.extend_from_slice(b"\r\n");
-            }
-            None => out.extend_from_slice(line),
-        }
-    }
-    out
 }
 
-fn signed(verified: Verified<'_>) -> Signed {
+/// A body without its transfer encoding.
+fn decoded(body: Entity, encoding: TransferEncoding) -> Result<Arc<dyn Source>, MailFault> {
+    let Entity { source, from } = body;
+    match encoding {
+        TransferEncoding::Identity => Ok(Arc::new(Part { source, from, to: None })),
+        TransferEncoding::Base64 => settled(Arc::new(Decoded { source, from })),
+        TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
+    }
+}
+
+/// Decrypted content whose lines end in LF alone, as `openssl cms` without `-crlfeol` writes the
+/// entity that it encrypts: its header shows it. Nothing is signed at this point, so repair is allowed
+/// (H13); content under a signature is never touched.
+fn canonical(content: Arc<dyn Source>, limits: &Limits) -> Result<Arc<dyn Source>, OpenFault> {
+    let mut lines = Fragments::new(content.reader(0).map_err(|error| disk(&error))?);
+    let mut seen = 0usize;
+    let mut bare = false;
+    while let Some(line) = lines.next().map_err(|error| disk(&error))? {
+        seen = seen.saturating_add(line.text.len());
+        bare |= line.text.ends_with(b"\n") && !line.text.ends_with(b"\r\n");
+        if matches!(line.text, b"\n" | b"\r\n") || seen > limits.header {
+            break;
+        }
+    }
+    drop(lines);
+    Ok(if bare { Arc::new(Repaired(content)) } else { content })
+}
+
+/// A source whose every LF has a CR before it.
+struct Repaired(Arc<dyn Source>);
+
+impl Source for Repaired {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let lines = Fragments::new(self.0.reader(0)?);
+        let mut reader = Repairing { lines, ready: Zeroizing::default(), given: 0, carriage: false };
+        skip(&mut reader, from)?;
+        Ok(Box::new(reader))
+    }
+}
+
+struct Repairing<R> {
+    lines: Fragments<R>,
+    ready: Zeroizing<Vec<u8>>,
+    given: usize,
+    carriage: bool,
+}
+
+impl<R: Read> Read for Repairing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.ready.len() {
+            self.ready.clear();
+            self.given = 0;
+            let Some(line) = self.lines.next()? else { return Ok(0) };
+            match line.text.strip_suffix(b"\n") {
+                Some(text) => {
+                    self.ready.extend_from_slice(text);
+                    let carriage = if text.is_empty() { self.carriage } else { text.ends_with(b"\r") };
+                    self.ready.extend_from_slice(if carriage { b"\n" } else { b"\r\n" });
+                }
+                None => self.ready.extend_from_slice(line.text),
+            }
+            self.carriage = !line.ends && line.text.ends_with(b"\r");
+        }
+        let ready = self.ready.get(self.given..).unwrap_or_default();
+        let count = ready.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), ready.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.given = self.given.saturating_add(count);
+        Ok(count)
+    }
+}
+
+fn signed(verified: Proof) -> Signed {
     Signed {
         algorithm: format!("{} {}", verified.scheme, verified.digest),
         signing_time: verified.signing_time,
@@ -459,13 +588,16 @@ fn is_wrap(media: &MediaType) -> bool {
 }
 
 /// The message for the reader, and whether its header was protected.
-fn handed_over(root: &Root, limits: &Limits) -> Result<(Zeroizing<Vec<u8>>, bool), OpenFault> {
+fn handed_over(root: &Root, limits: &Limits) -> Result<(Letter, bool), OpenFault> {
+    let Entity { source, from } = &root.entity;
+    let source = Arc::clone(source);
     if root.untouched || root.whole {
-        return Ok((root.entity.clone(), root.whole));
+        return Ok((Letter::new(Zeroizing::default(), source, *from), root.whole));
     }
-    let block = HeaderBlock::parse(&root.entity, limits)?;
+    let head = root.entity.head(limits)?;
+    let block = head.block(limits)?;
     let protected = MediaType::of(&block)?.parameter("hp").is_some();
-    let mut out = Zeroizing::new(Vec::with_capacity(root.entity.len().saturating_add(4096)));
+    let mut out = Zeroizing::new(Vec::with_capacity(head.octets().len().saturating_add(4096)));
     if protected {
         for field in block.fields().iter().filter(|field| !field.is("HP-Outer")) {
             let marks = [HP_CIPHER, HP_CIPHER_BARE];
@@ -487,6 +619,5 @@ fn handed_over(root: &Root, limits: &Limits) -> Result<(Zeroizing<Vec<u8>>, bool
         }
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(block.body());
-    Ok((out, protected))
+    Ok((Letter::new(out, source, root.entity.body(&head)), protected))
 }

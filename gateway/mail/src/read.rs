@@ -4,10 +4,13 @@ use ident::{Address, Timestamp};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::{
-    HeaderBlock, Limits, MailFault, check_lines,
+    HeaderBlock, Limits, MailFault,
+    head::Head,
     lexer::{Token, tokens},
+    lines::LineCheck,
     mailboxes::{self, Mailbox},
     media::{MediaType, TransferEncoding, file_name},
+    source::{Source, each_chunk},
 };
 
 /// Longest Message-ID. It is repeated in fields with longer names, in outer headers and in notices, and a
@@ -99,9 +102,42 @@ impl Facts {
 /// Line rules (H13, A21), header grammar (IN15), repeated singletons (A14), anything but one
 /// `From` with one mailbox (A13), malformed addresses or MIME fields, too many hops (LP1).
 pub fn read(message: &[u8], limits: &Limits) -> Result<Facts, MailFault> {
-    check_lines(message, limits)?;
-    let block = HeaderBlock::parse(message, limits)?;
-    facts(&block, limits)
+    read_source(&message, limits)
+}
+
+/// As [`read`], for a message of any size: only its header comes into memory.
+///
+/// # Errors
+/// As [`read`], and those of the source.
+pub fn read_source(message: &dyn Source, limits: &Limits) -> Result<Facts, MailFault> {
+    scan(message, limits, |_| ()).map(|(facts, _)| facts)
+}
+
+/// Reads a message once from end to end; `each` sees all its octets. The facts, and how many octets there are.
+pub(crate) fn scan(
+    message: &dyn Source,
+    limits: &Limits,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(Facts, usize), MailFault> {
+    let mut check = LineCheck::new(limits);
+    each_chunk(message, 0, |octets| {
+        each(octets);
+        check.update(octets)
+    })?;
+    let (eight_bit_body, octets) = check.finish()?;
+    let head = Head::read(message, 0, limits)?;
+    let facts = facts(&head.block(limits)?, limits)?;
+    Ok((Facts { eight_bit_body, body_offset: head.octets().len(), ..facts }, octets))
+}
+
+/// The facts of a message whose lines are checked already and whose header was replaced since.
+///
+/// # Errors
+/// As [`read_source`].
+pub fn read_again(message: &dyn Source, eight_bit_body: bool, limits: &Limits) -> Result<Facts, MailFault> {
+    let head = Head::read(message, 0, limits)?;
+    let facts = facts(&head.block(limits)?, limits)?;
+    Ok(Facts { eight_bit_body, body_offset: head.octets().len(), ..facts })
 }
 
 /// As [`read`], for a header block whose lines are already checked.

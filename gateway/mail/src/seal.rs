@@ -1,20 +1,25 @@
 //! Sealing: sign, then encrypt, under an outer header that says no more than the envelope does.
 
+use std::io::{self, Write};
+
 use ident::{Address, Fingerprint, Timestamp};
-use openssl::sha::sha256;
+use openssl::sha::Sha256;
 use pki::{
     certificate::Certificate,
-    cms::{self, Attribute, CmsError, ContentCipher, RsaTransport},
+    cms::{Attribute, CmsError, ContentCipher, Encrypting, Frame, RsaTransport, Signing},
     keys::SigningKey,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::{
-    Assurance, Facts, HeaderBlock, Limits, MailFault, attributes, clean, groups,
+    Assurance, Facts, HeaderBlock, Limits, MailFault, attributes, clean,
+    coding::{self, Encoder},
+    groups,
+    head::Head,
     header::Field,
-    mime::write_base64,
-    read,
+    read_source,
+    source::{Source, disk, each_chunk},
     words::{folded, text_field},
 };
 
@@ -38,11 +43,21 @@ pub enum Profile {
     SignedOnly,
 }
 
+/// How the signed container stands inside the encryption of [`Profile::Gateway`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Inside {
+    /// As it is: nobody breaks lines in there, and a third less is encrypted and sent.
+    #[default]
+    Binary,
+    /// In base64, as mail clients' own tools expect it (`openssl cms` reads no other form).
+    Base64,
+}
+
 /// One body to seal.
 #[derive(Clone, Copy)]
 pub struct SealRequest<'a> {
     /// The admitted message.
-    pub message: &'a [u8],
+    pub message: &'a dyn Source,
     /// Envelope recipients of this body: see [`crate::groups()`].
     pub recipients: &'a [Address],
     /// Who signs.
@@ -51,6 +66,8 @@ pub struct SealRequest<'a> {
     pub to: &'a [&'a Certificate],
     /// How.
     pub profile: Profile,
+    /// How the signed container stands inside; for mail clients always in base64.
+    pub inside: Inside,
     /// Now.
     pub at: Timestamp,
     /// Who was authenticated; written into the signed part.
@@ -70,8 +87,6 @@ pub struct SealRequest<'a> {
 pub struct SealedMessage {
     /// The message to queue and relay.
     pub bytes: Vec<u8>,
-    /// SHA-256 of `bytes`.
-    pub digest: Fingerprint,
     /// SHA-256 of the message inside, as its reader will get it.
     pub inner_digest: Fingerprint,
 }
@@ -94,7 +109,7 @@ pub enum SealFault {
     BlindCopy,
 }
 
-/// Seals one body for one group of recipients.
+/// Seals one body for one group of recipients, in memory.
 ///
 /// # Errors
 /// See [`SealFault`].
@@ -107,83 +122,249 @@ pub fn seal(request: &SealRequest<'_>) -> Result<SealedMessage, SealFault> {
 /// # Errors
 /// As [`seal`].
 pub fn seal_with(request: &SealRequest<'_>, transport: RsaTransport) -> Result<SealedMessage, SealFault> {
-    if request.to.is_empty() != (request.profile == Profile::SignedOnly) {
-        return Err(SealFault::Recipients);
-    }
-    let facts = read(request.message, request.limits)?;
-    let blind = request.recipients.iter().filter(|recipient| !facts.names(recipient)).count();
-    if blind > 1 || (blind == 1 && request.recipients.len() > 1) {
-        return Err(SealFault::BlindCopy);
-    }
-    let inner = clean::for_sending(request.message, request.authserv_id, request.limits)?;
-    let outer = outer_header(&facts, &inner, request)?;
-    let payload = Zeroizing::new(match request.profile {
-        Profile::Gateway | Profile::SignedOnly => wrapped(&facts, &inner),
-        Profile::Client => protected(&inner, &outer, request.limits)?,
-    });
-    let mut extra = vec![attributes::intended_recipients(&groups::intended(&facts, request.recipients))];
-    extra.extend(request.assurance.map(attributes::assurance));
-    extra.extend_from_slice(request.extra);
-    let signed = Zeroizing::new(cms::sign(&payload, request.signer, request.at, &extra)?);
-    drop(payload);
-    let bytes = match request.profile {
-        Profile::SignedOnly => message(&outer, "signed-data", &signed),
-        Profile::Gateway => {
-            encrypted(&outer, "authEnveloped-data", &signed, ContentCipher::Aes256Gcm, transport, request)?
-        }
-        Profile::Client => encrypted(&outer, "enveloped-data", &signed, ContentCipher::Aes256Cbc, transport, request)?,
-    };
-    Ok(SealedMessage {
-        digest: Fingerprint::new(sha256(&bytes)),
-        inner_digest: Fingerprint::new(sha256(&inner)),
-        bytes,
-    })
+    let facts = read_source(request.message, request.limits)?;
+    let plan = SealPlan::new(request, &facts, transport)?;
+    let inner_digest = plan.inner_digest()?;
+    let mut bytes = Vec::with_capacity(usize::try_from(plan.size()).unwrap_or(0));
+    plan.write(&mut bytes)?;
+    Ok(SealedMessage { bytes, inner_digest })
 }
 
-/// Upper bound of what sealing makes of a message of this many octets, for the size limits of the
-/// next hop: base64 in 76 columns, once for the signature and once more for the encryption.
+/// A body that is signed and ready to be written: the first of the two passes over the message is done, and
+/// the size of what will be written is known to the octet.
+pub struct SealPlan<'a> {
+    message: &'a dyn Source,
+    body: u64,
+    inner_head: Zeroizing<Vec<u8>>,
+    /// Header of the outermost entity.
+    outer: Vec<u8>,
+    /// What stands between the layers.
+    layers: Layers,
+    size: u64,
+}
+
+/// What is written around the payload, from the inside.
+struct Layers {
+    payload_head: Zeroizing<Vec<u8>>,
+    signed: Frame,
+    encryption: Option<Encryption>,
+}
+
+/// The encryption of an entity that holds the signed container.
+struct Encryption {
+    entity_head: Vec<u8>,
+    /// Whether the signed container inside stands in base64; else as it is.
+    base64: bool,
+    container: Encrypting,
+}
+
+impl<'a> SealPlan<'a> {
+    /// Digests and signs. `facts` are those of the message, which somebody has read before.
+    ///
+    /// # Errors
+    /// See [`SealFault`].
+    pub fn new(request: &SealRequest<'a>, facts: &Facts, transport: RsaTransport) -> Result<Self, SealFault> {
+        if request.to.is_empty() != (request.profile == Profile::SignedOnly) {
+            return Err(SealFault::Recipients);
+        }
+        let blind = request.recipients.iter().filter(|recipient| !facts.names(recipient)).count();
+        if blind > 1 || (blind == 1 && request.recipients.len() > 1) {
+            return Err(SealFault::BlindCopy);
+        }
+        let head = Head::read(request.message, 0, request.limits)?;
+        let inner_head = clean::for_sending(head.octets(), request.authserv_id, request.limits)?.into_owned();
+        let inner_head = Zeroizing::new(inner_head);
+        let outer = outer_header(facts, &inner_head, request)?;
+        let payload_head = Zeroizing::new(match request.profile {
+            Profile::Gateway | Profile::SignedOnly => wrapped(facts, &inner_head),
+            Profile::Client => protected(&inner_head, &outer, request.limits)?,
+        });
+        let mut extra = vec![attributes::intended_recipients(&groups::intended(facts, request.recipients))];
+        extra.extend(request.assurance.map(attributes::assurance));
+        extra.extend_from_slice(request.extra);
+        let mut signing = Signing::new(request.signer)?;
+        let mut octets = 0u64;
+        let mut digest = |chunk: &[u8]| {
+            octets = octets.saturating_add(count(chunk));
+            signing.update(chunk).map_err(SealFault::from)
+        };
+        digest(&payload_head)?;
+        each_chunk(request.message, head.len(), &mut digest)?;
+        let signed = signing.opaque(request.at, &extra)?;
+        let signed_length = signed.length(octets);
+        let encryption = Encryption::new(signed_length, transport, request)?;
+        let kind = match request.profile {
+            Profile::SignedOnly => "signed-data",
+            Profile::Gateway => "authEnveloped-data",
+            Profile::Client => "enveloped-data",
+        };
+        let outer = format!("{outer}{}", container_header(kind, "base64")).into_bytes();
+        let container =
+            encryption.as_ref().map_or(signed_length, |it| it.container.length().try_into().unwrap_or(u64::MAX));
+        let size = count(&outer).saturating_add(coding::length(container));
+        let layers = Layers { payload_head, signed, encryption };
+        Ok(Self { message: request.message, body: head.len(), inner_head, outer, layers, size })
+    }
+
+    /// The outer header, which everybody on the way reads.
+    pub fn header(&self) -> &[u8] {
+        &self.outer
+    }
+
+    /// Octets that will be written.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// SHA-256 of the message inside, as its reader will get it: one more pass.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn inner_digest(&self) -> Result<Fingerprint, MailFault> {
+        let mut hash = Sha256::new();
+        hash.update(&self.inner_head);
+        each_chunk(self.message, self.body, |octets| {
+            hash.update(octets);
+            Ok::<_, MailFault>(())
+        })?;
+        Ok(Fingerprint::new(hash.finish()))
+    }
+
+    /// Writes the sealed message: the second pass over the message, with bounded buffers.
+    ///
+    /// # Errors
+    /// [`MailFault::Storage`] when either side fails, and what the library cannot do.
+    pub fn write(self, out: &mut dyn Write) -> Result<(), SealFault> {
+        let written = |result: io::Result<()>| result.map_err(|error| SealFault::from(disk(&error)));
+        written(out.write_all(&self.outer))?;
+        let Layers { payload_head, signed, encryption } = self.layers;
+        let mut pipe = Pipe::new(encryption, out);
+        pipe.begin()?;
+        pipe.signed(&signed.before)?;
+        pipe.signed(&payload_head)?;
+        each_chunk(self.message, self.body, |octets| pipe.signed(octets))?;
+        pipe.signed(&signed.after)?;
+        pipe.finish()
+    }
+}
+
+impl Encryption {
+    fn new(signed: u64, transport: RsaTransport, request: &SealRequest<'_>) -> Result<Option<Self>, SealFault> {
+        let (cipher, base64) = match request.profile {
+            Profile::SignedOnly => return Ok(None),
+            Profile::Gateway => (ContentCipher::Aes256Gcm, request.inside == Inside::Base64),
+            Profile::Client => (ContentCipher::Aes256Cbc, true),
+        };
+        let entity_head = container_header("signed-data", if base64 { "base64" } else { "binary" }).into_bytes();
+        let inside = if base64 { coding::length(signed) } else { signed };
+        let length = usize::try_from(count(&entity_head).saturating_add(inside)).unwrap_or(usize::MAX);
+        let container = Encrypting::new(length, request.to, cipher, transport)?;
+        Ok(Some(Self { entity_head, base64, container }))
+    }
+}
+
+/// Octets of the signed container on their way out: base64 if a mail client is to read it, encryption,
+/// base64 again.
+struct Pipe<'o> {
+    encryption: Option<Encryption>,
+    inner: Option<Encoder>,
+    entity: Zeroizing<Vec<u8>>,
+    container: Vec<u8>,
+    outer: Encoder,
+    text: Vec<u8>,
+    out: &'o mut dyn Write,
+}
+
+impl<'o> Pipe<'o> {
+    fn new(encryption: Option<Encryption>, out: &'o mut dyn Write) -> Self {
+        let inner = encryption.as_ref().filter(|it| it.base64).map(|_| Encoder::default());
+        let (entity, container, text) = (Zeroizing::default(), Vec::new(), Vec::new());
+        Self { encryption, inner, entity, container, outer: Encoder::default(), text, out }
+    }
+
+    fn begin(&mut self) -> Result<(), SealFault> {
+        let head = self.encryption.as_mut().map(|it| std::mem::take(&mut it.entity_head)).unwrap_or_default();
+        self.encrypt(&head)?;
+        self.drain()
+    }
+
+    fn signed(&mut self, octets: &[u8]) -> Result<(), SealFault> {
+        if let Some(encoder) = &mut self.inner {
+            let mut entity = std::mem::take(&mut self.entity);
+            entity.clear();
+            encoder.update(octets, &mut entity);
+            self.encrypt(&entity)?;
+            self.entity = entity;
+        } else {
+            self.encrypt(octets)?;
+        }
+        self.drain()
+    }
+
+    /// What is encrypted goes on to the outer base64; without encryption, as it is.
+    fn encrypt(&mut self, octets: &[u8]) -> Result<(), SealFault> {
+        match &mut self.encryption {
+            Some(encryption) => {
+                self.container.clear();
+                encryption.container.update(octets, &mut self.container)?;
+                self.outer.update(&self.container, &mut self.text);
+            }
+            None => self.outer.update(octets, &mut self.text),
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), SealFault> {
+        if let Some(encoder) = self.inner.take() {
+            let mut entity = Zeroizing::new(Vec::new());
+            encoder.finish(&mut entity);
+            self.encrypt(&entity)?;
+        }
+        if let Some(encryption) = self.encryption.take() {
+            self.container.clear();
+            encryption.container.finish(&mut self.container)?;
+            self.outer.update(&self.container, &mut self.text);
+        }
+        std::mem::take(&mut self.outer).finish(&mut self.text);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Result<(), SealFault> {
+        self.out.write_all(&self.text).map_err(|error| disk(&error))?;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+fn count(octets: &[u8]) -> u64 {
+    u64::try_from(octets.len()).unwrap_or(u64::MAX)
+}
+
+/// Upper bound of what sealing with [`Inside::Binary`] makes of a message of this many octets, for the size limits of the
+/// next hop: base64 in 76 columns, for mail clients once more inside the encryption.
 /// `named` counts the addresses in `To` and `Cc`, `readers` the certificates.
 pub fn size_bound(profile: Profile, octets: u64, named: u64, readers: u64) -> u64 {
     // Certificates, attributes and headers; addresses stand in the header, the signed list and HP-Outer.
     const FRAME: u64 = 24 * 1024;
     const ADDRESS: u64 = 300;
     const READER: u64 = 2048;
-    let coded = |octets: u64| octets.div_ceil(57).saturating_mul(78);
     let addresses = named.saturating_add(1).saturating_mul(ADDRESS);
-    let signed = coded(octets.saturating_add(FRAME).saturating_add(addresses.saturating_mul(2)));
-    match profile {
-        Profile::SignedOnly => signed.saturating_add(addresses).saturating_add(FRAME),
-        Profile::Gateway | Profile::Client => {
-            coded(signed.saturating_add(readers.saturating_mul(READER))).saturating_add(addresses).saturating_add(FRAME)
-        }
-    }
+    let signed = octets.saturating_add(FRAME).saturating_add(addresses.saturating_mul(2));
+    let container = match profile {
+        Profile::SignedOnly => signed,
+        Profile::Gateway => signed.saturating_add(readers.saturating_mul(READER)),
+        Profile::Client => coding::length(signed).saturating_add(readers.saturating_mul(READER)),
+    };
+    coding::length(container).saturating_add(addresses).saturating_add(FRAME)
 }
 
-fn encrypted(
-    outer: &str,
-    smime_type: &str,
-    signed: &[u8],
-    cipher: ContentCipher,
-    transport: RsaTransport,
-    request: &SealRequest<'_>,
-) -> Result<Vec<u8>, SealFault> {
-    let entity = Zeroizing::new(message("", "signed-data", signed));
-    let container = cms::encrypt_with(&entity, request.to, cipher, transport)?;
-    Ok(message(outer, smime_type, &container))
-}
-
-/// A header, then one container in base64. The media type's spelling is RFC 8551's (H18).
-fn message(header: &str, smime_type: &str, container: &[u8]) -> Vec<u8> {
-    let content = format!(
+/// MIME fields of an entity that is one container. The media type's spelling is RFC 8551's (H18).
+fn container_header(smime_type: &str, encoding: &str) -> String {
+    format!(
         "Content-Type: application/pkcs7-mime; smime-type={smime_type};\r\n name=smime.p7m\r\n\
-         Content-Transfer-Encoding: base64\r\n\
+         Content-Transfer-Encoding: {encoding}\r\n\
          Content-Disposition: attachment; filename=smime.p7m\r\n\r\n"
-    );
-    let mut out = Vec::with_capacity(container.len().saturating_mul(7).saturating_div(5).saturating_add(1024));
-    out.extend_from_slice(header.as_bytes());
-    out.extend_from_slice(content.as_bytes());
-    write_base64(&mut out, container);
-    out
+    )
 }
 
 /// The outer header: what the envelope says anyway. Addresses without display names, the constant
@@ -222,15 +403,16 @@ fn addresses(name: &str, all: &[Address]) -> String {
     folded(name, pieces.iter().map(String::as_str))
 }
 
-/// The message as a message/rfc822 entity (RFC 8551 §3.1), or message/global (RFC 6532).
+/// Everything before the body of the message as a message/rfc822 entity (RFC 8551 §3.1), or message/global
+/// (RFC 6532).
 fn wrapped(facts: &Facts, inner: &[u8]) -> Vec<u8> {
     let kind = if facts.utf8_header { "message/global" } else { "message/rfc822" };
-    let encoding = if inner.is_ascii() { "7bit" } else { "8bit" };
+    let encoding = if inner.is_ascii() && !facts.eight_bit_body { "7bit" } else { "8bit" };
     let header = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n");
     [header.as_bytes(), inner].concat()
 }
 
-/// The message as a payload with protected headers (RFC 9788): its own fields stay on it, its
+/// The header of the message as a payload with protected headers (RFC 9788): its own fields stay on it, its
 /// `Content-Type` says `hp="cipher"`, and `HP-Outer` repeats what is visible outside.
 fn protected(inner: &[u8], outer: &str, limits: &Limits) -> Result<Vec<u8>, MailFault> {
     let block = HeaderBlock::parse(inner, limits)?;
@@ -251,7 +433,6 @@ fn protected(inner: &[u8], outer: &str, limits: &Limits) -> Result<Vec<u8>, Mail
         out.extend_from_slice(field.raw());
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(block.body());
     Ok(out)
 }
 

@@ -27,7 +27,7 @@ use crate::{
     keys,
     knocks::Knocks,
     refresh,
-    rest::Vault,
+    rest::{SpoolRoom, Vault},
     snapshot::{self, Snapshot},
     trust::{self, Fresh, OrderBook, Shelf},
 };
@@ -260,6 +260,11 @@ impl Gateway {
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
         let _permit = self.crypto.acquire().await.map_err(|error| error.to_string())?;
         tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+    }
+
+    /// Room for what becomes of messages while they are worked on.
+    pub fn room(&self) -> SpoolRoom {
+        SpoolRoom::new(self.data().join("spool"))
     }
 
     /// Writes a record that belongs to no acceptance: refusals, connections, loads.

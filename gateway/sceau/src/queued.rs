@@ -1,18 +1,37 @@
 //! What we put beside a queued message, and how its bodies are read again for delivery.
 
-use std::sync::Arc;
+use std::{
+    io::{self, BufReader, Write},
+    sync::Arc,
+};
 
 use ident::{Address, Fingerprint};
-use mail::{Access, Limits, Opened};
+use mail::{
+    Access, Limits, MailFault, Opened,
+    source::{self, Letter, Room as _, Source},
+};
 use serde::{Deserialize, Serialize};
 use smtp::{MailFrom, OriginalRecipient, RcptTo, Ret};
 use store::{MessageInfo, NewBody, Protection, Recipient, Store, Work};
 use zeroize::Zeroizing;
 
-use crate::{delivery::End, gateway::Gateway, intake::incoming, rest::SegmentError, snapshot::Snapshot, trust::Bearer};
+use crate::{
+    delivery::End,
+    gateway::Gateway,
+    intake::{
+        in_hand::{InHand, Writer},
+        incoming, technical,
+    },
+    refusal::Refusal,
+    rest::{SegmentReader, SpoolRoom},
+    snapshot::Snapshot,
+    trust::Bearer,
+};
 
 /// Largest body read back: the largest message that any configuration may allow, sealed.
 const MAX_BODY: usize = 512 * 1024 * 1024;
+/// Octets moved at once.
+const COPIED: usize = 64 * 1024;
 
 /// What must be known again at delivery. Never content.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -91,43 +110,95 @@ impl Notes {
 /// A readable body: it rests under the storage key.
 ///
 /// # Errors
-/// Those of the cryptographic library.
-pub fn under_storage_key(gateway: &Gateway, message: &[u8]) -> Result<NewBody, SegmentError> {
-    let (stored, wrapped) = gateway.vault().protect(message)?;
+/// What it means for the peer that it cannot be kept.
+pub(crate) fn under_storage_key(
+    gateway: &Gateway,
+    hand: &mut InHand,
+    message: &dyn Source,
+    size: u64,
+) -> Result<NewBody, Refusal> {
+    let (key, wrapped) = gateway.vault().begin(&[]).map_err(technical)?;
+    let mut hash = Hashing::default();
+    let content = hand.write_under(gateway.store.as_ref(), &key, size, &mut |out| {
+        let mut both = Both(out, &mut hash);
+        source::copy(message, &mut both).map(|_| ()).map_err(|error| MailFault::Storage(error.kind()).into())
+    })?;
     Ok(NewBody {
-        content: store::BodyContent::Bytes(stored),
+        content,
         protection: Protection::StorageKey,
         profile: None,
         content_key: Some(wrapped),
-        inner: Some(digest(message)),
+        inner: Some(hash.finish()),
     })
 }
 
-/// A body that is sealed already. Its outer header names people: where one of them is a patient, it
-/// rests under the storage key as well, because a patient's address is a national number (promise 3).
-/// `content_key` opens the seal again, where delivery needs that.
-///
-/// # Errors
-/// Those of the cryptographic library.
-pub fn sealed(
-    gateway: &Gateway,
-    bytes: Vec<u8>,
-    body: NewBody,
-    content_key: Option<&[u8]>,
-) -> Result<NewBody, SegmentError> {
-    if gateway.masker.names_a_patient(&String::from_utf8_lossy(outer_header(&bytes))) {
-        let (stored, wrapped) = gateway.vault().protect_with(&bytes, content_key.unwrap_or_default())?;
-        let content = store::BodyContent::Bytes(stored);
-        return Ok(NewBody { content, protection: Protection::StorageKey, content_key: Some(wrapped), ..body });
-    }
-    let content_key = content_key.map(|key| gateway.vault().wrap(key)).transpose()?;
-    Ok(NewBody { content: store::BodyContent::Bytes(bytes), content_key, ..body })
+/// A body that is sealed already, or is being sealed while it is written.
+pub(crate) struct Sealed<'s> {
+    /// Its outer header, which names people: where one of them is a patient, the body rests under the storage
+    /// key as well, because a patient's address is a national number (promise 3).
+    pub(crate) header: &'s [u8],
+    /// Octets of all of it.
+    pub(crate) size: u64,
+    /// What opens the seal again, where delivery needs that.
+    pub(crate) content_key: Option<&'s [u8]>,
+    /// Writes it.
+    pub(crate) write: Writer<'s>,
 }
 
-/// Everything up to the first empty line.
-fn outer_header(message: &[u8]) -> &[u8] {
-    let end = message.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(message.len());
-    message.get(..end).unwrap_or_default()
+/// Puts a sealed body to rest; `body` says everything but its content.
+///
+/// # Errors
+/// What it means for the peer that it cannot be kept.
+pub(crate) fn sealed(
+    gateway: &Gateway,
+    hand: &mut InHand,
+    sealed: Sealed<'_>,
+    body: NewBody,
+) -> Result<NewBody, Refusal> {
+    let Sealed { header, size, content_key, write } = sealed;
+    let store = gateway.store.as_ref();
+    if gateway.masker.names_a_patient(&String::from_utf8_lossy(header)) {
+        let (key, wrapped) = gateway.vault().begin(content_key.unwrap_or_default()).map_err(technical)?;
+        let content = hand.write_under(store, &key, size, write)?;
+        return Ok(NewBody { content, protection: Protection::StorageKey, content_key: Some(wrapped), ..body });
+    }
+    let content_key = content_key.map(|key| gateway.vault().wrap(key)).transpose().map_err(technical)?;
+    Ok(NewBody { content: hand.write(store, size, write)?, content_key, ..body })
+}
+
+/// SHA-256 of what is written to it.
+#[derive(Default)]
+pub(crate) struct Hashing(openssl::sha::Sha256);
+
+impl Hashing {
+    pub(crate) fn finish(self) -> Fingerprint {
+        Fingerprint::new(self.0.finish())
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.update(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes to two places.
+struct Both<'a>(&'a mut dyn Write, &'a mut Hashing);
+
+impl Write for Both<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.write_all(octets)?;
+        self.1.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// SHA-256.
@@ -139,33 +210,64 @@ pub fn digest(bytes: &[u8]) -> Fingerprint {
 ///
 /// # Errors
 /// The end of the attempt.
-pub async fn as_sent(gateway: &Arc<Gateway>, work: &Work) -> Result<Zeroizing<Vec<u8>>, End> {
-    let stored = read(gateway, work).await?;
-    match work.body.protection {
-        Protection::Sealed | Protection::AsReceived => Ok(Zeroizing::new(stored)),
-        Protection::StorageKey => reveal(gateway, work, &stored),
-    }
+pub async fn as_sent(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> {
+    let body = work.body.body.as_ref().ok_or_else(|| damaged("the body is gone"))?;
+    let stored = gateway.store.body(body).await.map_err(|error| End::temporary("stored-body", error))?;
+    let key = match work.body.protection {
+        Protection::Sealed | Protection::AsReceived => None,
+        Protection::StorageKey => {
+            let wrapped = work.body.content_key.as_deref().ok_or_else(|| damaged("the key of the body is missing"))?;
+            Some(gateway.vault().body_key(wrapped).map_err(|error| damaged(&error.to_string()))?)
+        }
+    };
+    let room = gateway.room();
+    let large = stored.size > SpoolRoom::SMALL;
+    let fetch = move || {
+        let mut scratch = room.scratch(stored.size);
+        let size = match key {
+            None => io::copy(&mut BufReader::with_capacity(COPIED, stored), &mut scratch),
+            Some(key) => io::copy(&mut SegmentReader::new(key, stored), &mut scratch),
+        }?;
+        Ok(Load { source: scratch.into_source()?, size })
+    };
+    let fetched: io::Result<Load> = if large {
+        tokio::task::spawn_blocking(fetch).await.map_err(|error| End::temporary("stored-body", error))?
+    } else {
+        fetch()
+    };
+    fetched.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => damaged(&error.to_string()),
+        _ => End::temporary("stored-body", error),
+    })
 }
 
 /// The readable message for the inner mail server, with trace and verdict on top.
 ///
 /// # Errors
 /// The end of the attempt: a body that no longer opens to what was judged is held back.
-pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Zeroizing<Vec<u8>>, End> {
-    let stored = read(gateway, work).await?;
-    let revealed = match work.body.protection {
-        Protection::StorageKey => reveal(gateway, work, &stored)?,
-        Protection::AsReceived | Protection::Sealed => Zeroizing::new(stored),
-    };
-    let opened = reopen(gateway, work, revealed).await?;
+pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> {
+    let stored = as_sent(gateway, work).await?;
+    let opened = reopen(gateway, work, stored).await?;
     if work.body.inner.is_some_and(|judged| judged != opened.inner_digest) {
         return Err(damaged("the body opens to something else than what was judged"));
     }
     let head = Notes::of(work).body(work).map(|body| body.head.clone()).unwrap_or_default();
     let snapshot = gateway.snapshot();
-    let clean = mail::clean::for_sending(&opened.inner, snapshot.config.server.hostname.as_str(), &accepted_limits())
-        .map_err(|fault| damaged(&fault.to_string()))?;
-    Ok(Zeroizing::new([head.as_bytes(), clean.as_ref()].concat()))
+    let hostname = snapshot.config.server.hostname.as_str();
+    let (clean, size) =
+        mail::clean::letter_for_sending(Arc::new(opened.inner), opened.inner_size, hostname, &accepted_limits())
+            .map_err(|fault| damaged(&fault.to_string()))?;
+    let size = size.saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
+    Ok(Load { source: Arc::new(Letter::new(Zeroizing::new(head.into_bytes()), Arc::new(clean), 0)), size })
+}
+
+/// A message on its way to a peer: read as it goes, as often as it takes.
+#[derive(Clone)]
+pub struct Load {
+    /// Where it is read.
+    pub source: Arc<dyn Source>,
+    /// Its octets.
+    pub size: u64,
 }
 
 /// The envelope of a piece of work. `named` says how a recipient is written.
@@ -206,19 +308,8 @@ fn accepted_limits() -> Limits {
     Limits { message: MAX_BODY, ..Limits::default() }
 }
 
-async fn read(gateway: &Gateway, work: &Work) -> Result<Vec<u8>, End> {
-    let body = work.body.body.as_ref().ok_or_else(|| damaged("the body is gone"))?;
-    let reader = gateway.store.body(body).await.map_err(|error| End::temporary("stored-body", error))?;
-    reader.bytes(MAX_BODY).map_err(|error| End::temporary("stored-body", error))
-}
-
-fn reveal(gateway: &Gateway, work: &Work, stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, End> {
-    let wrapped = work.body.content_key.as_deref().ok_or_else(|| damaged("the key of the body is missing"))?;
-    gateway.vault().reveal(stored, wrapped).map_err(|error| damaged(&error.to_string()))
-}
-
 /// Opens again with the kept content key: no private-key operation, no new judgement.
-async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Zeroizing<Vec<u8>>) -> Result<Opened, End> {
+async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Load) -> Result<Opened, End> {
     let (wrapped, protection) = (work.body.content_key.clone(), work.body.protection.clone());
     let worker = Arc::clone(gateway);
     let outcome = gateway
@@ -231,7 +322,8 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Zeroizing<Vec<u8>>
             };
             let key = key.map_err(|error| error.to_string())?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
-            mail::open(&message, access, &snapshot.known_certificates(), &accepted_limits())
+            let known = snapshot.known_certificates();
+            mail::open_source(message.source, access, &known, &accepted_limits(), &worker.room())
                 .map_err(|fault| fault.to_string())
         })
         .await;

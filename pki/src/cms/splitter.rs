@@ -297,10 +297,7 @@ impl Splitter {
 
     fn close(&mut self) {
         let Some(closed) = self.open.pop() else { return };
-        let shown = matches!(
-            closed.role,
-            Role::Object | Role::Explicit | Role::Body | Role::Holder | Role::Content
-        );
+        let shown = matches!(closed.role, Role::Object | Role::Explicit | Role::Body | Role::Holder | Role::Content);
         // The `[0]` of a type that is skipped was opened in the outline, what is inside it was not.
         let skipped = closed.role == Role::Skipped && self.open.last().is_none_or(|open| open.role != Role::Skipped);
         if shown || skipped {
@@ -465,7 +462,8 @@ mod tests {
     #[test]
     fn content_comes_out_and_the_rest_stays_whatever_the_form() {
         let definite = der::context(0, &[der::octet_string(b"contenu")]);
-        let pieces = [&[0xa0, 0x80, 0x24, 0x80][..], &[4, 4], b"cont", &[0x24, 5, 4, 3], b"enu", &[0, 0, 0, 0]].concat();
+        let pieces =
+            [&[0xa0, 0x80, 0x24, 0x80][..], &[4, 4], b"cont", &[0x24, 5, 4, 3], b"enu", &[0, 0, 0, 0]].concat();
         for content in [definite, pieces] {
             let cms = signed(&content);
             for step in [1, 2, 3, 7, 1000] {

@@ -137,8 +137,7 @@ impl<'o> Verifying<'o> {
             _ => {}
         }
         let signer = SignerInfo::read(&signed.signer)?;
-        let (hash, digest) =
-            digest(signer.digest.oid).ok_or_else(|| CmsError::Digest(oid::name(signer.digest.oid)))?;
+        let (hash, digest) = digest(signer.digest.oid).ok_or_else(|| CmsError::Digest(oid::name(signer.digest.oid)))?;
         if !signed.digests.contains(&signer.digest.oid) {
             return Err(CmsError::Digest(format!("{}, which the container does not announce,", signer.digest.name())));
         }

@@ -105,7 +105,7 @@ fn a_plain_good_signature_is_accepted() {
     // The clear signature stays on the message, so that the reader's own client can check it.
     let message = mail(ZOE, &clear_signed(&world.doctor, &text("bonjour")));
     let opened = open(&message, Access::Keys(&[]), &[], &Limits::default()).unwrap();
-    assert_eq!(*opened.inner, message);
+    assert_eq!(*bytes(&opened), message);
 }
 
 #[test]

@@ -46,7 +46,19 @@ fn openssl_opens_what_we_seal() {
         if profile != Profile::SignedOnly {
             run(folder.path(), "cms -decrypt -in sealed.eml -recip reader.pem -inkey reader.key -out signed.eml");
         }
-        run(folder.path(), "cms -verify -noverify -in signed.eml -out plain.eml -signer who.pem");
+        // Between gateways the signed container is not in base64 inside the encryption, which the tool's own
+        // MIME reader does not know: it gets the container.
+        let verify = if profile == Profile::Gateway {
+            let entity = std::fs::read(at("signed.eml")).unwrap();
+            let limits = Limits::default();
+            let block = crate::HeaderBlock::parse(&entity, &limits).unwrap();
+            assert_eq!(block.one("Content-Transfer-Encoding").unwrap().unwrap().value(), "binary");
+            std::fs::write(at("signed.eml"), block.body()).unwrap();
+            "cms -verify -binary -inform DER"
+        } else {
+            "cms -verify"
+        };
+        run(folder.path(), &format!("{verify} -noverify -in signed.eml -out plain.eml -signer who.pem"));
         let plain = std::fs::read(at("plain.eml")).unwrap();
         assert!(String::from_utf8_lossy(&plain).contains("bonjour"), "{profile:?}");
         if profile != Profile::Client {
@@ -73,7 +85,8 @@ fn we_open_what_openssl_seals() {
         let opened = open(&message, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
         let judgement = judge(&opened, &Envelope { sender: None, recipients: &[] }, &world.trust());
         assert_eq!(judgement.verdict, Verdict::Accept, "{form} {cipher}: {judgement:?}");
-        let inner = String::from_utf8_lossy(&opened.inner);
+        let inner = bytes(&opened);
+        let inner = String::from_utf8_lossy(&inner);
         assert!(inner.contains("From: zoe@ch-exemple.test\r\n") && inner.contains("\r\nbonjour\r\n"), "{inner}");
     }
 }
@@ -100,6 +113,6 @@ fn not_exactly_one_signer() {
         let judgement = judge(&opened, &Envelope { sender: None, recipients: &[] }, &world.trust());
         let codes: Vec<_> = judgement.reasons.iter().map(|reason| reason.code).collect();
         assert_eq!((judgement.verdict, codes.as_slice()), (Verdict::Refuse, &["signer_count"][..]), "{name}");
-        assert!(opened.inner.is_empty());
+        assert!(bytes(&opened).is_empty());
     }
 }

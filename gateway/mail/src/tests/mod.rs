@@ -108,11 +108,12 @@ impl World {
         let certificate = self.reader.certificate();
         let certificates: &[&Certificate] = if profile == Profile::SignedOnly { &[] } else { &[certificate] };
         seal(&SealRequest {
-            message,
+            message: &message,
             recipients: &recipients,
             signer,
             to: certificates,
             profile,
+            inside: crate::Inside::Binary,
             at: NOW,
             assurance: Some(&assurance()),
             extra: &[crate::attributes::checkpoint("gw.ch-exemple.test\n7\n")],
@@ -121,6 +122,13 @@ impl World {
             limits: &Limits::default(),
         })
     }
+}
+
+/// The message that would be handed over.
+pub(super) fn bytes(opened: &crate::Opened) -> zeroize::Zeroizing<Vec<u8>> {
+    let bytes = opened.inner.bytes(1 << 30).unwrap();
+    assert_eq!(opened.inner_size, bytes.len() as u64);
+    bytes
 }
 
 pub(super) fn assurance() -> Assurance {

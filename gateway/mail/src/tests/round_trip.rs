@@ -44,10 +44,10 @@ fn gateway_profile_end_to_end() {
          Content-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=smime.p7m"
     );
     assert!(body.split("\r\n").all(|line| line.len() <= 76 && line.is_ascii()));
-    assert_eq!(sealed.digest, Fingerprint::new(sha256(&sealed.bytes)));
+    assert_eq!(sealed.inner_digest, Fingerprint::new(sha256(&message)));
 
     let opened = opened(&world, &sealed.bytes);
-    assert_eq!(*opened.inner, message);
+    assert_eq!(*bytes(&opened), message);
     assert_eq!(opened.inner_digest, sealed.inner_digest);
     let encryption = opened.encryption.clone().unwrap();
     assert_eq!((encryption.cipher, encryption.authenticated), ("AES-256-GCM", true));
@@ -68,7 +68,7 @@ fn gateway_profile_end_to_end() {
     let judgement = judge(&opened, &envelope, &world.trust());
     assert_eq!((judgement.verdict, judgement.signature), (Verdict::Accept, SignatureState::Valid), "{judgement:?}");
     assert_eq!(judgement.bound_by, Some(BoundBy::Book));
-    let handed = annotate(&opened.inner, &judgement, US, &Limits::default()).unwrap();
+    let handed = annotate(&bytes(&opened), &judgement, US, &Limits::default()).unwrap();
     let limits = Limits::default();
     let block = HeaderBlock::parse(&handed, &limits).unwrap();
     let notice = words::decode(&block.one("X-Sceau-Notice").unwrap().unwrap().value());
@@ -83,7 +83,7 @@ fn client_and_signed_only_profiles() {
     for (profile, cipher) in [(Profile::Client, Some("AES-256-CBC")), (Profile::SignedOnly, None)] {
         let sealed = world.seal_as(&world.doctor, &message, &["b@ch-autre.test"], profile).unwrap();
         let opened = opened(&world, &sealed.bytes);
-        assert_eq!(String::from_utf8_lossy(&opened.inner), String::from_utf8_lossy(&message), "{profile:?}");
+        assert_eq!(String::from_utf8_lossy(&bytes(&opened)), String::from_utf8_lossy(&message), "{profile:?}");
         assert_eq!(opened.inner_digest, sealed.inner_digest);
         assert_eq!(opened.encryption.as_ref().map(|e| e.cipher), cipher);
         assert!(opened.header_protected);
@@ -173,6 +173,7 @@ fn profile_and_certificates_must_fit() {
         signer: &world.gateway,
         to,
         profile,
+        inside: crate::Inside::Binary,
         at: NOW,
         assurance: None,
         extra: &[],
@@ -186,7 +187,7 @@ fn profile_and_certificates_must_fit() {
     // The gateway's own result fields never leave, even when practice software writes them.
     let message = wire("X-Sceau-Verdict: accept\nFrom: a@x.test\nTo: b@ch-autre.test\n\nx\n");
     let sealed = seal(&SealRequest { message: &message, ..request(Profile::Gateway, &to) }).unwrap();
-    let inner = opened(&world, &sealed.bytes).inner;
+    let inner = bytes(&opened(&world, &sealed.bytes));
     assert_eq!(*inner, *clean::for_sending(&message, US, &Limits::default()).unwrap());
     assert!(inner.starts_with(b"From:"));
 }
@@ -220,7 +221,7 @@ proptest! {
         let bound = crate::size_bound(profile, message.len() as u64, 1, 1);
         prop_assert!(sealed.bytes.len() as u64 <= bound, "{} > {}", sealed.bytes.len(), bound);
         let opened = open(&sealed.bytes, Access::Keys(&[&world().reader as &dyn DecryptionKey]), &[], &Limits::default()).unwrap();
-        prop_assert_eq!(String::from_utf8_lossy(&opened.inner), String::from_utf8_lossy(&message));
+        prop_assert_eq!(String::from_utf8_lossy(&bytes(&opened)).into_owned(), String::from_utf8_lossy(&message));
         prop_assert_eq!(opened.inner_digest, sealed.inner_digest);
         prop_assert!(read(&sealed.bytes, &Limits::default()).is_ok());
     }
@@ -238,7 +239,7 @@ proptest! {
         let mut forged = [block.block(), b"\r\n"].concat();
         mime::write_base64(&mut forged, &der);
         if let Ok(opened) = open(&forged, Access::Keys(&[&world().reader as &dyn DecryptionKey]), &[], &limits) {
-            prop_assert_eq!(&*opened.inner, &message);
+            prop_assert_eq!(&*bytes(&opened), &message);
         }
     }
 

@@ -84,6 +84,8 @@ fn seal(args: &Args) -> Result<Exit, Problem> {
         signer: &signer,
         to: &readers.iter().collect::<Vec<_>>(),
         profile: args.profile.into(),
+        // Other tools read it: theirs is the form that they know.
+        inside: mail::Inside::Base64,
         at: SystemClock.now(),
         assurance: None,
         extra: &[],

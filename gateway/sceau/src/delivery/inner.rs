@@ -35,7 +35,7 @@ pub(super) async fn attempt(gateway: &Arc<Gateway>, sessions: &Sessions, work: &
     options.tls = if own.inner_certificate.is_some() { TlsUse::Required } else { TlsUse::IfOffered };
     let host = own.inner.address.ip().to_string();
     let line = Line { address: own.inner.address, host: &host, identity: &snapshot.tls, options };
-    let envelope = queued::envelope(work, inner_address, u64::try_from(message.len()).ok());
+    let envelope = queued::envelope(work, inner_address, Some(message.size));
     let mut attempt = Attempt::facts_only(work);
     attempt.facts.address = Some(own.inner.address.to_string());
     match sessions.carry(&line, &mut Inside(own.inner_certificate), envelope, &message).await {

@@ -4,6 +4,7 @@
 //! its trail records and the notification that follows from it are one transaction.
 
 mod busy;
+mod feed;
 mod inner;
 mod notify;
 mod outcome;

@@ -17,6 +17,7 @@ use super::outcome::{Attempt, End, last_reason};
 use crate::{
     admission::recipient::{Destination, Protection, admit_recipient},
     gateway::Gateway,
+    intake::in_hand::InHand,
     intake::outgoing::{Sealing, destination},
     queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
     refusal::RefusalId,
@@ -144,12 +145,13 @@ pub(super) async fn write(
     let Some(sender) = work.info.envelope.sender.clone().filter(|_| !news.is_empty()) else { return Ok(None) };
     // Only the header is used; without it the notice still names the message.
     let original = queued::as_sent(gateway, work).await.ok();
+    let limits = limits(&gateway.snapshot());
+    let original = original.and_then(|load| mail::source::header(&*load.source, &limits).ok()).unwrap_or_default();
     let (worker, work) = (Arc::clone(gateway), work.clone());
     let written = gateway
         .compute(move || {
-            let original = original.as_deref().map(Vec::as_slice).unwrap_or_default();
             Writer { gateway: &worker, snapshot: &worker.snapshot(), work: &work, sender: &sender, now }
-                .notice(&news, original)
+                .notice(&news, &original)
         })
         .await;
     written?.map(Some)
@@ -259,9 +261,10 @@ impl Writer<'_> {
         facts: &mail::Facts,
     ) -> Result<(NewBody, BodyNotes, store::Destination), String> {
         let at_rest = |way| {
-            under_storage_key(self.gateway, text)
+            let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            under_storage_key(self.gateway, &mut InHand::default(), &text, size)
                 .map(|body| (body, BodyNotes::default(), way))
-                .map_err(|error| error.to_string())
+                .map_err(|refusal| refusal.to_string())
         };
         if let Some(domain) = self.snapshot.own(self.sender.domain()) {
             return at_rest(store::Destination::Inner(domain.name.clone()));
@@ -281,13 +284,14 @@ impl Writer<'_> {
                     snapshot: self.snapshot,
                     own,
                     id,
-                    message: text,
+                    message: &mail::source::Letter::of(zeroize::Zeroizing::new(text.to_vec())),
+                    size: u64::try_from(text.len()).unwrap_or(u64::MAX),
                     facts,
                     assurance: Some(&assurance),
                     now: self.now,
                 };
                 let (body, notes) = sealing
-                    .sealed(*form, certificates, std::slice::from_ref(self.sender))
+                    .sealed(&mut InHand::default(), *form, certificates, std::slice::from_ref(self.sender))
                     .map_err(|refusal| refusal.to_string())?;
                 Ok((body, notes, way))
             }

@@ -46,7 +46,7 @@ pub(super) async fn attempt(
         let mut operator = Operator { snapshot: &snapshot, domain, at: gateway.now(), facts: None };
         let options = ClientOptions::new(snapshot.config.server.hostname.as_str(), Protocol::Smtp);
         let line = Line { address: hop.address, host: &hop.host, identity: &snapshot.tls, options };
-        let envelope = queued::envelope(work, |recipient| recipient.address.clone(), u64::try_from(body.len()).ok());
+        let envelope = queued::envelope(work, |recipient| recipient.address.clone(), Some(body.size));
         let outcome = sessions.carry(&line, &mut operator, envelope, &body).await;
         note(&mut attempt, gateway, &hop, operator.facts.as_ref());
         match outcome {

@@ -12,6 +12,7 @@ use smtp::{ClientOptions, Envelope, TlsUse};
 use tokio::task::JoinSet;
 
 use super::talk::{Carried, Judge, Line, Session, TalkError};
+use crate::queued::Load;
 
 /// How long a session may wait for its next message.
 const IDLE: Duration = Duration::from_secs(10);
@@ -60,7 +61,7 @@ impl Sessions {
         line: &Line<'_>,
         judge: &mut J,
         envelope: Envelope,
-        body: &[u8],
+        body: &Load,
     ) -> Result<Carried, TalkError> {
         let key = Key {
             address: line.address,

@@ -137,7 +137,9 @@ impl Client {
             mail: MailFrom { sender: Some(address("a@a.test")), ..MailFrom::default() },
             recipients: vec![RcptTo { address: address("b@b.test"), notify: None, orcpt: None }],
         };
-        self.sessions.carry(&line, judge, envelope, b"Subject: x\r\n\r\nx\r\n").await.unwrap().outcomes
+        let text = b"Subject: x\r\n\r\nx\r\n".to_vec();
+        let load = Load { size: text.len() as u64, source: Arc::new(text) };
+        self.sessions.carry(&line, judge, envelope, &load).await.unwrap().outcomes
     }
 
     async fn delivers(&self, server: &Server) -> bool {

@@ -11,9 +11,13 @@ use smtp::{
 use thiserror::Error;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
-use crate::net::{
-    tls::{TlsFacts, TlsIdentity},
-    wire::Wire,
+use super::feed::Feed;
+use crate::{
+    net::{
+        tls::{TlsFacts, TlsIdentity},
+        wire::Wire,
+    },
+    queued::Load,
 };
 
 /// Longest wait for a connection.
@@ -170,18 +174,18 @@ impl Session {
     }
 
     /// Carries one message: one outcome for each recipient.
-    pub(super) async fn carry(&mut self, envelope: Envelope, body: &[u8]) -> Carried {
+    pub(super) async fn carry(&mut self, envelope: Envelope, body: &Load) -> Carried {
         let mut carried = Carried { outcomes: Vec::new(), peer_reports: self.client.capabilities().dsn };
         if self.client.send(envelope).is_err() {
             // Not ready, or no recipients: callers see to neither.
             return carried;
         }
-        let mut rest: Option<&[u8]> = None;
+        let mut feed: Option<Feed> = None;
         let mut done = false;
         loop {
             while let Some(event) = self.client.poll() {
                 match event {
-                    ClientEvent::SendBody => rest = Some(body),
+                    ClientEvent::SendBody => feed = Some(Feed::of(body)),
                     ClientEvent::Done(outcomes) => {
                         carried.outcomes = outcomes;
                         done = true;
@@ -193,10 +197,12 @@ impl Session {
             if done {
                 return carried;
             }
-            if let Some(remaining) = rest {
-                rest = self.give(remaining);
+            if let Some(active) = &mut feed
+                && !self.give(active).await
+            {
+                feed = None;
             }
-            self.exchange(rest.is_some()).await;
+            self.exchange(feed.is_some()).await;
         }
     }
 
@@ -234,18 +240,29 @@ impl Session {
         outcome
     }
 
-    /// Gives the client as much body as it takes; the rest waits for room.
-    fn give<'b>(&mut self, body: &'b [u8]) -> Option<&'b [u8]> {
-        match self.client.send_body(body) {
-            Ok(taken) => match body.get(taken..) {
-                Some(rest) if !rest.is_empty() => Some(rest),
-                _ => {
-                    // A fault closes the session; the event says so.
-                    let _ = self.client.finish_body();
-                    None
-                }
-            },
-            Err(_) => None,
+    /// Gives the client as much body as it takes; whether there is more, which waits for room.
+    async fn give(&mut self, feed: &mut Feed) -> bool {
+        let octets = match feed.next().await {
+            Ok(octets) => octets,
+            Err(error) => {
+                // Half a message must not look like a whole one: the session ends in the middle of it.
+                tracing::error!(%error, "a message on its way could not be read to its end");
+                self.wire = None;
+                return false;
+            }
+        };
+        if octets.is_empty() {
+            // A fault closes the session; the event says so.
+            let _ = self.client.finish_body();
+            return false;
+        }
+        match self.client.send_body(octets) {
+            Ok(taken) if feed.took(taken) => {
+                let _ = self.client.finish_body();
+                false
+            }
+            Ok(_) => true,
+            Err(_) => false,
         }
     }
 

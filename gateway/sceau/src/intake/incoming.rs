@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use ident::{Address, Timestamp};
-use mail::{Access, Judgement, Opened, Signature, report};
+use mail::{
+    Access, Judgement, MailFault, Opened, Signature, report,
+    source::{self, Source},
+};
 use pki::certificate::Certificate;
 use smtp::{MailFrom, RcptTo};
 use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
@@ -14,6 +17,7 @@ use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome
 
 use super::{
     REPEAT_WINDOW, Received,
+    in_hand::{InHand, Writer},
     outgoing::{Sealing, envelope, notify, trace},
     storage, taken, technical,
     trust::Answers,
@@ -28,12 +32,15 @@ use crate::{
     events,
     gateway::Gateway,
     net::session::Peer,
-    queued::{self, BodyNotes, Notes, limits, under_storage_key},
+    queued::{self, BodyNotes, Notes, Sealed, limits, under_storage_key},
     refusal::{Refusal, RefusalId},
     rest::Spool,
     snapshot::Snapshot,
     trust::Bearer,
 };
+
+/// Octets of a report whose machine part is read.
+const MAX_REPORT: usize = 4 << 20;
 
 /// An admitted envelope from another operator.
 pub struct Incoming {
@@ -66,11 +73,10 @@ pub fn limit(snapshot: &Snapshot) -> u64 {
 ///
 /// # Errors
 /// The refusal for the whole message; nothing is queued then.
-pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, mut message: Spool) -> Result<QueueId, Refusal> {
+pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
     let speaker = events::operator(&gateway.masker, &incoming.operator);
-    let mut prepared =
-        gateway.compute(move || prepare(&worker, &incoming, &mut message)).await.map_err(technical)??;
+    let mut prepared = gateway.compute(move || prepare(&worker, &incoming, message)).await.map_err(technical)??;
     if let Some(report) = prepared.report.take() {
         let records = match_report(gateway, &prepared, &report).await?;
         prepared.message.records.extend(records);
@@ -79,16 +85,16 @@ pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, mut message: Spo
     taken(gateway, &committed, speaker)
 }
 
-fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<Prepared, Refusal> {
+fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepared, Refusal> {
     let snapshot = gateway.snapshot();
     let now = gateway.now();
     let operator = identify_operator(&snapshot, incoming.peer.certificates()?, now)?;
     incoming.recipients.iter().try_for_each(|recipient| admit_recipient(&snapshot, &recipient.address, now))?;
-    let bytes = spool.read().map_err(technical)?;
-    let arrived = Received::of(&bytes);
+    let message: Arc<dyn Source> = Arc::new(spool);
+    let arrived = Received::of(&*message)?;
     // What is wrong outside may be named; from here on a fault may be about what is inside.
-    mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
-    let opened = opened(&snapshot, &bytes)?;
+    mail::read_source(&*message, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
+    let opened = opened(gateway, &snapshot, &message)?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
     let from = &opened.facts.from;
@@ -113,7 +119,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
     );
     let signer = if let Signature::Good(signed) = &opened.signature { Some(&signed.signer) } else { None };
     let bearer = Bearer::new(incoming.peer.certificates()?, signer);
-    let body = at_rest(gateway, &bytes, &opened)?;
+    let body = at_rest(gateway, &mut InHand::default(), &message, arrived.size, &opened)?;
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, arrived, now), judged];
     records.extend(peer_checkpoint(gateway, &opened, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
@@ -142,9 +148,10 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: &mut Spool) -> Result<
 }
 
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
-fn opened(snapshot: &Snapshot, bytes: &[u8]) -> Result<Opened, Refusal> {
+fn opened(gateway: &Gateway, snapshot: &Snapshot, message: &Arc<dyn Source>) -> Result<Opened, Refusal> {
     let keys = snapshot.decryption_keys();
-    let opened = mail::open(bytes, Access::Keys(&keys), &snapshot.known_certificates(), &limits(snapshot))
+    let (known, limits, room) = (snapshot.known_certificates(), limits(snapshot), gateway.room());
+    let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)
         .map_err(|fault| unopened(&fault))?;
     // Without a tag, a failed decryption may look like anything: the peer must not see what (H9).
     let unproven = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
@@ -170,7 +177,8 @@ fn null_sender(
     report::check_null_sender(&opened.facts, incoming.recipients.len(), owns)
         .map_err(|fault| Refusal::new(RefusalId::ReportMalformed, fault.to_string()))?;
     // Notices are worth reading even when their machine part is not.
-    Ok(report::read_report(&opened.inner, &limits(snapshot)).ok().flatten())
+    let report = opened.inner.bytes(MAX_REPORT).and_then(|inner| report::read_report(&inner, &limits(snapshot)));
+    Ok(report.ok().flatten())
 }
 
 /// Judges an opened message; only an accepted one comes back.
@@ -237,7 +245,13 @@ fn peer_checkpoint(gateway: &Gateway, opened: &Opened, now: Timestamp) -> Option
 }
 
 /// Sealed for us: as it came, its content key under the storage key. Readable: under the storage key.
-fn at_rest(gateway: &Gateway, bytes: &[u8], opened: &Opened) -> Result<NewBody, Refusal> {
+fn at_rest(
+    gateway: &Gateway,
+    hand: &mut InHand,
+    message: &Arc<dyn Source>,
+    size: u64,
+    opened: &Opened,
+) -> Result<NewBody, Refusal> {
     match &opened.encryption {
         Some(encryption) => {
             let body = NewBody {
@@ -247,10 +261,16 @@ fn at_rest(gateway: &Gateway, bytes: &[u8], opened: &Opened) -> Result<NewBody, 
                 content_key: None,
                 inner: Some(opened.inner_digest),
             };
-            queued::sealed(gateway, bytes.to_vec(), body, Some(encryption.content_key.as_slice())).map_err(technical)
+            let header =
+                source::header(&**message, &limits(&gateway.snapshot())).map_err(|fault| unreadable(&fault))?;
+            let content_key = Some(encryption.content_key.as_slice());
+            let write: Writer<'_> = &mut |out| {
+                source::copy(&**message, out).map(|_| ()).map_err(|error| MailFault::Storage(error.kind()).into())
+            };
+            queued::sealed(gateway, hand, Sealed { header: &header, size, content_key, write }, body)
         }
         None => {
-            let body = under_storage_key(gateway, bytes).map_err(technical)?;
+            let body = under_storage_key(gateway, hand, &**message, size)?;
             Ok(NewBody { inner: Some(opened.inner_digest), ..body })
         }
     }
@@ -324,17 +344,19 @@ fn recipients_of(
 /// A colleague's message, sealed for our own domain: opened and judged as if it had come in.
 pub(crate) fn from_ourselves(
     sealing: &Sealing<'_>,
-    bytes: Vec<u8>,
+    hand: &mut InHand,
+    message: &Arc<dyn Source>,
+    size: u64,
     recipients: &[Address],
 ) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
     let snapshot = sealing.snapshot;
-    let opened = opened(snapshot, &bytes)?;
+    let opened = opened(sealing.gateway, snapshot, message)?;
     let ourselves = snapshot.tls.certificate();
     let sender = Some(&sealing.facts.from);
     let (judgement, record) =
         judged(sealing.gateway, snapshot, sealing.id, &opened, sender, recipients, ourselves, sealing.now)?;
     let head = mail::result_fields(&judgement, snapshot.config.server.hostname.as_str());
-    let body = at_rest(sealing.gateway, &bytes, &opened)?;
+    let body = at_rest(sealing.gateway, hand, message, size, &opened)?;
     let readers =
         sealing.own.reading_certificate_at(sealing.now).map(|reader| reader.fingerprint()).into_iter().collect();
     Ok((body, BodyNotes { readers, head }, Some(record)))

@@ -1,22 +1,25 @@
 //! Taking charge: from a message in hand to a row in the queue. `250` is said after this, and
 //! only then.
 
-mod in_hand;
+pub(crate) mod in_hand;
 pub mod incoming;
 pub mod outgoing;
 mod trust;
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use ident::Fingerprint;
-use mail::{MailFault, OpenFault, SealFault};
+use mail::{
+    MailFault, OpenFault, SealFault,
+    source::{self, Source},
+};
 use pki::cms::CmsError;
 use store::{Accepted, Committed, StoreError};
 use trail::{Event, QueueId, Record, Speaker};
 
 use crate::{
     gateway::Gateway,
-    queued::digest,
+    queued::Hashing,
     refusal::{Refusal, RefusalId},
 };
 
@@ -31,8 +34,10 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    fn of(bytes: &[u8]) -> Self {
-        Self { digest: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) }
+    fn of(message: &dyn Source) -> Result<Self, Refusal> {
+        let mut hash = Hashing::default();
+        let size = source::copy(message, &mut hash).map_err(|error| kept(error.kind()))?;
+        Ok(Self { digest: hash.finish(), size })
     }
 }
 
@@ -58,9 +63,19 @@ pub(crate) fn storage(error: &StoreError) -> Refusal {
     Refusal::new(id, error.to_string())
 }
 
+/// What it means for the peer that the message in hand cannot be kept while it is worked on.
+pub(crate) fn kept(kind: ErrorKind) -> Refusal {
+    let id = match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => RefusalId::StorageFull,
+        _ => RefusalId::StorageUnavailable,
+    };
+    Refusal::new(id, format!("message in hand: {kind}"))
+}
+
 /// What a message that cannot be read strictly means for the peer.
 pub(crate) fn unreadable(fault: &MailFault) -> Refusal {
     let id = match fault {
+        MailFault::Storage(kind) => return kept(*kind),
         MailFault::BareLf(_) | MailFault::BareCr(_) | MailFault::Nul(_) => RefusalId::LineEndings,
         MailFault::TooLong(_) => RefusalId::TooLarge,
         MailFault::Loop => RefusalId::Loop,
@@ -73,6 +88,7 @@ pub(crate) fn unreadable(fault: &MailFault) -> Refusal {
 /// (H4), another when our key was out of reach and nothing is known about the message.
 pub(crate) fn unopened(fault: &OpenFault) -> Refusal {
     match fault {
+        OpenFault::Mail(MailFault::Storage(kind)) => kept(*kind),
         OpenFault::KeyUnavailable(why) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
         fault => Refusal::new(RefusalId::OpeningFailed, fault.code()),
     }
@@ -81,6 +97,7 @@ pub(crate) fn unopened(fault: &OpenFault) -> Refusal {
 /// What a message that could not be sealed means for the sender: never for good.
 pub(crate) fn unsealed(fault: &SealFault) -> Refusal {
     match fault {
+        SealFault::Mail(MailFault::Storage(kind)) => kept(*kind),
         SealFault::Cms(CmsError::Key(why)) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
         fault => technical(format!("sealing: {fault}")),
     }

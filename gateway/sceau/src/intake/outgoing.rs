@@ -3,17 +3,24 @@
 //! The whole message is judged once more with the world as it is at end of data; then one body
 //! is made for each group of recipients who may share it, and everything is one transaction.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use ident::{Address, Domain, Timestamp};
-use mail::{Assurance as Shown, AssuranceLevel, Facts, Group, SealRequest, groups, received};
+use mail::{
+    Assurance as Shown, AssuranceLevel, Facts, Group, Inside, SealPlan, SealRequest, groups, received,
+    source::{Letter, Room as _},
+};
 use pki::{certificate::Certificate, identity::Identity};
 use smtp::MailFrom;
 use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
-use super::{REPEAT_WINDOW, Received, in_hand::InHand, incoming, storage, taken, technical, unreadable, unsealed};
+use super::{
+    REPEAT_WINDOW, Received,
+    in_hand::{InHand, Writer},
+    incoming, kept, storage, taken, technical, unreadable, unsealed,
+};
 use crate::{
     admission::{
         caller::{Caller, identify},
@@ -24,7 +31,7 @@ use crate::{
     events,
     gateway::Gateway,
     net::session::Peer,
-    queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
+    queued::{self, BodyNotes, Notes, Sealed, digest, limits, under_storage_key},
     refusal::{Refusal, RefusalId},
     rest::Spool,
     snapshot::{OwnDomain, Snapshot},
@@ -52,28 +59,28 @@ pub struct Outgoing {
 ///
 /// # Errors
 /// The refusal for the whole message; nothing is queued then.
-pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, mut message: Spool) -> Result<QueueId, Refusal> {
+pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
     let speaker = events::speaker(&gateway.masker, &outgoing.caller, Some(outgoing.granted.rule));
-    let prepared = gateway.compute(move || prepare(&worker, &outgoing, &mut message)).await.map_err(technical)??;
+    let prepared = gateway.compute(move || prepare(&worker, &outgoing, message)).await.map_err(technical)??;
     let committed = gateway.store.commit(Changes::message(prepared)).await.map_err(|error| storage(&error))?;
     taken(gateway, &committed, speaker)
 }
 
-fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<NewMessage, Refusal> {
+fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: Spool) -> Result<NewMessage, Refusal> {
     let snapshot = gateway.snapshot();
     let now = gateway.now();
-    let bytes = spool.read().map_err(technical)?;
-    let arrived = Received::of(&bytes);
-    let facts = mail::read(&bytes, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
+    let arrived = Received::of(&spool)?;
+    let facts = mail::read_source(&spool, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let (caller, granted) = again(&snapshot, outgoing, now)?;
     let admitted: Vec<_> = outgoing.recipients.iter().map(|wanted| wanted.admitted.clone()).collect();
-    let decision = admit_content(&snapshot, &granted, &admitted, &facts, spool.len(), now)?;
+    let decision = admit_content(&snapshot, &granted, &admitted, &facts, arrived.size, now)?;
     let own = snapshot
         .own(granted.mailbox.domain())
         .ok_or_else(|| Refusal::new(RefusalId::SenderNotOurs, "domain left the configuration"))?;
-    let finished = finish(&snapshot, outgoing, &decision, &bytes, own, now)?;
-    let facts = mail::read(&finished, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
+    let (finished, size) = finish(&snapshot, outgoing, &decision, spool, own, now)?;
+    let facts = mail::read_again(&finished, facts.eight_bit_body, &limits(&snapshot));
+    let facts = facts.map_err(|fault| unreadable(&fault))?;
     let shown = shown(&caller, &granted);
     let sealing = Sealing {
         gateway,
@@ -81,6 +88,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: &mut Spool) -> Result<
         own,
         id: outgoing.id,
         message: &finished,
+        size,
         facts: &facts,
         assurance: Some(&shown),
         now,
@@ -125,17 +133,18 @@ fn finish(
     snapshot: &Snapshot,
     outgoing: &Outgoing,
     decision: &ContentDecision,
-    bytes: &[u8],
+    spool: Spool,
     own: &OwnDomain,
     now: Timestamp,
-) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let limits = limits(snapshot);
-    let complete: Cow<'_, [u8]> = mail::clean::complete(bytes, now, outgoing.id.as_str(), &own.name, &limits)
+) -> Result<(Letter, u64), Refusal> {
+    let missing = mail::clean::missing_fields(&spool, now, outgoing.id.as_str(), &own.name, &limits(snapshot))
         .map_err(|fault| unreadable(&fault))?;
     let hostname = snapshot.config.server.hostname.as_str();
     let trace = trace(hostname, &outgoing.peer, outgoing.id, "ESMTPSA", now);
     let sender = decision.add_sender.as_ref().map(|sender| format!("Sender: {sender}\r\n")).unwrap_or_default();
-    Ok(Zeroizing::new([trace.as_bytes(), sender.as_bytes(), complete.as_ref()].concat()))
+    let head = Zeroizing::new([trace, sender, missing].concat().into_bytes());
+    let size = spool.len().saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
+    Ok((Letter::new(head, Arc::new(spool), 0), size))
 }
 
 /// The `Received` field of a hop into this gateway.
@@ -235,7 +244,9 @@ pub(crate) struct Sealing<'a> {
     /// Queue id.
     pub(crate) id: QueueId,
     /// The finished message.
-    pub(crate) message: &'a [u8],
+    pub(crate) message: &'a Letter,
+    /// Its octets.
+    pub(crate) size: u64,
     /// Its header facts.
     pub(crate) facts: &'a Facts,
     /// How the author was known.
@@ -272,8 +283,7 @@ impl Sealing<'_> {
         let (mut bodies, mut recipients, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for group in groups {
             let index = u32::try_from(bodies.len()).unwrap_or(u32::MAX);
-            let (body, notes, judged) = self.body(&group.protection, &group.recipients)?;
-            let body = hand.keep(self.gateway.store.as_ref(), body).map_err(|error| storage(&error))?;
+            let (body, notes, judged) = self.body(&mut hand, &group.protection, &group.recipients)?;
             records.push(self.sealed_record(index, &group.protection, &body, &notes));
             records.extend(judged);
             bodies.push((body, notes));
@@ -298,8 +308,7 @@ impl Sealing<'_> {
 
     /// Each blind copy is a body of its own: one large message must not fill the disk (A20).
     fn bearable(&self, groups: &[Group<Way>]) -> Result<(), Refusal> {
-        let size = u64::try_from(self.message.len()).unwrap_or(u64::MAX);
-        let of = |group: &Group<Way>| size_on_the_wire(&group.protection.protection, size, self.facts);
+        let of = |group: &Group<Way>| size_on_the_wire(&group.protection.protection, self.size, self.facts);
         let all = groups.iter().map(of).fold(0, u64::saturating_add);
         if all <= self.snapshot.config.limits.copies.0 {
             return Ok(());
@@ -308,26 +317,37 @@ impl Sealing<'_> {
         Err(Refusal::new(RefusalId::TooLarge, cause).about(format_args!("{} copies", groups.len())))
     }
 
-    fn body(&self, way: &Way, recipients: &[Address]) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
+    fn body(
+        &self,
+        hand: &mut InHand,
+        way: &Way,
+        recipients: &[Address],
+    ) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
         match (&way.protection, &way.destination) {
             (Protection::Transport, _) => {
-                let clean = mail::clean::for_sending(
-                    self.message,
+                let (clean, size) = mail::clean::letter_for_sending(
+                    Arc::new(self.message.clone()),
+                    self.size,
                     self.snapshot.config.server.hostname.as_str(),
                     &limits(self.snapshot),
                 )
                 .map_err(|fault| unreadable(&fault))?;
-                Ok((under_storage_key(self.gateway, &clean).map_err(technical)?, BodyNotes::default(), None))
+                Ok((under_storage_key(self.gateway, hand, &clean, size)?, BodyNotes::default(), None))
             }
             (Protection::Sealed { form, certificates }, Destination::Operator(domain)) => {
                 self.snapshot.sealed_before.remember(domain).map_err(technical)?;
-                let (body, notes) = self.sealed(*form, certificates, recipients)?;
+                let (body, notes) = self.sealed(hand, *form, certificates, recipients)?;
                 Ok((body, notes, None))
             }
             // A colleague behind the same gateway: sealed, then taken in by the other door.
             (Protection::Sealed { form, certificates }, Destination::Own(_)) => {
-                let bytes = self.seal(*form, certificates, recipients)?;
-                incoming::from_ourselves(self, bytes, recipients)
+                self.seal(*form, certificates, recipients, |plan| {
+                    let mut scratch = self.gateway.room().scratch(plan.size());
+                    let size = plan.size();
+                    plan.write(&mut *scratch).map_err(|fault| unsealed(&fault))?;
+                    let sealed = scratch.into_source().map_err(|error| kept(error.kind()))?;
+                    incoming::from_ourselves(self, hand, &sealed, size, recipients)
+                })
             }
         }
     }
@@ -335,11 +355,11 @@ impl Sealing<'_> {
     /// Seals one body for another operator.
     pub(crate) fn sealed(
         &self,
+        hand: &mut InHand,
         form: Form,
         certificates: &[Certificate],
         recipients: &[Address],
     ) -> Result<(NewBody, BodyNotes), Refusal> {
-        let bytes = self.seal(form, certificates, recipients)?;
         let body = NewBody {
             content: store::BodyContent::Bytes(Vec::new()),
             protection: store::Protection::Sealed,
@@ -347,13 +367,25 @@ impl Sealing<'_> {
             content_key: None,
             inner: None,
         };
-        let body = queued::sealed(self.gateway, bytes, body, None).map_err(technical)?;
+        let body = self.seal(form, certificates, recipients, |plan| {
+            let (header, size) = (plan.header().to_vec(), plan.size());
+            let mut plan = Some(plan);
+            let write: Writer<'_> = &mut |out| plan.take().map_or(Ok(()), |plan| plan.write(out));
+            queued::sealed(self.gateway, hand, Sealed { header: &header, size, content_key: None, write }, body)
+        })?;
         let notes =
             BodyNotes { readers: certificates.iter().map(Certificate::fingerprint).collect(), head: String::new() };
         Ok((body, notes))
     }
 
-    fn seal(&self, form: Form, certificates: &[Certificate], recipients: &[Address]) -> Result<Vec<u8>, Refusal> {
+    /// Signs, and hands over what is ready to be written.
+    fn seal<T>(
+        &self,
+        form: Form,
+        certificates: &[Certificate],
+        recipients: &[Address],
+        write: impl FnOnce(SealPlan<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let to: Vec<&Certificate> = certificates.iter().collect();
         // Our peers keep our checkpoints: nobody can write another history later (design §4).
         let extra: Vec<_> =
@@ -365,6 +397,7 @@ impl Sealing<'_> {
             signer: signer.as_ref(),
             to: &to,
             profile: form.profile.of_mail(),
+            inside: Inside::Binary,
             at: self.now,
             assurance: self.assurance,
             extra: &extra,
@@ -372,8 +405,7 @@ impl Sealing<'_> {
             subject: mail::DEFAULT_SUBJECT,
             limits: &limits(self.snapshot),
         };
-        let sealed = mail::seal_with(&request, form.transport).map_err(|fault| unsealed(&fault))?;
-        Ok(sealed.bytes)
+        write(SealPlan::new(&request, self.facts, form.transport).map_err(|fault| unsealed(&fault))?)
     }
 
     fn sealed_record(&self, index: u32, way: &Way, body: &NewBody, notes: &BodyNotes) -> Record {

@@ -5,6 +5,6 @@ mod segment;
 mod spool;
 mod vault;
 
-pub use segment::{ObjectKey, SegmentError};
-pub use spool::Spool;
+pub use segment::{ObjectKey, SegmentError, SegmentReader, SegmentWriter, sealed_length};
+pub use spool::{Spool, SpoolRoom};
 pub use vault::{StorageKeyId, Vault};

@@ -4,6 +4,8 @@
 //! segments can neither be swapped nor cut off unnoticed. One key serves one object only;
 //! that is what makes counting nonces safe.
 
+use std::io::{self, Read, Write};
+
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -84,15 +86,8 @@ impl ObjectKey {
     /// # Errors
     /// [`SegmentError::Library`].
     pub fn seal_all(&self, content: &[u8]) -> Result<Vec<u8>, SegmentError> {
-        let count = content.len().div_ceil(SEGMENT).max(1);
-        let mut out = Vec::with_capacity(content.len().saturating_add(count.saturating_mul(TAG)));
-        let mut rest = content;
-        for number in 1..=count {
-            let (segment, after) = rest.split_at_checked(SEGMENT).unwrap_or((rest, &[]));
-            out.extend(self.seal(number_of(number), number == count, segment)?);
-            rest = after;
-        }
-        Ok(out)
+        let mut writer = SegmentWriter::new(self, Vec::new());
+        writer.write_all(content).and_then(|()| writer.finish()).map_err(|_| SegmentError::Library)
     }
 
     /// Decrypts a whole object.
@@ -100,15 +95,121 @@ impl ObjectKey {
     /// # Errors
     /// [`SegmentError::Authentication`].
     pub fn open_all(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
-        let count = sealed.len().div_ceil(SEGMENT + TAG).max(1);
         let mut out = Zeroizing::new(Vec::with_capacity(sealed.len()));
-        let mut rest = sealed;
-        for number in 1..=count {
-            let (segment, after) = rest.split_at_checked(SEGMENT + TAG).unwrap_or((rest, &[]));
-            out.extend_from_slice(&self.open(number_of(number), number == count, segment)?);
-            rest = after;
-        }
+        let read = SegmentReader::new(self.clone(), sealed).read_to_end(&mut out);
+        read.map_err(|_| SegmentError::Authentication)?;
         Ok(out)
+    }
+}
+
+/// Octets of a whole object of this many octets.
+pub fn sealed_length(content: u64) -> u64 {
+    let segments = content.div_ceil(SEGMENT as u64).max(1);
+    content.saturating_add(segments.saturating_mul(TAG as u64))
+}
+
+/// Encrypts an object while it is written.
+pub struct SegmentWriter<'k, W> {
+    key: &'k ObjectKey,
+    out: W,
+    segment: Zeroizing<Vec<u8>>,
+    number: u64,
+}
+
+impl<'k, W: Write> SegmentWriter<'k, W> {
+    /// Under a key that serves no other object.
+    pub fn new(key: &'k ObjectKey, out: W) -> Self {
+        Self { key, out, segment: Zeroizing::new(Vec::with_capacity(SEGMENT)), number: 0 }
+    }
+
+    /// Writes the last segment, which says that it is the last.
+    ///
+    /// # Errors
+    /// Those of what is written to.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.next(true)?;
+        Ok(self.out)
+    }
+
+    fn next(&mut self, last: bool) -> io::Result<()> {
+        self.number = self.number.saturating_add(1);
+        let sealed = self.key.seal(self.number, last, &self.segment).map_err(io::Error::other)?;
+        self.segment.clear();
+        self.out.write_all(&sealed)
+    }
+}
+
+impl<W: Write> Write for SegmentWriter<'_, W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        // A full segment waits for more: the last one is marked.
+        if self.segment.len() == SEGMENT && !octets.is_empty() {
+            self.next(false)?;
+        }
+        let taken = octets.len().min(SEGMENT.saturating_sub(self.segment.len()));
+        self.segment.extend_from_slice(octets.get(..taken).unwrap_or_default());
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Decrypts an object while it is read. What was changed, cut or reordered is [`io::ErrorKind::InvalidData`].
+pub struct SegmentReader<R> {
+    key: ObjectKey,
+    input: R,
+    /// The next segment as it is stored; it may be the last one.
+    ahead: Vec<u8>,
+    number: u64,
+    plain: Zeroizing<Vec<u8>>,
+    given: usize,
+    over: bool,
+}
+
+impl<R: Read> SegmentReader<R> {
+    /// Over the stored octets.
+    pub fn new(key: ObjectKey, input: R) -> Self {
+        Self { key, input, ahead: Vec::new(), number: 0, plain: Zeroizing::default(), given: 0, over: false }
+    }
+
+    fn fetch(&mut self) -> io::Result<Vec<u8>> {
+        let mut stored = Vec::with_capacity(SEGMENT + TAG);
+        let most = u64::try_from(SEGMENT + TAG).unwrap_or(u64::MAX);
+        self.input.by_ref().take(most).read_to_end(&mut stored)?;
+        Ok(stored)
+    }
+
+    fn next(&mut self) -> io::Result<()> {
+        if self.number == 0 {
+            self.ahead = self.fetch()?;
+        }
+        let following = if self.ahead.len() == SEGMENT + TAG { self.fetch()? } else { Vec::new() };
+        let stored = std::mem::replace(&mut self.ahead, following);
+        self.over = self.ahead.is_empty();
+        self.number = self.number.saturating_add(1);
+        let plain = self.key.open(self.number, self.over, &stored);
+        self.plain = plain.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.given = 0;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for SegmentReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.plain.len() {
+            if self.over {
+                return Ok(0);
+            }
+            self.next()?;
+        }
+        let ready = self.plain.get(self.given..).unwrap_or_default();
+        let count = ready.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), ready.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.given = self.given.saturating_add(count);
+        Ok(count)
     }
 }
 
@@ -116,10 +217,6 @@ impl std::fmt::Debug for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ObjectKey(..)")
     }
-}
-
-fn number_of(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 fn nonce(number: u64, last: bool) -> [u8; 12] {
@@ -142,6 +239,7 @@ mod tests {
         for length in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT] {
             let content: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
             let sealed = key.seal_all(&content).unwrap();
+            assert_eq!(sealed.len() as u64, sealed_length(content.len() as u64));
             assert_eq!(*key.open_all(&sealed).unwrap(), content, "{length}");
             assert!(key.open_all(&sealed[..sealed.len() - 1]).is_err());
             assert!(ObjectKey::random().unwrap().open_all(&sealed).is_err());

@@ -6,15 +6,19 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use mail::source::{InMemory, Room, Scratch, Source};
 
 use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::segment::{ObjectKey, SEGMENT, SegmentError, TAG};
 
@@ -76,24 +80,6 @@ impl Spool {
         Ok(())
     }
 
-    /// The whole message. Its size was bounded while it was written.
-    ///
-    /// # Errors
-    /// Those of the disk, or `InvalidData` when what comes back is not what was written.
-    pub fn read(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(usize::try_from(self.length).unwrap_or(0)));
-        if let Some(overflow) = &mut self.overflow {
-            overflow.file.seek(SeekFrom::Start(0))?;
-            let mut sealed = vec![0; SEGMENT + TAG];
-            for number in 1..=overflow.segments {
-                overflow.file.read_exact(&mut sealed)?;
-                out.extend_from_slice(&overflow.key.open(number, false, &sealed).map_err(invalid)?);
-            }
-        }
-        out.extend_from_slice(&self.tail);
-        Ok(out)
-    }
-
     fn spill(&mut self) -> io::Result<()> {
         let overflow = match &mut self.overflow {
             Some(overflow) => overflow,
@@ -106,8 +92,107 @@ impl Spool {
         let number = overflow.segments.saturating_add(1);
         overflow.file.write_all(&overflow.key.seal(number, false, &self.tail).map_err(invalid)?)?;
         overflow.segments = number;
-        self.tail = Zeroizing::new(Vec::with_capacity(SEGMENT));
+        self.tail.zeroize();
         Ok(())
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        Self::write(self, octets)?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Scratch for Spool {
+    fn into_source(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+        Ok(Arc::new(*self))
+    }
+}
+
+impl Source for Spool {
+    /// What does not come back as it was written is [`io::ErrorKind::InvalidData`].
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let segment = u64::try_from(SEGMENT).unwrap_or(u64::MAX);
+        let offset = usize::try_from(from.checked_rem(segment).unwrap_or(0)).unwrap_or(0);
+        let number = from.checked_div(segment).unwrap_or(0);
+        Ok(Box::new(Reading { spool: self, number, offset, plain: None }))
+    }
+}
+
+/// Reads a spool, segment by segment.
+struct Reading<'s> {
+    spool: &'s Spool,
+    /// Segments before this one.
+    number: u64,
+    offset: usize,
+    plain: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Reading<'_> {
+    /// Segment `number` from the file; nothing when only the tail is left.
+    fn fetch(&self) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some(overflow) = self.spool.overflow.as_ref().filter(|overflow| self.number < overflow.segments) else {
+            return Ok(None);
+        };
+        let mut sealed = vec![0; SEGMENT + TAG];
+        let place = self.number.saturating_mul(u64::try_from(sealed.len()).unwrap_or(u64::MAX));
+        overflow.file.read_exact_at(&mut sealed, place)?;
+        overflow.key.open(self.number.saturating_add(1), false, &sealed).map(Some).map_err(invalid)
+    }
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let segments = self.spool.overflow.as_ref().map_or(0, |overflow| overflow.segments);
+        loop {
+            if self.plain.is_none() {
+                self.plain = self.fetch()?;
+            }
+            let octets = match (&self.plain, self.number == segments) {
+                (Some(plain), _) => plain,
+                (None, true) => &self.spool.tail,
+                (None, false) => return Ok(0),
+            };
+            let ready = octets.get(self.offset..).unwrap_or_default();
+            let count = ready.len().min(buffer.len());
+            if let (Some(to), Some(from)) = (buffer.get_mut(..count), ready.get(..count)) {
+                to.copy_from_slice(from);
+            }
+            self.offset = self.offset.saturating_add(count);
+            if count > 0 || buffer.is_empty() || self.plain.is_none() {
+                return Ok(count);
+            }
+            self.plain = None;
+            self.number = self.number.saturating_add(1);
+            self.offset = 0;
+        }
+    }
+}
+
+/// Room for what decryption makes: in memory for a moment if it is small, else in a spool.
+#[derive(Debug, Clone)]
+pub struct SpoolRoom {
+    folder: PathBuf,
+}
+
+impl SpoolRoom {
+    /// Octets that stay in memory: such work is done by few threads, and not for long.
+    pub const SMALL: u64 = 1 << 20;
+
+    /// In this folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+}
+
+impl Room for SpoolRoom {
+    fn scratch(&self, octets: u64) -> Box<dyn Scratch> {
+        if octets <= Self::SMALL { InMemory.scratch(octets) } else { Box::new(Spool::new(&self.folder)) }
     }
 }
 
@@ -137,7 +222,11 @@ mod tests {
             let mut spool = Spool::new(folder.path());
             content.chunks(chunk).for_each(|c| spool.write(c).unwrap());
             assert_eq!(spool.len(), 300_000);
-            assert_eq!(*spool.read().unwrap(), content, "chunks of {chunk}");
+            for from in [0, 1, SEGMENT - 1, SEGMENT, 3 * SEGMENT + 5, 4 * SEGMENT, 299_999, 300_000, 300_001, 900_000] {
+                let mut read = Vec::new();
+                spool.reader(from as u64).unwrap().read_to_end(&mut read).unwrap();
+                assert_eq!(read, content[from.min(content.len())..], "chunks of {chunk}, from {from}");
+            }
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file must have no name");
     }
@@ -149,7 +238,7 @@ mod tests {
         let canary = b"CANARI-DE-TEST".repeat(20_000);
         spool.write(&canary).unwrap();
         let overflow = spool.overflow.as_mut().unwrap();
-        overflow.file.seek(SeekFrom::Start(0)).unwrap();
+        std::io::Seek::rewind(&mut overflow.file).unwrap();
         let mut stored = Vec::new();
         overflow.file.read_to_end(&mut stored).unwrap();
         assert!(stored.len() > 2 * SEGMENT);

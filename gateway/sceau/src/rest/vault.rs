@@ -126,9 +126,28 @@ impl Vault {
     /// # Errors
     /// [`SegmentError::Library`].
     pub fn protect_with(&self, body: &[u8], beside: &[u8]) -> Result<(Vec<u8>, Vec<u8>), SegmentError> {
+        let (key, wrapped) = self.begin(beside)?;
+        Ok((key.seal_all(body)?, wrapped))
+    }
+
+    /// A key for a body that is written piece by piece, and the same wrapped for the row.
+    ///
+    /// # Errors
+    /// [`SegmentError::Library`].
+    pub fn begin(&self, beside: &[u8]) -> Result<(ObjectKey, Vec<u8>), SegmentError> {
         let key = ObjectKey::random()?;
         let both = Zeroizing::new([key.octets(), beside].concat());
-        Ok((key.seal_all(body)?, self.wrap(&both)?))
+        let wrapped = self.wrap(&both)?;
+        Ok((key, wrapped))
+    }
+
+    /// The key of a body that is read piece by piece.
+    ///
+    /// # Errors
+    /// [`SegmentError::Authentication`].
+    pub fn body_key(&self, wrapped: &[u8]) -> Result<ObjectKey, SegmentError> {
+        let (own, _) = self.both(wrapped)?;
+        ObjectKey::from_octets(own)
     }
 
     /// The body that was protected.
@@ -136,8 +155,7 @@ impl Vault {
     /// # Errors
     /// [`SegmentError::Authentication`].
     pub fn reveal(&self, stored: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, SegmentError> {
-        let (own, _) = self.both(wrapped)?;
-        ObjectKey::from_octets(own)?.open_all(stored)
+        self.body_key(wrapped)?.open_all(stored)
     }
 
     /// The key that was wrapped beside the body's own, if there was one.

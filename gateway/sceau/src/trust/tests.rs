@@ -29,6 +29,7 @@ use crate::{
         space::{Ports, Space, SpaceSettings},
     },
     gateway::{Gateway, StartError},
+    intake::in_hand::InHand,
     queued::{BodyNotes, Notes, digest, under_storage_key},
     refusal::{Refusal, RefusalId},
     snapshot::{Snapshot, list_profile},
@@ -293,7 +294,9 @@ impl Attended {
             accepted: now,
             expires: self.gateway().schedule.expires(now),
             repeat: None,
-            bodies: vec![under_storage_key(self.gateway(), text.as_bytes()).unwrap()],
+            bodies: vec![
+                under_storage_key(self.gateway(), &mut InHand::default(), &text.as_bytes(), text.len() as u64).unwrap(),
+            ],
             recipients: to.iter().map(recipient).collect(),
             notes: notes.to_json(),
             records: Vec::new(),

@@ -86,7 +86,8 @@ fn run(data: &[u8]) -> bool {
     let (sender, readers) = (address(SENDER), [address(READER)]);
     let judgement = mail::judge(&opened, &Envelope { sender: Some(&sender), recipients: &readers }, &Space);
     if judgement.verdict == Verdict::Accept {
-        let Ok(handed) = mail::annotate(&opened.inner, &judgement, US, &limits) else {
+        let Ok(handed) = mail::annotate(&opened.inner.bytes(1 << 24).expect("in memory"), &judgement, US, &limits)
+        else {
             return false;
         };
         let facts = mail::read(&handed, &Limits { header: 1 << 20, ..limits }).expect("what we hand over is a message");
@@ -126,6 +127,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             signer: &*SIGNER,
             to,
             profile,
+            inside: mail::Inside::Binary,
             at: NOW,
             assurance: None,
             extra: &[],

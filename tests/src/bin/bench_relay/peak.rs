@@ -82,6 +82,7 @@ fn sealed(world: &World, letter: &Letter) -> Vec<Vec<u8>> {
                 signer: &signer,
                 to: &[&reader],
                 profile: Profile::Gateway,
+                inside: mail::Inside::Binary,
                 at: SystemClock.now(),
                 assurance: None,
                 extra: &[],

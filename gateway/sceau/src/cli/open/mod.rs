@@ -94,7 +94,8 @@ fn open(args: &Args) -> Result<Exit, Problem> {
     };
     let envelope = Envelope { sender: args.from.as_ref(), recipients: &args.recipient };
     report.judged(&opened, &mail::judge(&opened, &envelope, &answers));
-    finish(args, &report, &opened.inner)
+    let inner = opened.inner.bytes(limits.message).map_err(|fault| Problem::of("message", fault.to_string()))?;
+    finish(args, &report, &inner)
 }
 
 /// Opens; an outer header without From gets the one of the envelope (`openssl cms` writes none unless told).

@@ -1,0 +1,285 @@
+//! Messages that are too large for memory: read as often as needed, kept wherever the caller keeps them.
+//!
+//! A [`Source`] is a run of octets that can be read again from any place; layers of protection are sources
+//! over sources, so that nothing is copied but what decryption makes. Small ones are plain memory.
+
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    sync::Arc,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{Limits, MailFault, head::Head};
+
+/// Up to here octets that come out of a layer are kept in memory.
+const SMALL: usize = 1 << 20;
+/// Octets moved at once.
+pub(crate) const CHUNK: usize = 64 * 1024;
+
+/// Octets that can be read more than once.
+pub trait Source: Send + Sync {
+    /// Reads from this place to the end.
+    ///
+    /// # Errors
+    /// Those of wherever the octets are.
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>>;
+}
+
+/// Where octets go that become a source afterwards. Dropping it leaves nothing.
+pub trait Scratch: Write + Send {
+    /// What was written.
+    ///
+    /// # Errors
+    /// Those of wherever the octets are.
+    fn into_source(self: Box<Self>) -> io::Result<Arc<dyn Source>>;
+}
+
+/// Gives room for what decryption makes: nobody reads it before the verdict (A18).
+pub trait Room: Sync {
+    /// Room for about this many octets.
+    fn scratch(&self, octets: u64) -> Box<dyn Scratch>;
+}
+
+/// Room in memory, for messages that are small or that the caller holds in memory anyway.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InMemory;
+
+impl Room for InMemory {
+    fn scratch(&self, octets: u64) -> Box<dyn Scratch> {
+        // Reserved whole, so that growth leaves no copies of plaintext behind.
+        let octets = usize::try_from(octets).unwrap_or(0).saturating_add(64);
+        Box::new(Memory(Zeroizing::new(Vec::with_capacity(octets))))
+    }
+}
+
+struct Memory(Zeroizing<Vec<u8>>);
+
+impl Write for Memory {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Scratch for Memory {
+    fn into_source(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+        Ok(Arc::new(self.0))
+    }
+}
+
+fn slice_reader(octets: &[u8], from: u64) -> Box<dyn Read + Send + '_> {
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    Box::new(octets.get(from..).unwrap_or_default())
+}
+
+impl Source for Vec<u8> {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(slice_reader(self, from))
+    }
+}
+
+impl Source for Zeroizing<Vec<u8>> {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(slice_reader(self, from))
+    }
+}
+
+impl Source for &[u8] {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(slice_reader(self, from))
+    }
+}
+
+impl<const N: usize> Source for [u8; N] {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(slice_reader(self, from))
+    }
+}
+
+/// A stretch of another source.
+pub(crate) struct Part {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) from: u64,
+    /// To its end, or to here.
+    pub(crate) to: Option<u64>,
+}
+
+impl Source for Part {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let from = self.from.saturating_add(from);
+        let reader = self.source.reader(from)?;
+        Ok(match self.to {
+            Some(to) => Box::new(reader.take(to.saturating_sub(from))),
+            None => reader,
+        })
+    }
+}
+
+/// A message: some octets of its own, then the rest of a source. So fields are put on top of a message, or
+/// its header is replaced, without a copy of what is below.
+#[derive(Clone)]
+pub struct Letter {
+    head: Arc<Zeroizing<Vec<u8>>>,
+    rest: Arc<dyn Source>,
+    from: u64,
+}
+
+impl Letter {
+    /// `head`, then everything in `rest` from this place on.
+    pub fn new(head: Zeroizing<Vec<u8>>, rest: Arc<dyn Source>, from: u64) -> Self {
+        Self { head: Arc::new(head), rest, from }
+    }
+
+    /// A message in memory.
+    pub fn of(octets: Zeroizing<Vec<u8>>) -> Self {
+        Self::new(octets, Arc::new(Vec::new()), 0)
+    }
+
+    /// All of it in memory, if it is no longer than `limit`.
+    ///
+    /// # Errors
+    /// Those of the source; [`MailFault::TooLong`].
+    pub fn bytes(&self, limit: usize) -> Result<Zeroizing<Vec<u8>>, MailFault> {
+        let mut octets = Zeroizing::new(Vec::new());
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        self.reader(0).and_then(|reader| reader.take(most).read_to_end(&mut octets)).map_err(|error| disk(&error))?;
+        if octets.len() > limit { Err(MailFault::TooLong(limit)) } else { Ok(octets) }
+    }
+}
+
+impl Source for Letter {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        match usize::try_from(from).ok().and_then(|from| self.head.get(from..)) {
+            Some(own) if !own.is_empty() => Ok(Box::new(own.chain(self.rest.reader(self.from)?))),
+            _ => self.rest.reader(self.from.saturating_add(from.saturating_sub(head))),
+        }
+    }
+}
+
+impl fmt::Debug for Letter {
+    /// Never what it says (promise 3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Letter(..)")
+    }
+}
+
+/// A small source is read into memory, where its layers cost nothing to go through again.
+pub(crate) fn settled(source: Arc<dyn Source>) -> Result<Arc<dyn Source>, MailFault> {
+    let mut octets = Zeroizing::new(Vec::new());
+    let most = u64::try_from(SMALL).unwrap_or(u64::MAX).saturating_add(1);
+    source.reader(0).and_then(|reader| reader.take(most).read_to_end(&mut octets)).map_err(|error| disk(&error))?;
+    Ok(if octets.len() > SMALL { source } else { Arc::new(octets) })
+}
+
+/// Writes all of a source; says how much it was.
+///
+/// # Errors
+/// Those of both sides.
+pub fn copy(source: &dyn Source, out: &mut dyn Write) -> io::Result<u64> {
+    let mut reader = source.reader(0)?;
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    let mut copied = 0u64;
+    loop {
+        let octets = some(&mut reader, &mut chunk)?;
+        if octets.is_empty() {
+            return Ok(copied);
+        }
+        out.write_all(octets)?;
+        copied = copied.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+    }
+}
+
+/// The header block of a message, with the empty line that ends it.
+///
+/// # Errors
+/// Those of the source.
+pub fn header(message: &dyn Source, limits: &Limits) -> Result<Vec<u8>, MailFault> {
+    Head::read(message, 0, limits).map(|head| head.octets().to_vec())
+}
+
+/// Hands all octets of a source from this place on to `each`, piece by piece.
+pub(crate) fn each_chunk<E: From<MailFault>>(
+    source: &dyn Source,
+    from: u64,
+    mut each: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut reader = source.reader(from).map_err(|error| disk(&error))?;
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    loop {
+        let octets = some(&mut reader, &mut chunk).map_err(|error| disk(&error))?;
+        if octets.is_empty() {
+            return Ok(());
+        }
+        each(octets)?;
+    }
+}
+
+/// The next octets, none at the end.
+pub(crate) fn some<'b>(input: &mut dyn Read, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    loop {
+        match input.read(buffer) {
+            Ok(read) => return Ok(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What a failed read means: a fault of the message that a layer found, or one of the place where it is kept.
+pub(crate) fn disk(error: &io::Error) -> MailFault {
+    let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<MailFault>());
+    inside.cloned().unwrap_or(MailFault::Storage(error.kind()))
+}
+
+/// A fault of the message, on its way through a reader.
+pub(crate) fn invalid(fault: MailFault) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(source: &dyn Source, from: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        source.reader(from).unwrap().read_to_end(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn sources_can_be_read_from_anywhere() {
+        let body: Arc<dyn Source> = Arc::new(b"0123456789".to_vec());
+        let part = Part { source: Arc::clone(&body), from: 2, to: Some(6) };
+        assert_eq!((all(&part, 0), all(&part, 3), all(&part, 9)), (b"2345".to_vec(), b"5".to_vec(), vec![]));
+        let letter = Letter::new(Zeroizing::new(b"ab".to_vec()), body, 8);
+        for (from, expected) in [(0, &b"ab89"[..]), (1, b"b89"), (2, b"89"), (3, b"9"), (4, b""), (9, b"")] {
+            assert_eq!(all(&letter, from), expected, "{from}");
+        }
+        assert_eq!(*letter.bytes(4).unwrap(), b"ab89");
+        assert_eq!(letter.bytes(3), Err(MailFault::TooLong(3)));
+    }
+
+    #[test]
+    fn only_what_is_small_moves_into_memory() {
+        struct Counted(Vec<u8>, std::sync::atomic::AtomicUsize);
+        impl Source for Counted {
+            fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+                self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.0.reader(from)
+            }
+        }
+        for (octets, reads) in [(SMALL, 1), (SMALL + 1, 3)] {
+            let counted = Arc::new(Counted(vec![7; octets], std::sync::atomic::AtomicUsize::new(0)));
+            let settled = settled(counted.clone()).unwrap();
+            assert_eq!((all(&*settled, 0).len(), all(&*settled, 1).len()), (octets, octets - 1));
+            assert_eq!(counted.1.load(std::sync::atomic::Ordering::Relaxed), reads);
+        }
+    }
+}
