@@ -179,6 +179,8 @@ fn what_is_due_and_not_held_is_purged_for_good() {
     assert!(!files_with_canary(&data).is_empty(), "the queue's file has held the record on its way to the trail");
 
     let added = auditor.json(&["trail", "hold", "add", &format!("id:{held}"), "--reason", "réquisition"]);
+    assert!(added["entries"].as_u64() > Some(0), "{added}");
+    assert_eq!(auditor.run(&["trail", "hold", "add", "sender:x", "--reason", "faute"]).code, Some(2));
     let number = added["hold"].as_u64().unwrap_or_else(|| panic!("{added}")).to_string();
     // Until all that is known of the other message and of the refused address is older than a second.
     let deadline = Instant::now() + PATIENCE;

@@ -17,7 +17,7 @@ use ident::{Domain, Fingerprint, Timestamp};
 use store::{Changes, OutboxRow, Store as _};
 use tokio::sync::watch;
 use trail::{
-    Event, Masker, Record,
+    Event, Masker, Record, SafeText,
     log::{NoteError, NoteKey, NoteSigner, NoteVerifier, Trail, TrailError, TrailReader, TrailSecrets},
 };
 use zeroize::Zeroizing;
@@ -35,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const RECOVER: Duration = Duration::from_secs(5);
 /// Wait before the queue's file is scrubbed again, when a reader was in the way.
 const SCRUB_AGAIN: Duration = Duration::from_secs(60);
+/// Longest checkpoint of a peer that is kept, in octets.
+const MAX_NOTE: usize = 4096;
 /// Peers whose last checkpoint is remembered.
 const MAX_PEERS: usize = 20_000;
 
@@ -179,21 +181,17 @@ impl Checkpoints {
     }
 
     /// The record of a peer's checkpoint, if it is not the one seen last.
-    pub fn saw(
-        &self,
-        masker: &Masker,
-        domain: &Domain,
-        note: &str,
-        signer: Fingerprint,
-        now: Timestamp,
-    ) -> Option<Record> {
+    pub fn saw(&self, domain: &Domain, note: &str, signer: Fingerprint, now: Timestamp) -> Option<Record> {
+        if note.len() > MAX_NOTE {
+            return None;
+        }
         let digest = crate::queued::digest(note.as_bytes());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.get(domain) == Some(&digest) || (seen.len() >= MAX_PEERS && !seen.contains_key(domain)) {
             return None;
         }
         seen.insert(domain.clone(), digest);
-        let checkpoint = masker.text(&STANDARD.encode(note));
+        let checkpoint = SafeText::base64(note.as_bytes());
         Some(Record::new(now, Event::CheckpointSeen { domain: domain.clone(), checkpoint, signer }))
     }
 }
@@ -363,11 +361,16 @@ mod tests {
     #[test]
     fn a_peers_checkpoint_is_told_when_it_changes() {
         let checkpoints = Checkpoints::default();
-        let masker = Masker::new([1; 32], Vec::new());
         let domain = Domain::parse("ch-autre.test").unwrap();
-        let saw = |note: &str| checkpoints.saw(&masker, &domain, note, Fingerprint::new([2; 32]), Timestamp::EPOCH);
+        let saw = |note: &str| checkpoints.saw(&domain, note, Fingerprint::new([2; 32]), Timestamp::EPOCH);
         assert!(saw("a\n1\nx\n").is_some());
         assert!(saw("a\n1\nx\n").is_none());
         assert!(saw("a\n2\ny\n").is_some());
+        // A long name makes a long note: half of it would prove nothing.
+        let long = "n".repeat(600);
+        let record = saw(&long).unwrap();
+        let Event::CheckpointSeen { checkpoint, .. } = record.event else { panic!("{record:?}") };
+        assert_eq!(STANDARD.decode(checkpoint.as_str()).unwrap(), long.as_bytes());
+        assert!(saw(&"n".repeat(MAX_NOTE + 1)).is_none());
     }
 }

@@ -186,6 +186,32 @@ fn print(counts: &[(Due, u64)], only_due: bool, as_json: bool) {
     }
 }
 
+/// Kinds of terms that entries carry.
+const KINDS: [&str; 13] = [
+    "id",
+    "message-id",
+    "from",
+    "to",
+    "domain",
+    "by",
+    "certificate",
+    "peer",
+    "destination",
+    "operator",
+    "digest",
+    "reason",
+    "event",
+];
+
+/// A term as entries carry it. One of another kind would hold nothing, in silence.
+fn known(opened: &Opened, term: &str) -> Result<String, Exit> {
+    match term.split_once(':') {
+        Some(("domain", domain)) => Ok(format!("domain:{}", domain.to_ascii_lowercase())),
+        Some((kind, _)) if KINDS.contains(&kind) => Ok(super::trail::masked(opened, term)),
+        _ => Err(super::trail::usage(&format!("{term}: no entry carries such a term; one of {}", KINDS.join(", ")))),
+    }
+}
+
 /// Adds, lists and lifts holds.
 pub(super) fn hold(order: &HoldOrder, as_json: bool) -> Result<Exit, Exit> {
     match order {
@@ -194,18 +220,22 @@ pub(super) fn hold(order: &HoldOrder, as_json: bool) -> Result<Exit, Exit> {
                 return Err(super::trail::usage(&"name terms or days: a hold on everything is a longer retention"));
             }
             let opened = Opened::at(config)?;
-            let terms: Vec<String> = terms.iter().map(|term| super::trail::masked(&opened, term)).collect();
+            let terms = terms.iter().map(|term| known(&opened, term)).collect::<Result<Vec<_>, _>>()?;
             let by = told::operator(&opened.masker);
             let target = terms.join(" ");
             let reason = opened.masker.text(reason);
             let hold = Hold { terms, since: *since, until: *until, reason, by, at: SystemClock.now() };
-            let number = retention(&opened)?.add(&hold).map_err(|error| unavailable(&error))?;
+            let mut state = retention(&opened)?;
+            let number = state.add(&hold).map_err(|error| unavailable(&error))?;
+            let entries = state.matches(&hold).map_err(|error| unavailable(&error))?;
             let why = Some(hold.reason.as_str());
             told::acted(&opened.data, &opened.masker, "trail.hold.add", &format!("{number} {target}"), why);
             if as_json {
-                say!("{}", json!({ "hold": number }));
+                say!("{}", json!({ "hold": number, "entries": entries }));
             } else {
-                say!("hold {number}: nothing that matches is erased until it is removed");
+                say!(
+                    "hold {number}: {entries} entries match now; these, and what comes later, are not erased until it is removed"
+                );
             }
             Ok(Exit::Done)
         }
@@ -228,12 +258,16 @@ pub(super) fn hold(order: &HoldOrder, as_json: bool) -> Result<Exit, Exit> {
         }
         HoldOrder::Remove { config, number, reason } => {
             let opened = Opened::at(config)?;
-            let removed = retention(&opened)?.remove(*number).map_err(|error| unavailable(&error))?;
-            if !removed {
+            let mut state = retention(&opened)?;
+            let holds = state.holds().map_err(|error| unavailable(&error))?;
+            if !holds.iter().any(|(known, _)| known == number) {
                 eprintln!("sceau: there is no hold {number}");
                 return Ok(Exit::No);
             }
-            told::acted(&opened.data, &opened.masker, "trail.hold.remove", &number.to_string(), Some(reason));
+            // First told, then done.
+            let target = number.to_string();
+            Attached::open(config)?.note("trail.hold.remove", &target, Some(reason), SystemClock.now())?;
+            state.remove(*number).map_err(|error| unavailable(&error))?;
             say!(
                 "{}",
                 if as_json { json!({ "removed": number }).to_string() } else { format!("hold {number} is lifted") }

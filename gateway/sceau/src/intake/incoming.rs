@@ -241,7 +241,7 @@ fn peer_checkpoint(gateway: &Gateway, opened: &Opened, now: Timestamp) -> Option
     let Signature::Good(signed) = &opened.signature else { return None };
     let note = signed.said.checkpoint.as_deref()?;
     let domain = opened.facts.from.domain();
-    gateway.checkpoints.saw(&gateway.masker, domain, note, signed.signer.fingerprint(), now)
+    gateway.checkpoints.saw(domain, note, signed.signer.fingerprint(), now)
 }
 
 /// Sealed for us: as it came, its content key under the storage key. Readable: under the storage key.

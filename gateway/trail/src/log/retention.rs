@@ -21,7 +21,7 @@ use crate::{Class, ErasedEntries, Event, SafeText, index::Index};
 /// Entries that must not be erased for as long as this stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Terms as in [`super::Search`]: an entry that carries all of them is held.
+    /// Terms as in [`super::Search`]: an entry that carries all of them is held, and with it all about its message.
     pub terms: Vec<String>,
     /// Only entries from this day on (UTC).
     pub since: Option<Timestamp>,
@@ -159,13 +159,21 @@ impl Retention {
         self.keys.remove_hold(number)
     }
 
+    /// How many entries a hold holds, as the log is now.
+    ///
+    /// # Errors
+    /// See [`TrailError`].
+    pub fn matches(&self, hold: &Hold) -> Result<usize, TrailError> {
+        Ok(held_by(hold, &self.folder, &self.keys, &self.index, &self.wrapping)?.len())
+    }
+
     /// What is due in a class: older than `before`, readable and not held. Each record is opened, so
     /// that nobody who touched the table has others erased than those.
     ///
     /// # Errors
     /// [`TrailError::Damaged`] when the table says something else than a record; see [`TrailError`].
     pub fn due(&mut self, class: Class, before: Timestamp) -> Result<Due, TrailError> {
-        hold_back(&mut self.keys, &self.index, &self.wrapping)?;
+        hold_back(&self.folder, &mut self.keys, &self.index, &self.wrapping)?;
         let below = self.keys.size()?;
         let mut due = LeafSet::default();
         self.keys.each_due(class, before, below, &mut |row| {
@@ -213,14 +221,42 @@ fn holds(keys: &KeyTable, wrapping: &Wrapping) -> Result<Vec<(u64, Hold)>, Trail
 
 /// Marks what the holds hold, by the index as it is now. A hold that cannot be read, or an index
 /// that lags behind, erases nothing.
-pub(super) fn hold_back(keys: &mut KeyTable, index: &Index, wrapping: &Wrapping) -> Result<(), TrailError> {
+pub(super) fn hold_back(
+    folder: &Folder,
+    keys: &mut KeyTable,
+    index: &Index,
+    wrapping: &Wrapping,
+) -> Result<(), TrailError> {
     let holds = holds(keys, wrapping)?;
     let mut held = BTreeSet::new();
     if !holds.is_empty() && index.size()? < keys.size()? {
         return Err(TrailError::Behind);
     }
     for (_, hold) in holds {
-        held.extend(index.find(&hold.terms, hold.since, hold.until, None, usize::MAX)?);
+        held.extend(held_by(&hold, folder, keys, index, wrapping)?);
     }
     keys.mark_held(&held)
+}
+
+/// The entries that carry what a hold names, and all others about the messages that they tell of: whoever
+/// asks for the mail of a sender asks for what became of it.
+fn held_by(
+    hold: &Hold,
+    folder: &Folder,
+    keys: &KeyTable,
+    index: &Index,
+    wrapping: &Wrapping,
+) -> Result<BTreeSet<u64>, TrailError> {
+    let named = index.find(&hold.terms, hold.since, hold.until, None, usize::MAX)?;
+    let mut messages = BTreeSet::new();
+    for leaf in &named {
+        let row = keys.leaf(*leaf)?;
+        let lines = row.map(|row| open(folder, wrapping, &row)).transpose()?.flatten().unwrap_or_default();
+        messages.extend(parse(&lines, *leaf)?.iter().filter_map(|record| record.message));
+    }
+    let mut held = BTreeSet::from_iter(named);
+    for message in messages {
+        held.extend(index.find(&[format!("id:{message}")], None, None, None, usize::MAX)?);
+    }
+    Ok(held)
 }

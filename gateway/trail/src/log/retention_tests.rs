@@ -251,3 +251,16 @@ fn what_tells_of_an_erasure_is_never_erased() {
     let report = check(dir.path());
     assert!(report.ok && report.erased == 18, "{report:#?}");
 }
+
+/// Who holds the mail of a sender holds what became of it, too.
+#[test]
+fn a_hold_on_a_sender_holds_everything_about_its_messages() {
+    let dir = trail(&[30]);
+    let mut retention = Retention::open(dir.path(), &KEY).unwrap();
+    assert_eq!(retention.due(Class::Mail, at(12)).unwrap().records, 8);
+    let sender = hold(&["from:dr.martin-test@ch-exemple.test"]);
+    retention.add(&sender).unwrap();
+    assert_eq!(retention.due(Class::Mail, at(12)).unwrap().records, 0);
+    assert_eq!(retention.matches(&sender).unwrap(), 20);
+    assert_eq!(retention.matches(&hold(&["sender:dr.martin-test@ch-exemple.test"])).unwrap(), 0);
+}

@@ -374,7 +374,14 @@ impl Trail {
         let pending = self.keys.pending()?;
         self.unsettled = false;
         for purge in pending {
-            hold_back(&mut self.keys, &self.index, &self.wrapping)?;
+            match hold_back(&self.folder, &mut self.keys, &self.index, &self.wrapping) {
+                // What is held cannot be told: nothing is erased by a guess, and the trail goes on.
+                Err(TrailError::Damaged { .. }) => {
+                    self.keys.given_up(purge.told)?;
+                    continue;
+                }
+                held => held?,
+            }
             let Some(erased) = self.keys.erase(&purge)? else {
                 self.keys.given_up(purge.told)?;
                 continue;
