@@ -67,9 +67,118 @@ fn storage_keys_rotate_under_waiting_mail() {
     drop(a);
 }
 
+/// A key that the running gateway still wraps under is not retired, even while nothing waits: what it
+/// accepts next would be lost at the next start. What depends on a key that is not in the file is told.
+#[test]
+fn a_storage_key_that_the_gateway_still_wraps_under_is_not_retired() {
+    let world = World::new();
+    let a = world.serve(A);
+    let commands = Commands::of(&world, A);
+    let (from, to) = (world.address("martin"), world.address("durand"));
+    assert_eq!(commands.run(&["storage-key", "rotate"]).0, Some(0));
+    let (code, said) = commands.run(&["storage-key", "retire"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("SIGHUP"), "{said}");
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Essai")).code, 250);
+    drop(wire);
+    drop(a);
+
+    // Somebody takes the older key away by hand: `status` and `doctor` do not call that good.
+    let key = world.configuration(A).with_file_name("storage.key");
+    let both = fs::read_to_string(&key).unwrap();
+    fs::write(&key, format!("{}\n", both.lines().next().unwrap())).unwrap();
+    // The trail's own secrets rest under the older key too: the commands that need them say so.
+    let (code, said) = commands.run(&["storage-key", "status"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not in the file"), "{said}");
+    let (code, said) = commands.run(&["doctor"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not in the file"), "{said}");
+    fs::write(&key, both).unwrap();
+
+    let inner = world.inner_store(A);
+    let _a = world.serve(A);
+    commands.run(&["queue", "retry", &queue_ids(&commands)[0]]);
+    assert_eq!(inner.wait_for(1).len(), 1);
+}
+
 fn queue_ids(commands: &Commands) -> Vec<String> {
     let (_, queue) = sceau_json(&["queue", "list", "--config", &commands.configuration]);
     queue["messages"].as_array().unwrap().iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Root's orders leave nothing below the data folder that is not the gateway's own, follow no link that its
+/// user laid, and are noted under the account that the system knows, whatever the environment says.
+#[test]
+fn what_root_orders_is_done_as_the_gateways_user() {
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    const USER: u32 = 4242;
+    let world = World::new();
+    if fs::metadata(world.folder()).unwrap().uid() != 0 {
+        eprintln!("skipped: only root can become the gateway's user");
+        return;
+    }
+    world.serve(A).stop();
+    let configuration = world.configuration(A);
+    let key = configuration.with_file_name("storage.key");
+    let data = configuration.with_file_name("data");
+    let walk = |folder: &std::path::Path| {
+        let mut found = vec![folder.to_owned()];
+        let mut next = 0;
+        while next < found.len() {
+            if found[next].symlink_metadata().unwrap().is_dir() {
+                found.extend(fs::read_dir(&found[next]).unwrap().map(|entry| entry.unwrap().path()));
+            }
+            next += 1;
+        }
+        found
+    };
+    walk(world.folder()).iter().for_each(|path| chown(path, Some(USER), Some(USER)).unwrap());
+    // The key is root's, and the gateway's user may read it: so it stays.
+    chown(&key, Some(0), Some(USER)).unwrap();
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+
+    let roots = tempfile::tempdir().unwrap();
+    let (written, planted) = (roots.path().join("written"), roots.path().join("planted"));
+    fs::write(&written, "root's own").unwrap();
+    fs::create_dir_all(data.join("trust")).unwrap();
+    chown(data.join("trust"), Some(USER), Some(USER)).unwrap();
+    symlink(&written, data.join("trust/orders.new")).unwrap();
+    symlink(&planted, data.join("trust/orders.lock")).unwrap();
+    let order = |words: &[&str]| {
+        let mut command = std::process::Command::new(tests::gateway::binary());
+        command.args(words).args(["--config", configuration.to_str().unwrap()]);
+        let done = command.env("USER", "root.innocent").env("SUDO_USER", "root.innocent").output().unwrap();
+        (done.status.code(), String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned())
+    };
+    let block = ["block", "add", "--domain", "ch-b.mssante.test", "--reason", "essai"];
+    assert_ne!(order(&block).0, Some(0), "the lock is a link");
+    assert!(!planted.exists() && fs::read_to_string(&written).unwrap() == "root's own");
+    fs::remove_file(data.join("trust/orders.lock")).unwrap();
+    for words in [
+        &block[..],
+        &["storage-key", "rotate"],
+        &["storage-key", "status"],
+        &["partner", "add", "/nowhere/partner.p7m", "--operator", "1990000022"],
+        &["queue", "list"],
+        &["doctor"],
+        &["trail", "search", "event:operator.action"],
+    ] {
+        let (code, said) = order(words);
+        // What no gateway has taken from the outbox yet is not found; the partner's file is not there.
+        assert!(["partner", "doctor", "trail"].contains(&words[0]) || code == Some(0), "{words:?}: {said}");
+        assert!(!said.contains("Permission denied") || words[0] == "doctor", "{words:?}: {said}");
+    }
+    assert_eq!(fs::read_to_string(&written).unwrap(), "root's own");
+    for path in walk(&data) {
+        let found = path.symlink_metadata().unwrap();
+        assert!(found.uid() == USER || found.is_symlink(), "{} is not the gateway's", path.display());
+    }
+    let found = fs::metadata(&key).unwrap();
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (0, USER, 0o640), "owner and mode are kept");
+    let orders = fs::read_to_string(data.join("trust/orders.json")).unwrap();
+    assert!(!orders.contains("innocent"), "{orders}");
 }
 
 /// `make` never touches a file that is there.

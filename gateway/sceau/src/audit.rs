@@ -3,9 +3,7 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -24,9 +22,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     gateway::Gateway,
+    replace::replace,
     rest::{StorageKeyId, Vault},
 };
 
+/// File of the secrets, in the data folder.
+const SECRETS: &str = "trail-secrets";
 /// Rows that become entries under one checkpoint.
 const ROWS: usize = 2000;
 /// How long rows may wait for company.
@@ -67,7 +68,7 @@ impl Secrets {
     /// # Errors
     /// [`AuditError::Secrets`]; a file that does not unwrap is never replaced.
     pub fn open(data: &Path, vault: &Vault, origin: &str) -> Result<Self, AuditError> {
-        let path = data.join("trail-secrets");
+        let path = data.join(SECRETS);
         match Self::read(&path, vault, origin) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             outcome => return outcome.map_err(|error| AuditError::Secrets(path, error.to_string())),
@@ -82,9 +83,6 @@ impl Secrets {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let wrapped = STANDARD.decode(fs::read_to_string(path)?.trim()).map_err(|_| wrong("is not base64"))?;
         let plain = vault.unwrap(&wrapped).map_err(|_| wrong("does not open under this storage key"))?;
-        if StorageKeyId::of_wrapped(&wrapped) != Some(vault.current()) {
-            write(path, vault, &plain)?;
-        }
         let mut parts = plain.chunks_exact(32).map(|part| <[u8; 32]>::try_from(part).map(Zeroizing::new));
         let mut next = || parts.next().and_then(Result::ok).ok_or_else(|| wrong("is too short"));
         Ok(Self { origin: origin.to_owned(), signing: next()?, wrapping: next()?, masking: next()?, elsewhere: None })
@@ -144,15 +142,41 @@ impl Secrets {
     }
 }
 
-/// Writes secrets aside, syncs, renames: a crash leaves the old file or the new one.
+/// Wraps secrets and writes them.
 fn write(path: &Path, vault: &Vault, octets: &[u8]) -> io::Result<()> {
     let wrapped = vault.wrap(octets).map_err(io::Error::other)?;
-    let aside = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(STANDARD.encode(wrapped).as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    replace(path, STANDARD.encode(wrapped).as_bytes())
+}
+
+/// Wraps the secrets of a trail that has begun under the current key: the gateway at its start, and whoever
+/// rotates the key. Nobody else writes them.
+///
+/// # Errors
+/// Those of the disk, or `InvalidData` when they do not unwrap.
+pub(crate) fn rewrap(data: &Path, vault: &Vault) -> io::Result<()> {
+    if wrapped_under(data)?.is_none_or(|id| id == vault.current()) {
+        return Ok(());
+    }
+    let path = data.join(SECRETS);
+    let wrapped = STANDARD.decode(fs::read_to_string(&path)?.trim()).map_err(io::Error::other)?;
+    let plain = vault.unwrap(&wrapped).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    write(&path, vault, &plain)
+}
+
+/// The key under which the secrets of a trail rest; none before it has begun.
+///
+/// # Errors
+/// Those of the disk, or `InvalidData`.
+pub(crate) fn wrapped_under(data: &Path) -> io::Result<Option<StorageKeyId>> {
+    let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("{SECRETS} is not what was written there"));
+    match fs::read_to_string(data.join(SECRETS)) {
+        Ok(text) => {
+            let wrapped = STANDARD.decode(text.trim()).map_err(|_| wrong())?;
+            StorageKeyId::of_wrapped(&wrapped).map(Some).ok_or_else(wrong)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Folder of the log below the data folder.

@@ -3,7 +3,7 @@
 use std::{
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +21,7 @@ use tokio::{
 use trail::{Event, Masker, QueueId, Record};
 
 use crate::{
-    audit::{Checkpoints, Secrets},
+    audit::{self, Checkpoints, Secrets},
     config::{Loaded, Problem},
     health::Standing,
     keys,
@@ -122,12 +122,14 @@ impl Gateway {
         }
         let (snapshot, fresh) = remembered(&loaded, snapshot, clock.now())?;
         refresh::recall_answers(&loaded, &snapshot, clock.now());
-        let vault = snapshot::vault(&loaded)?;
         let data = loaded.data();
         DirBuilder::new().recursive(true).mode(0o700).create(data.join("spool"))?;
         let (store, recovery) = SqliteStore::open(&data.join("queue"), SqliteOptions::default())?;
         tracing::info!("{}", recovery.explain().en);
+        // Read while nobody else serves: what is retired now is not what we wrap under.
+        let vault = snapshot::vault(&loaded)?;
         let secrets = keys::checkpoint::secrets(&loaded, &vault, Some(&snapshot.keys))?;
+        rewrap(&data, &vault)?;
         let masker = Masker::new(secrets.masking(), loaded.config.patients.domains.clone());
         let delivery = &loaded.config.delivery;
         let schedule = Schedule {
@@ -190,6 +192,14 @@ impl Gateway {
     /// The storage keys.
     pub fn vault(&self) -> Arc<Vault> {
         self.vault.load_full()
+    }
+
+    /// Notes in the queue under which key we wrap: until that is another one, nobody may retire it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn tell_wrapping(&self) -> Result<(), StoreError> {
+        self.store.wraps_under(self.vault().current().octets()).await
     }
 
     /// The present.
@@ -314,6 +324,12 @@ impl Gateway {
             batch.clear();
         }
     }
+}
+
+/// What rests beside the queue comes under the key that wraps now.
+pub(crate) fn rewrap(data: &Path, vault: &Vault) -> std::io::Result<()> {
+    audit::rewrap(data, vault)?;
+    keys::pins::rewrap(data, vault)
 }
 
 /// A list that is about to be in force for the first time is on the shelf before it is.

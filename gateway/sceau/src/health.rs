@@ -31,9 +31,15 @@ const SPOOL: &str = "spool-unavailable";
 /// The alarm of a trail that cannot be written: its rows wait in the queue.
 const TRAIL: &str = "trail-unavailable";
 
+/// The alarm of rows of the queue that cannot be read: their messages wait for a person.
+const DAMAGED: &str = "queue-damaged";
+/// How often it is asked whether there are any, in ticks.
+const LOOKS: u8 = 5;
+
 /// Watches until `stopping` turns true.
 pub async fn watch(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-    let (mut store, mut spool, mut trail) = (None, None, None);
+    let (mut store, mut spool, mut trail, mut damaged) = (None, None, None, None);
+    let mut ticks: u8 = 0;
     loop {
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
@@ -50,6 +56,13 @@ pub async fn watch(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
         let trial = tokio::task::spawn_blocking(move || Spool::trial(&folder)).await;
         let trouble = trial.ok().and_then(Result::err).map(|error| (SPOOL, error.to_string()));
         spool = tell(&gateway, spool, trouble, "not ready: large messages are deferred");
+        ticks = ticks.wrapping_add(1).checked_rem(LOOKS).unwrap_or(0);
+        if ticks == 1
+            && let Ok(aside) = gateway.store.set_aside().await
+        {
+            let trouble = aside.first().map(|first| (DAMAGED, format!("{} recipient(s): {first}", aside.len())));
+            damaged = tell(&gateway, damaged, trouble, "rows of the queue cannot be read and are set aside");
+        }
         let trouble = gateway.checkpoints.trouble().map(|error| (TRAIL, error));
         trail = tell(&gateway, trail, trouble, "the trail cannot be written, its rows wait in the queue");
     }

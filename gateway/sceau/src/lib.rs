@@ -2,6 +2,7 @@
 //! sessions, delivery, command line.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+pub mod account;
 pub mod admission;
 pub mod audit;
 pub mod cli;
@@ -22,6 +23,7 @@ pub mod partners;
 pub mod queued;
 pub mod refresh;
 pub mod refusal;
+pub mod replace;
 pub mod rest;
 pub mod sealed_before;
 pub mod serve;

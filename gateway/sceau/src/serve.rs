@@ -72,6 +72,7 @@ pub async fn serve_by(
     // Before anybody can know that we are there: a reload ordered too early must not end us.
     let orders = Orders::listen()?;
     let (gateway, records) = Gateway::open(configuration, clock)?;
+    gateway.tell_wrapping().await.map_err(StartError::Store)?;
     let writer = tokio::spawn(Gateway::write_records(Arc::clone(&gateway.store), records));
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -191,6 +192,9 @@ pub(crate) async fn reload(gateway: &Arc<Gateway>) {
     match outcome {
         Ok(Ok(())) => {
             tracing::info!("configuration, trust list, revocation lists and directory read again");
+            if let Err(error) = gateway.tell_wrapping().await {
+                tracing::error!(%error, "which storage key is in use could not be noted: the older ones cannot be retired");
+            }
             gateway.wake.notify_one();
             loaded(gateway);
             refused(gateway, &gateway.snapshot().keys.kept, "new keys refused, those in service stay");

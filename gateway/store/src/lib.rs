@@ -31,7 +31,8 @@ pub use message::{
 pub use query::{Counts, DestinationCount, EventQuery, Filter, OutboxRow, Page, Standing};
 pub use schedule::Schedule;
 pub use sqlite::{
-    Examination, FileStaging, FreeSpace, FreeSpaceHook, Recovery, SqliteOptions, SqliteStore, free_space,
+    Examination, FileStaging, FreeSpace, FreeSpaceHook, KeyMark, Recovery, SqliteOptions, SqliteStore, Wrapped,
+    free_space,
 };
 pub use state::{Progress, Reason, State, Step, TransitionError};
 pub use trail::{Direction, QueueId};

@@ -158,5 +158,5 @@ pub(super) fn released(data: &Path) -> Result<u64, Exit> {
 
 /// Who is at the terminal, as the system knows.
 pub(super) fn who() -> String {
-    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned())
+    crate::account::orderer().to_owned()
 }

@@ -14,13 +14,13 @@ use serde_json::json;
 use store::{Filter, Page, Standing, Store as _};
 use trail::log::{TrailError, verify};
 
-use super::{Exit, attached::Attached, check, trusted};
+use super::{Exit, attached::Attached, check, storage_key, trusted};
 use crate::{
     audit,
     config::{KeyPlace, Loaded},
     partners::{LedgerFile, watch},
     refresh,
-    snapshot::Snapshot,
+    snapshot::{self, Snapshot},
     trust::alarms,
 };
 
@@ -309,6 +309,7 @@ fn queue(seen: &mut Examination, config: &Path) {
         }
         Err(_) => seen.say(Level::Bad, "queue", "cannot be looked through: see above"),
     }
+    storage_keys(seen, config, &queue);
     let (mut messages, mut bodies, mut damaged) = (0u64, 0u64, 0u64);
     for standing in [Standing::Active, Standing::Held] {
         let mut after = None;
@@ -341,6 +342,25 @@ fn queue(seen: &mut Examination, config: &Path) {
     let says =
         format!("{messages} messages wait, {bodies} bodies read to their end, {damaged} of them damaged or missing");
     seen.say(level, "queue", says);
+}
+
+/// Whether everything that waits can be opened with the keys of the file.
+fn storage_keys(seen: &mut Examination, config: &Path, queue: &Attached) {
+    let vault = Loaded::read(config).and_then(|loaded| snapshot::vault(&loaded));
+    let (Ok(vault), Ok(found)) = (vault, queue.wait(queue.store.wrapped())) else {
+        return seen.say(Level::Bad, "storage keys", "which are needed cannot be told");
+    };
+    let strangers = storage_key::strangers(&vault, &found);
+    if strangers.is_empty() {
+        seen.say(Level::Good, "storage keys", "every key that waiting bodies need is in the file");
+    }
+    for id in strangers {
+        let bodies = found.bodies.get(&id.octets()).copied().unwrap_or(0);
+        let says = format!(
+            "{id} is not in the file: {bodies} waiting bodies need it, and so does what the gateway accepts if it wraps under it; bring the line back"
+        );
+        seen.say(Level::Bad, "storage keys", says);
+    }
 }
 
 fn trail_of(seen: &mut Examination, config: &Path, loaded: &Loaded) {

@@ -27,11 +27,14 @@ mod trusted;
 mod why;
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{account, config::Loaded};
 
 /// Whether nobody reads the result any more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -127,15 +130,48 @@ enum Command {
     Findings,
 }
 
+impl Command {
+    /// Whether it works below the data folder, and so as the owner of that.
+    fn is_the_gateways(&self) -> bool {
+        match self {
+            // Its file may be root's; it takes the owner on for what is below the data folder.
+            Self::StorageKey(_) => false,
+            // What runs it says as whom; and those that touch nothing there.
+            Self::Serve(_) | Self::Demo(_) | Self::Annuaire(_) => false,
+            Self::Partner(args) => !args.writes_elsewhere(),
+            _ => true,
+        }
+    }
+}
+
+/// The configuration that the command line names, whichever command it is about.
+fn configuration(matches: &ArgMatches) -> Option<PathBuf> {
+    let below = matches.subcommand().and_then(|(_, matches)| configuration(matches));
+    below.or_else(|| matches.try_get_one::<PathBuf>("config").ok().flatten().cloned())
+}
+
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let place = configuration(&matches);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, place))
+    });
+    let (cli, place) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    // Before it may become somebody else.
+    account::orderer();
+    if cli.command.is_the_gateways()
+        && let Some(loaded) = place.and_then(|place| Loaded::read(&place).ok())
+        && let Err(error) = account::become_owner_of(&loaded.data())
+    {
+        eprintln!("sceau: {}: its owner cannot be taken on: {error}", loaded.data().display());
+        return Exit::Undetermined.into();
+    }
     let exit = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),

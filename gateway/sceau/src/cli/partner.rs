@@ -86,6 +86,13 @@ struct Desk {
     json: bool,
 }
 
+impl Args {
+    /// Whether its result goes to a folder that need not be the gateway's.
+    pub(super) fn writes_elsewhere(&self) -> bool {
+        matches!(self.order, Order::Publish { into: Some(_) })
+    }
+}
+
 pub(super) fn run(args: Args) -> Exit {
     let Some(config) = &args.config else {
         eprintln!("sceau: --config FILE is needed");

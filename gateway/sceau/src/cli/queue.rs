@@ -95,6 +95,9 @@ fn list(queue: &Attached, all: bool, domain: Option<Domain>, limit: usize, as_js
         waiting.dedup_by_key(|message| message.info.id);
         waiting
     };
+    if queue.store.passed_over() > 0 {
+        eprintln!("sceau: the queue holds messages that cannot be read and are not listed: `sceau doctor` names them");
+    }
     if as_json {
         println!("{}", json!({ "messages": messages.iter().map(|m| message_json(queue, m)).collect::<Vec<_>>() }));
         return Ok(Exit::Done);

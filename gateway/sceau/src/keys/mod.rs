@@ -8,7 +8,7 @@ pub mod checkpoint;
 pub mod expiry;
 mod judge;
 mod load;
-mod pins;
+pub(crate) mod pins;
 pub mod watch;
 
 pub use load::{signing_key, token_key};

@@ -5,9 +5,9 @@
 //! folder, across reloads and restarts, until the PIN file says another one.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     config::{Loaded, SecretPlace},
-    rest::Vault,
+    replace::replace,
+    rest::{StorageKeyId, Vault},
     snapshot,
 };
 
@@ -135,15 +136,48 @@ impl PinFile {
         let wrapped = STANDARD.encode(vault.wrap(&plain).map_err(|error| error.to_string())?);
         let write = || -> io::Result<()> {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-            let aside = path.with_extension("new");
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-            file.write_all(wrapped.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&aside, path)?;
-            File::open(&self.folder)?.sync_all()
+            replace(path, wrapped.as_bytes())
         };
         write().map_err(|error| format!("{}: {error}", path.display()))
     }
+}
+
+/// Wraps every memory under the current key; what cannot be unwrapped stays as it is.
+///
+/// # Errors
+/// Those of the disk.
+pub(crate) fn rewrap(data: &Path, vault: &Vault) -> io::Result<()> {
+    for path in memories(data)? {
+        let Ok(wrapped) = STANDARD.decode(fs::read_to_string(&path)?.trim()) else { continue };
+        if StorageKeyId::of_wrapped(&wrapped) == Some(vault.current()) {
+            continue;
+        }
+        if let Ok(plain) = vault.unwrap(&wrapped) {
+            let again = vault.wrap(&plain).map_err(io::Error::other)?;
+            replace(&path, STANDARD.encode(again).as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// The keys under which memories rest.
+///
+/// # Errors
+/// Those of the disk.
+pub(crate) fn wrapped_under(data: &Path) -> io::Result<Vec<StorageKeyId>> {
+    let texts = memories(data)?.into_iter().map(fs::read_to_string).collect::<io::Result<Vec<_>>>()?;
+    let wrapped = texts.iter().filter_map(|text| STANDARD.decode(text.trim()).ok());
+    Ok(wrapped.filter_map(|wrapped| StorageKeyId::of_wrapped(&wrapped)).collect())
+}
+
+fn memories(data: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(data.join(FOLDER)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.extension().is_none()).collect())
 }
 
 impl PinKeeper for PinFile {

@@ -44,7 +44,5 @@ pub fn sorted(ledger: &Ledger, named: &dyn Fn(&Domain) -> Vec<StructureId>, ours
 
 /// Who is at the command line, for the ledger.
 pub fn person() -> String {
-    let name = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-    let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-    if name.is_empty() { "operator".to_owned() } else { name }
+    crate::account::orderer().chars().filter(|c| !c.is_control()).take(100).collect()
 }

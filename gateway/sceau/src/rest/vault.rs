@@ -37,6 +37,16 @@ pub struct Vault {
 }
 
 impl StorageKeyId {
+    /// From the mark that a store keeps.
+    pub fn from_octets(octets: [u8; ID]) -> Self {
+        Self(octets)
+    }
+
+    /// The mark with which everything begins that the key wrapped.
+    pub fn octets(self) -> [u8; ID] {
+        self.0
+    }
+
     /// The key that wrapped this; `None` for what is no wrapped key.
     pub fn of_wrapped(wrapped: &[u8]) -> Option<Self> {
         wrapped.first_chunk().copied().map(Self)

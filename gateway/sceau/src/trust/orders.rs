@@ -3,15 +3,15 @@
 //! order holds for the next decision, without a restart, and after every restart.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown},
+    fs::{self, DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use ident::Timestamp;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -19,6 +19,7 @@ use super::{
     blocks::{Block, Target},
     grants::{Entry, Grant, GrantRules, Signed},
 };
+use crate::replace::replace;
 
 const FILE: &str = "orders.json";
 const FORMAT: u32 = 1;
@@ -281,12 +282,12 @@ impl OrderBook {
     ) -> Result<T, OrderError> {
         let disk = |error: io::Error| OrderError::Disk(self.folder.clone(), error);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(disk)?;
-        self.folder.parent().iter().for_each(|data| like(&self.folder, data));
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
+            .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default())
             .open(self.folder.join("orders.lock"))
             .map_err(disk)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| disk(error.into()))?;
@@ -296,26 +297,8 @@ impl OrderBook {
         let outcome = change(&mut written)?;
         let text =
             serde_json::to_vec_pretty(&written).map_err(|error| OrderError::File(self.path(), error.to_string()))?;
-        self.replace(&text).map_err(disk)?;
+        replace(&self.path(), &text).map_err(disk)?;
         Ok(outcome)
-    }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let beside = self.folder.join("orders.new");
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        // Whoever gives orders (root, mostly) is not who the gateway runs as: what is ours is its own.
-        like(&beside, &self.folder);
-        fs::rename(&beside, self.path())?;
-        File::open(&self.folder)?.sync_all()
-    }
-}
-
-/// Gives a path the owner of another one. Without the right to do so, what was written stays ours.
-fn like(path: &Path, other: &Path) {
-    if let Ok(found) = fs::metadata(other) {
-        let _ = chown(path, Some(found.uid()), Some(found.gid()));
     }
 }
 

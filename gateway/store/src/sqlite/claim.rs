@@ -6,11 +6,12 @@ use ident::Timestamp;
 use rusqlite::Connection;
 
 use super::{
+    aside::{self, readable},
     failure::SqlResult,
     lines::Lines,
     rows::{MessageRow, RECIPIENT, RecipientRow, millis, parts, wake_column, whole},
 };
-use crate::{ClaimRequest, Lease, LeaseToken, StoreError, Work};
+use crate::{BodyInfo, ClaimRequest, Lease, LeaseToken, StoreError, Work};
 
 /// What the committer remembers between changes.
 #[derive(Debug)]
@@ -56,8 +57,7 @@ pub(crate) fn claim(db: &Connection, request: &ClaimRequest, turn: &mut Turn) ->
         if given.len() >= request.limit {
             return Ok(given);
         }
-        let groups = due_groups(db, message, None, request)?;
-        lease_groups(db, groups, request, turn, &mut given)?;
+        give(db, message, None, request, turn, &mut given)?;
     }
     let mut lines = destinations(db, request, turn)?;
     while given.len() < request.limit {
@@ -67,18 +67,38 @@ pub(crate) fn claim(db: &Connection, request: &ClaimRequest, turn: &mut Turn) ->
             turn.lines.settle(db, destination)?;
             continue;
         };
-        let groups = due_groups(db, whole(seq).0, Some(&destination), request)?;
-        lease_groups(db, groups, request, turn, &mut given)?;
+        let aside = give(db, whole(seq).0, Some(&destination), request, turn, &mut given)?;
         let now_served = given.len().saturating_sub(before);
         served = served.saturating_add(now_served);
         if now_served > 0 {
             turn.last_destination.clone_from(&destination);
-            if served < request.per_destination {
-                lines.push_back((destination, served));
-            }
+        }
+        if (now_served > 0 || aside) && served < request.per_destination {
+            lines.push_back((destination, served));
         }
     }
     Ok(given)
+}
+
+/// Leases what is due of a message. Says whether rows were set aside because they cannot be read.
+fn give(
+    db: &Connection,
+    message: i64,
+    destination: Option<&str>,
+    request: &ClaimRequest,
+    turn: &mut Turn,
+    given: &mut Vec<Work>,
+) -> SqlResult<bool> {
+    let (groups, mut damaged) = due_groups(db, message, destination, request)?;
+    lease_groups(db, groups, request, turn, given, &mut damaged)?;
+    damaged.iter().try_for_each(|row| aside::set_aside(db, row.seq, &row.what))?;
+    Ok(!damaged.is_empty())
+}
+
+/// A recipient's row that cannot be read.
+struct Unreadable {
+    seq: i64,
+    what: String,
 }
 
 fn expired(db: &Connection, request: &ClaimRequest) -> SqlResult<Vec<i64>> {
@@ -121,13 +141,14 @@ fn longest_due(db: &Connection, destination: &str, now: Timestamp) -> SqlResult<
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
-/// The due recipients of a message, by destination and body, in pieces of bounded size.
+/// The due recipients of a message, by destination and body, in pieces of bounded size; and those that
+/// cannot be read.
 fn due_groups(
     db: &Connection,
     message: i64,
     destination: Option<&str>,
     request: &ClaimRequest,
-) -> SqlResult<Vec<Vec<RecipientRow>>> {
+) -> SqlResult<(Vec<Vec<RecipientRow>>, Vec<Unreadable>)> {
     let (first, last) = parts(message);
     let sql = format!(
         "{RECIPIENT} NOT INDEXED WHERE seq BETWEEN ?1 AND ?2 AND wake <= ?3 AND (?4 IS NULL OR destination = ?4) ORDER BY destination, body, seq"
@@ -135,8 +156,15 @@ fn due_groups(
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query((first, last, millis(request.now), destination))?;
     let mut groups: Vec<Vec<RecipientRow>> = Vec::new();
+    let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
-        let row = RecipientRow::read(row)?;
+        let row = match readable(RecipientRow::read(row))? {
+            Ok(read) => read,
+            Err(what) => {
+                damaged.push(Unreadable { seq: row.get(0)?, what });
+                continue;
+            }
+        };
         let fits = |group: &&mut Vec<RecipientRow>| {
             let same = |other: &RecipientRow| other.destination == row.destination && other.body == row.body;
             group.len() < request.recipients.max(1) && group.first().is_some_and(same)
@@ -146,7 +174,7 @@ fn due_groups(
             None => groups.push(vec![row]),
         }
     }
-    Ok(groups)
+    Ok((groups, damaged))
 }
 
 fn lease_groups(
@@ -155,12 +183,19 @@ fn lease_groups(
     request: &ClaimRequest,
     turn: &mut Turn,
     given: &mut Vec<Work>,
+    damaged: &mut Vec<Unreadable>,
 ) -> SqlResult<()> {
     let room = request.limit.saturating_sub(given.len());
     for group in groups.into_iter().take(room) {
         let Some(first) = group.first() else { continue };
-        let message = MessageRow::at(db, whole(first.seq).0)?
-            .ok_or_else(|| StoreError::Damaged("a recipient has no message".to_owned()))?;
+        let about = readable(message_and_body(db, whole(first.seq).0, first.body))?;
+        let (message, body) = match about {
+            Ok(about) => about,
+            Err(what) => {
+                damaged.extend(group.iter().map(|row| Unreadable { seq: row.seq, what: what.clone() }));
+                continue;
+            }
+        };
         let until = request.now.plus(request.lease);
         let lease = Lease { token: turn.token(), message: message.id, until };
         for row in &group {
@@ -173,7 +208,7 @@ fn lease_groups(
         given.push(Work {
             lease,
             info: message.info(),
-            body: message.body(db, first.body)?,
+            body,
             destination: first.destination.clone(),
             expired: message.expires <= request.now,
             recipients: group
@@ -183,6 +218,18 @@ fn lease_groups(
         });
     }
     Ok(())
+}
+
+/// What a recipient belongs to.
+fn message_and_body(db: &Connection, message: i64, body: u32) -> SqlResult<(MessageRow, BodyInfo)> {
+    let message = message_of(db, message)?;
+    let body = message.body(db, body)?;
+    Ok((message, body))
+}
+
+fn message_of(db: &Connection, message: i64) -> SqlResult<MessageRow> {
+    let found = MessageRow::at(db, message)?;
+    found.ok_or_else(|| StoreError::Damaged("a recipient has no message".to_owned()).into())
 }
 
 fn column(token: LeaseToken) -> i64 {
@@ -213,7 +260,8 @@ pub(crate) fn release(db: &Connection, lease: &Lease, due: Timestamp, turn: &mut
     if rows.is_empty() {
         return Err(StoreError::LeaseLost(lease.message).into());
     }
-    for mut row in rows {
+    for row in rows {
+        let mut row = row.map_err(|damaged| StoreError::Damaged(damaged.what))?;
         if let crate::State::Queued { due: planned, .. } = &mut row.facts.progress.state {
             *planned = due.min(message.expires);
         }
@@ -233,12 +281,13 @@ fn give_back(db: &Connection, row: &RecipientRow, expires: Timestamp) -> SqlResu
     Ok(wake)
 }
 
-fn leased(db: &Connection, token: i64) -> SqlResult<Vec<RecipientRow>> {
+fn leased(db: &Connection, token: i64) -> SqlResult<Vec<Result<RecipientRow, Unreadable>>> {
     let mut query = db.prepare_cached(&format!("{RECIPIENT} WHERE lease = ?1 AND lease > 0 ORDER BY seq"))?;
     let mut rows = query.query([token])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(RecipientRow::read(row)?);
+        let seq = row.get(0)?;
+        found.push(readable(RecipientRow::read(row))?.map_err(|what| Unreadable { seq, what }));
     }
     Ok(found)
 }
@@ -257,9 +306,16 @@ pub(crate) fn void_leases(db: &Connection) -> SqlResult<u64> {
             }
         };
         for row in leased(db, token)? {
-            let message = MessageRow::at(db, whole(row.seq).0)?
-                .ok_or_else(|| StoreError::Damaged("a recipient has no message".to_owned()))?;
-            give_back(db, &row, message.expires)?;
+            let row = match row {
+                Ok(row) => match readable(message_of(db, whole(row.seq).0))? {
+                    Ok(message) => give_back(db, &row, message.expires).map(|_| Ok(()))?,
+                    Err(what) => Err(Unreadable { seq: row.seq, what }),
+                },
+                Err(damaged) => Err(damaged),
+            };
+            if let Err(damaged) = row {
+                aside::set_aside(db, damaged.seq, &damaged.what)?;
+            }
             voided = voided.saturating_add(1);
         }
     }

@@ -1,6 +1,7 @@
 //! The embedded engine: SQLite in WAL mode with every commit synced, one committer, large bodies
 //! in files (decision 0002).
 
+mod aside;
 mod checkpoint;
 mod claim;
 mod committer;
@@ -19,6 +20,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod wrapping;
 mod write;
 
 use std::{
@@ -26,7 +28,10 @@ use std::{
     io::{Cursor, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 pub use files::FileStaging;
@@ -36,6 +41,7 @@ pub use recovery::Recovery;
 use rusqlite::{Connection, OptionalExtension};
 use trail::{QueueId, Record};
 pub use upkeep::Examination;
+pub use wrapping::{KeyMark, Wrapped};
 
 use self::{
     checkpoint::Copier,
@@ -80,6 +86,7 @@ pub struct SqliteStore {
     health: Arc<Health>,
     dir: PathBuf,
     identity: String,
+    passed_over: Arc<AtomicU64>,
     _lock: Option<File>,
 }
 
@@ -144,6 +151,7 @@ impl SqliteStore {
             health: parts.health,
             dir: parts.dir.to_owned(),
             identity,
+            passed_over: Arc::default(),
             _lock: parts.lock,
         })
     }
@@ -155,6 +163,11 @@ impl SqliteStore {
     pub fn ready(&self) -> Result<(), StoreError> {
         self.health.check()?;
         self.health.room(&self.dir)
+    }
+
+    /// How many messages lists have passed over because they cannot be read.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
     }
 
     /// What [`SqliteStore::open`] found was told where it stays: the next start need not tell it again.
@@ -298,7 +311,14 @@ impl Store for SqliteStore {
     }
 
     async fn list(&self, filter: Filter, page: Page) -> Result<Vec<Message>, StoreError> {
-        self.read(move |db| read::list(db, &filter, page)).await
+        let passed_over = Arc::clone(&self.passed_over);
+        self.read(move |db| {
+            read::list(db, &filter, page, |id| {
+                tracing::error!(%id, "a message of the queue cannot be read: `sceau doctor` says why");
+                passed_over.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .await
     }
 
     async fn find_by_message_id(&self, message_id: &str) -> Result<Vec<QueueId>, StoreError> {

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use trail::{QueueId, Record};
 
 use super::{
+    aside::{NEVER, readable},
     claim::all_destinations,
     failure::SqlResult,
     rows::{self, MessageRow, lookup_prefix},
@@ -22,7 +23,13 @@ pub(crate) fn message(db: &mut Connection, id: QueueId) -> SqlResult<Option<Mess
     MessageRow::find(&tx, id)?.map(|row| row.complete(&tx)).transpose()
 }
 
-pub(crate) fn list(db: &mut Connection, filter: &Filter, page: Page) -> SqlResult<Vec<Message>> {
+/// What cannot be read is passed over, and `skip` told: one damaged row must not hide all others (CR9).
+pub(crate) fn list(
+    db: &mut Connection,
+    filter: &Filter,
+    page: Page,
+    mut skip: impl FnMut(QueueId),
+) -> SqlResult<Vec<Message>> {
     let limit = page.limit.min(MAX_LIST);
     let since = filter.since.map(QueueId::first_at);
     let mut after = page.after.map(|id| id.to_string());
@@ -31,8 +38,18 @@ pub(crate) fn list(db: &mut Connection, filter: &Filter, page: Page) -> SqlResul
         let tx = db.transaction()?;
         let ids = candidates(&tx, filter, since, after.as_deref())?;
         for id in &ids {
-            let Some(row) = MessageRow::find(&tx, *id)? else { continue };
-            let message = row.complete(&tx)?;
+            let row = match readable(MessageRow::find(&tx, *id))? {
+                Ok(Some(row)) => row,
+                Ok(None) => continue,
+                Err(_) => {
+                    skip(*id);
+                    continue;
+                }
+            };
+            let Ok(message) = readable(row.complete(&tx))? else {
+                skip(*id);
+                continue;
+            };
             if filter.matches(&message) {
                 found.push(message);
                 if found.len() >= limit {
@@ -130,7 +147,7 @@ pub(crate) fn next_due(db: &mut Connection) -> SqlResult<Option<Timestamp>> {
     let mut query = tx.prepare_cached("SELECT min(wake) FROM recipient WHERE destination = ?1 AND wake > 0")?;
     let mut next: Option<i64> = None;
     for destination in all_destinations(&tx)? {
-        let wake = query.query_row([destination], |row| row.get::<_, Option<i64>>(0))?;
+        let wake = query.query_row([destination], |row| row.get::<_, Option<i64>>(0))?.filter(|wake| *wake < NEVER);
         next = match (next, wake) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -151,8 +168,8 @@ pub(crate) fn counts(db: &mut Connection) -> SqlResult<Counts> {
          FROM recipient WHERE destination = ?1 AND wake > 0",
     )?;
     for name in all_destinations(&tx)? {
-        let destination =
-            name.parse().map_err(|_| StoreError::Damaged(format!("unreadable destination {}", name.escape_debug())))?;
+        // A destination that cannot be read is one of a row that is set aside, or will be.
+        let Ok(destination) = name.parse() else { continue };
         let (queued, in_flight, held, first) = query.query_row([&name], |row| {
             Ok((rows::count(row, 0)?, rows::count(row, 1)?, rows::count(row, 2)?, row.get::<_, i64>(3)?))
         })?;

@@ -56,6 +56,11 @@ pub(crate) struct RecipientFacts {
 }
 
 impl MessageFacts {
+    /// The content keys of its bodies, wrapped.
+    pub(crate) fn content_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.bodies.iter().filter_map(|body| body.content_key.as_deref())
+    }
+
     /// The facts of a new message; digests and sizes of its bodies were computed before.
     pub(crate) fn of(message: &NewMessage, bodies: &[(Fingerprint, u64)]) -> Self {
         let body = |(body, (digest, size)): (&NewBody, &(Fingerprint, u64))| BodyFacts {

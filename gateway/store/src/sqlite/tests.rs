@@ -411,3 +411,91 @@ fn longest_due_comes_first() {
     let order: Vec<_> = (1..=3).map(|minute| claim_one(&store, crate::contract::minutes(minute)).info.id).collect();
     assert_eq!(order, [2, 3, 1].map(|chance| QueueId::new(start(), chance)));
 }
+
+fn edit(dir: &Path, sql: &str) {
+    let db = rusqlite::Connection::open(dir.join("queue.db")).unwrap();
+    assert!(db.execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+/// One changed octet in one recipient's row costs that recipient, for every destination and the list too;
+/// with a lease on it the queue is opened all the same. A person is told which message it is.
+#[test]
+fn an_unreadable_recipient_is_set_aside_and_all_else_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(dir.path());
+    let bad = accept(&store, message(1, &["a@ch-b.test"]));
+    let good = accept(&store, message(2, &["b@ch-b.test"]));
+    let elsewhere = accept(&store, message(3, &["c@ch-c.test"]));
+    edit(
+        dir.path(),
+        "UPDATE recipient SET facts = 'X' || substr(facts, 2) WHERE seq = (SELECT min(seq) FROM recipient)",
+    );
+    let request = ClaimRequest::new(1000, crate::contract::MINUTE * 10, start());
+    let given: Vec<_> = wait(store.claim(request)).unwrap().iter().map(|work| work.info.id).collect();
+    assert!(given.contains(&good) && given.contains(&elsewhere) && given.len() == 2, "{given:?}");
+    assert!(crate::contract::claim(&store, start()).is_empty());
+    let listed = wait(store.list(Filter::default(), Page { after: None, limit: 10 })).unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(store.passed_over(), 1);
+    let aside = wait(store.set_aside()).unwrap();
+    assert!(aside.len() == 1 && aside[0].contains(bad.as_str()), "{aside:?}");
+    let problems = wait(store.examine()).unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains(bad.as_str())), "{problems:?}");
+    // Repaired by a person, it is given again when that person says so.
+    edit(
+        dir.path(),
+        "UPDATE recipient SET facts = '{' || substr(facts, 2) WHERE seq = (SELECT min(seq) FROM recipient)",
+    );
+    crate::contract::order(&store, bad, 0, crate::Step::Retry { due: start() }).unwrap();
+    assert_eq!(claim_one(&store, start()).info.id, bad);
+    assert!(wait(store.set_aside()).unwrap().is_empty());
+}
+
+#[test]
+fn an_unreadable_row_in_delivery_does_not_keep_the_queue_shut() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(dir.path());
+    let bad = accept(&store, message(1, &["a@ch-b.test"]));
+    claim_one(&store, start());
+    let other = TempDir::new().unwrap();
+    image(dir.path(), other.path());
+    edit(other.path(), "UPDATE recipient SET facts = 'X' || substr(facts, 2)");
+    let (again, _) = open(other.path());
+    let aside = wait(again.set_aside()).unwrap();
+    assert!(aside.len() == 1 && aside[0].contains(bad.as_str()), "{aside:?}");
+    drop(again);
+    let third = TempDir::new().unwrap();
+    image(dir.path(), third.path());
+    edit(third.path(), "UPDATE message SET facts = 'X' || substr(facts, 2)");
+    assert_eq!(wait(open(third.path()).0.set_aside()).unwrap().len(), 1, "its message cannot be read");
+}
+
+/// A message that was wrapped before a key was retired and comes after is not taken; none is lost.
+#[test]
+fn a_key_is_retired_only_when_nothing_needs_it_or_will() {
+    let (old, new) = ([1; 8], [2; 8]);
+    let wrapped = |chance: u64, mark: [u8; 8]| {
+        let mut sent = message(chance, &["a@ch-b.test"]);
+        sent.bodies[0].content_key = Some([&mark[..], &[9; 60]].concat());
+        sent
+    };
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(dir.path());
+    assert!(wait(store.retire(new, vec![old])).unwrap().is_err(), "no gateway has said what it wraps under");
+    wait(store.wraps_under(old)).unwrap();
+    let needed = wait(store.retire(new, vec![old])).unwrap().unwrap_err();
+    assert_eq!(needed.wrapping, Some(old), "the gateway was not told to read its keys again");
+    let waits = accept(&store, wrapped(1, old));
+    wait(store.wraps_under(new)).unwrap();
+    assert_eq!(wait(store.retire(new, vec![old])).unwrap().unwrap_err().bodies.get(&old), Some(&1));
+    crate::contract::order(&store, waits, 0, crate::contract::cancel(start())).unwrap();
+    assert!(wait(store.retire(new, vec![old])).unwrap().is_ok());
+    let late = wait(store.commit(crate::Changes::message(wrapped(2, old))));
+    assert!(late.is_err_and(|error| error.is_temporary()), "it was wrapped before, and came after");
+    accept(&store, wrapped(3, new));
+    wait(store.wraps_under(old)).unwrap();
+    accept(&store, wrapped(4, old));
+    edit(dir.path(), "UPDATE message SET facts = 'X' || substr(facts, 2) WHERE open > 0");
+    wait(store.wraps_under(new)).unwrap();
+    assert_eq!(wait(store.retire(new, vec![old])).unwrap().unwrap_err().unreadable, 2, "what it needs cannot be told");
+}

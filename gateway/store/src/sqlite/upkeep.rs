@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use rusqlite::Connection;
 
-use super::{SqliteStore, committer::Load, failure::SqlResult, recovery};
+use super::{SqliteStore, aside, committer::Load, failure::SqlResult, recovery};
 use crate::StoreError;
 
 /// Most faults of the engine's own file that are listed.
@@ -35,6 +35,7 @@ impl SqliteStore {
             .read(|db| {
                 let mut found = Examination { problems: engine(db)?, unnamed: 0 };
                 found.problems.extend(rows(db)?);
+                found.problems.extend(aside::unreadable(db)?);
                 Ok((found, recovery::named_files(db)?))
             })
             .await?;

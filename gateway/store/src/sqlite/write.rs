@@ -4,12 +4,14 @@ use rusqlite::{Connection, OptionalExtension};
 use trail::QueueId;
 
 use super::{
+    aside::readable,
     claim::Turn,
     committer::Effects,
     failure::{Failure, SqlResult},
     ready::{OutboxRun, ReadyChanges, ReadyMessage},
     rows::{self, MessageRow, RecipientRow, millis, part, wake_column, whole},
     schema::{self, MAX_PARTS},
+    wrapping,
 };
 use crate::{
     Accepted, BodyContent, Changes, Committed, Destination, NewMessage, State, Step, StoreError, TransitionError,
@@ -72,6 +74,7 @@ fn accept(db: &Connection, message: ReadyMessage, effects: &mut Effects, turn: &
         // The staged bodies are dropped here, and their files with them.
         return Ok(Accepted::Repeated(first));
     }
+    wrapping::refuse_retired(db, &message.new.bodies)?;
     let seq = insert_message(db, &message)?;
     for (index, content) in (0u32..).zip(message.bodies) {
         let mut insert = db.prepare_cached("INSERT INTO body (seq, file, content) VALUES (?1, ?2, ?3)")?;
@@ -127,7 +130,8 @@ fn repeated(db: &Connection, message: &NewMessage, lookup: Option<&[u8; 16]>) ->
     let mut query = db.prepare_cached(&sql)?;
     let mut found = query.query((key, since))?;
     while let Some(row) = found.next()? {
-        let row = MessageRow::read(row)?;
+        // What cannot be read any more repeats nothing: it must not keep others out either.
+        let Ok(row) = readable(MessageRow::read(row))? else { continue };
         let same = row.facts.message_id.as_deref() == Some(message_id)
             && row.facts.repeat.as_deref() == Some(repeat.sender.as_str())
             && row.facts.digest == message.digest;
@@ -139,7 +143,7 @@ fn repeated(db: &Connection, message: &NewMessage, lookup: Option<&[u8; 16]>) ->
 }
 
 fn serves(db: &Connection, seq: i64, message: &NewMessage, even_failed: bool) -> SqlResult<bool> {
-    let earlier = RecipientRow::of_message(db, seq)?;
+    let Ok(earlier) = readable(RecipientRow::of_message(db, seq))? else { return Ok(false) };
     let good: Vec<_> = earlier
         .iter()
         .filter(|row| {
