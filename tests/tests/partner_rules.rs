@@ -22,6 +22,7 @@ use sceau::admission::content::check_announced;
 use sceau::admission::exchange::{admit_size, admit_unsealed};
 use sceau::admission::recipient::{Protection, admit_recipient};
 use sceau::config::{Loaded, Size};
+use sceau::delivery::{End, still_reads};
 use sceau::demo::cast::Place::{A, B};
 use sceau::refusal::{Refusal, RefusalId};
 use sceau::snapshot::Snapshot;
@@ -123,6 +124,26 @@ fn each_rule_with_each_state_of_the_certificate_outwards() {
     let required = "smime = \"required\"";
     assert_eq!(stage.outgoing(&stage.at_a(required, &["expired", "revoked", "valid"])), sealed);
     assert_eq!(stage.outgoing(&stage.at_a(required, &["revoked", "expired"])), awaited);
+}
+
+/// A certificate that ends while mail sealed for it waits costs no bounce; one that is revoked does.
+#[test]
+fn what_was_sealed_in_time_outlives_the_last_day_of_its_certificate() {
+    let stage = Stage::new();
+    let snapshot = stage.at_a("smime = \"required\"", &["expired", "revoked"]);
+    let certificate = |name: &str| {
+        let file = stage.world.configuration(A).with_file_name(format!("../mint/{name}-reads.pem"));
+        Certificate::list_from_pem(&std::fs::read(file).unwrap()).unwrap().remove(0)
+    };
+    let (expired, revoked) = (certificate("expired"), certificate("revoked"));
+    let in_time = expired.not_after().minus(std::time::Duration::from_secs(60));
+    // The authorities of this space are younger than the certificate's end: it waits, it does not come back.
+    let kept = still_reads(&snapshot, &expired, in_time, stage.now);
+    assert!(!matches!(kept, Err(End::Permanent { .. })), "{kept:?}");
+    let late = still_reads(&snapshot, &expired, stage.now, stage.now);
+    assert!(matches!(&late, Err(End::Temporary { code, .. }) if code == "recipient-certificate-awaited"), "{late:?}");
+    let gone = still_reads(&snapshot, &revoked, in_time, stage.now);
+    assert!(matches!(&gone, Err(End::Permanent { code, .. }) if code == "recipient-certificate-invalid"), "{gone:?}");
 }
 
 /// Inwards, unsealed: what counts is whether a certificate is known, not whether it is good today.

@@ -47,6 +47,15 @@ pub struct Update {
     pub step: Step,
 }
 
+impl Update {
+    /// The sender could not be told of the delay after all: the next attempt tells it.
+    pub fn untell(&mut self) {
+        if let Step::Deferred { noticed, .. } = &mut self.step {
+            *noticed = false;
+        }
+    }
+}
+
 /// What became of the changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {

@@ -24,8 +24,10 @@ use tokio::{
     sync::watch,
     task::{Id, JoinError, JoinSet},
 };
+use trail::{Event, Record};
 
 pub use outcome::{Attempt, End};
+pub use relay::still_reads;
 
 use self::{busy::Busy, route::Routes, sessions::Sessions};
 use crate::gateway::Gateway;
@@ -36,6 +38,12 @@ const LEASE: Duration = Duration::from_secs(30 * 60);
 const ATTEMPT: Duration = Duration::from_secs(20 * 60);
 /// How long to wait before trying again to write down an outcome that the disk refused.
 const UNWRITTEN: Duration = Duration::from_secs(1);
+/// How long what has had its time waits for a notice to its sender to become possible.
+const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// The alarm meanwhile.
+const UNTELLABLE: &str = "notice-impossible";
+/// How often that is tried.
+const UNTOLD: Duration = Duration::from_secs(10 * 60);
 /// Longest sleep of the dispatcher: what an operator orders from the command line, a moved clock or a
 /// missed ring waits no longer than this.
 const NAP: Duration = Duration::from_secs(3);
@@ -149,9 +157,15 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, w
     };
     let now = gateway.now();
     loop {
-        let changes = conclude(gateway, &work, &attempt, now).await;
+        let Some(changes) = conclude(gateway, &work, &attempt, now).await else {
+            return untellable(gateway, &work, now).await;
+        };
         let has_notice = !changes.messages.is_empty();
-        match gateway.store.commit(changes).await {
+        let committed = gateway.store.commit(changes).await;
+        if work.expired && committed.is_ok() && gateway.standing.of(UNTELLABLE).is_some() {
+            gateway.record(Record::new(now, Event::AlarmCleared { code: UNTELLABLE.to_owned() }));
+        }
+        match committed {
             Ok(_) if has_notice => return gateway.wake.notify_one(),
             Ok(_) => return,
             // While the disk is not well the outcome is kept in hand: trying the work again would
@@ -204,28 +218,45 @@ pub(crate) async fn attend(gateway: &Arc<Gateway>) -> usize {
     }
 }
 
-async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: &Attempt, now: Timestamp) -> Changes {
+/// Keeps work whose time is over, and whose sender cannot be told of it now, from being looked at for a while.
+async fn untellable(gateway: &Gateway, work: &Work, now: Timestamp) {
+    let text = format!("message {}: its time is over and its sender cannot be told yet", work.info.id);
+    let event = Event::AlarmRaised { code: UNTELLABLE.to_owned(), text: gateway.masker.text(&text) };
+    gateway.record(Record::new(now, event).of_message(work.info.id));
+    if let Err(error) = gateway.store.renew(&work.lease, now.plus(UNTOLD)).await {
+        // The lease ends by itself.
+        tracing::warn!(%error, message = %work.info.id, "what cannot be told yet could not be put off");
+    }
+}
+
+/// What is written down of an attempt; none while a sender must be told that the time is over, and cannot be.
+async fn conclude(gateway: &Arc<Gateway>, work: &Work, attempt: &Attempt, now: Timestamp) -> Option<Changes> {
     let ends = attempt.ends(work);
     let (mut changes, news) = outcome(gateway, work, attempt, &ends, now);
     match notify::write(gateway, work, news, now).await {
         Ok(Some((notice, records))) => {
             changes.messages.push(notice);
             changes.records.extend(records);
-            changes
+            Some(changes)
         }
-        Ok(None) => changes,
+        Ok(None) => Some(changes),
         Err(why) => {
             tracing::error!(why, message = %work.info.id, "a sender cannot be told what became of a message");
             // Nothing is given up in silence (promise 1): what failed for good waits, as long as its time
-            // lasts, for a notice to become possible. A certificate may come, a revocation list be read.
+            // lasts, for a notice to become possible. A certificate may come, a revocation list be read. What
+            // has had its time waits a while more, so that a token that is away costs no sender the news.
+            if work.expired && now < work.info.expires.plus(GRACE) {
+                return None;
+            }
             let ends = ends
                 .into_iter()
                 .map(|(recipient, end)| (recipient, end.until_it_can_be_told(&why)))
                 .collect::<Vec<_>>();
-            let (mut changes, _) = outcome(gateway, work, attempt, &ends, now);
-            let untold = ends.iter().filter(|(_, end)| *end == End::Expired);
-            changes.records.extend(untold.map(|(recipient, _)| notify::untold(gateway, work, recipient, &why, now)));
-            changes
+            let (mut changes, news) = outcome(gateway, work, attempt, &ends, now);
+            // A delay that nobody was told of was not told: the next attempt tells it.
+            changes.updates.iter_mut().for_each(store::Update::untell);
+            changes.records.extend(news.iter().filter_map(|piece| piece.untold(gateway, work, &why, now)));
+            Some(changes)
         }
     }
 }

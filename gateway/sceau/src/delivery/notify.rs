@@ -132,6 +132,15 @@ fn advice(action: Action, end: &End) -> Bilingual {
     }
 }
 
+fn kind(action: Action) -> NotificationKind {
+    match action {
+        Action::Failed => NotificationKind::Failed,
+        Action::Delayed => NotificationKind::Delayed,
+        Action::Delivered => NotificationKind::Delivered,
+        Action::Relayed | Action::Expanded => NotificationKind::Relayed,
+    }
+}
+
 /// Writes one notice for all the news of an attempt; `None` when there is nobody to tell.
 ///
 /// # Errors
@@ -157,12 +166,19 @@ pub(super) async fn write(
     written?.map(Some)
 }
 
-/// For the trail: this recipient's time is over, and the sender does not know.
-pub(super) fn untold(gateway: &Gateway, work: &Work, recipient: &Recipient, why: &str, now: Timestamp) -> Record {
-    let suppressed = Some(gateway.masker.text(why).to_string());
-    Record::new(now, Event::NotificationSent { kind: NotificationKind::Failed, notification: None, suppressed })
-        .of_message(work.info.id)
-        .of_recipient(gateway.masker.party(&recipient.address))
+impl News {
+    /// For the trail: what became of this recipient is settled, and the sender does not know. A delay is told
+    /// by the next attempt.
+    pub(super) fn untold(&self, gateway: &Gateway, work: &Work, why: &str, now: Timestamp) -> Option<Record> {
+        let kind = kind(self.reported.action);
+        if kind == NotificationKind::Delayed {
+            return None;
+        }
+        let suppressed = Some(gateway.masker.text(why).to_string());
+        let event = Event::NotificationSent { kind, notification: None, suppressed };
+        let party = gateway.masker.party(&self.recipient.address);
+        Some(Record::new(now, event).of_message(work.info.id).of_recipient(party))
+    }
 }
 
 struct Writer<'a> {
@@ -299,12 +315,7 @@ impl Writer<'_> {
     }
 
     fn sent_record(&self, piece: &News, id: QueueId) -> Record {
-        let kind = match piece.reported.action {
-            Action::Failed => NotificationKind::Failed,
-            Action::Delayed => NotificationKind::Delayed,
-            Action::Delivered => NotificationKind::Delivered,
-            Action::Relayed | Action::Expanded => NotificationKind::Relayed,
-        };
+        let kind = kind(piece.reported.action);
         Record::new(self.now, Event::NotificationSent { kind, notification: Some(id), suppressed: None })
             .of_message(self.work.info.id)
             .of_recipient(self.gateway.masker.party(&piece.recipient.address))

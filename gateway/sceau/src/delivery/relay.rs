@@ -1,10 +1,12 @@
 //! Relay to another operator: mutual TLS to whom the trust list names for the domain, or nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ident::{Domain, Fingerprint, Timestamp};
 use pki::{
     book::{BookEntry, Standing},
+    certificate::Certificate,
+    finding::Finding,
     path::{Purpose, Verdict},
 };
 use smtp::{ClientOptions, Protocol};
@@ -76,7 +78,7 @@ fn note(attempt: &mut Attempt, gateway: &Gateway, hop: &Hop, tls: Option<&TlsFac
     attempt.facts.tls = tls.map(|facts| Tls {
         version: facts.version.clone(),
         cipher: facts.cipher.clone(),
-        peer: facts.peer.first().map(pki::certificate::Certificate::fingerprint),
+        peer: facts.peer.first().map(Certificate::fingerprint),
     });
     attempt.facts.operator = tls
         .and_then(|facts| facts.peer.first())
@@ -92,17 +94,41 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
     }
     for fingerprint in queued::Notes::of(work).readers(work) {
         let entry = still_known(snapshot, fingerprint)?;
-        match snapshot.verify(&entry.certificate, &[], Purpose::Organisation, at) {
-            Verdict::Valid(_) => {}
-            Verdict::Undetermined(finding) => {
-                return Err(End::temporary(RefusalId::RecipientCertificateUndetermined.row().id, finding));
-            }
-            Verdict::Invalid(finding) => {
-                return Err(End::permanent(RefusalId::RecipientCertificateInvalid.row().id, finding));
-            }
-        }
+        still_reads(snapshot, &entry.certificate, work.info.accepted, at)?;
     }
     Ok(())
+}
+
+/// Whether what was taken at a moment, sealed for this certificate, may still go. Its last day may come while
+/// the message waits: the partner's archived key still opens it. So it is judged as it stood at its end, if it
+/// was in force when we took charge; else it waits for news. What was revoked is revoked.
+///
+/// # Errors
+/// The end of the attempt.
+pub fn still_reads(
+    snapshot: &Snapshot,
+    certificate: &Certificate,
+    accepted: Timestamp,
+    at: Timestamp,
+) -> Result<(), End> {
+    let by_day = |finding: &Finding| matches!(finding.code, "expired" | "not_yet_valid");
+    let verify = |at| snapshot.verify(certificate, &[], Purpose::Organisation, at);
+    let last = certificate.not_after().minus(Duration::from_secs(1));
+    let (finding, verdict) = match verify(at) {
+        Verdict::Invalid(finding) if by_day(&finding) && accepted <= last => (Some(finding), verify(at.min(last))),
+        verdict => (None, verdict),
+    };
+    match verdict {
+        Verdict::Valid(_) => Ok(()),
+        Verdict::Undetermined(found) => {
+            let id = RefusalId::RecipientCertificateUndetermined.row().id;
+            Err(End::temporary(id, finding.unwrap_or(found)))
+        }
+        Verdict::Invalid(found) if by_day(&found) => {
+            Err(End::temporary(RefusalId::RecipientCertificateAwaited.row().id, found))
+        }
+        Verdict::Invalid(found) => Err(End::permanent(RefusalId::RecipientCertificateInvalid.row().id, found)),
+    }
 }
 
 /// The certificate that a message was sealed for, in whatever standing it still may be delivered.

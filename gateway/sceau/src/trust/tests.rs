@@ -268,15 +268,21 @@ impl Attended {
 
     /// A message of Dr MARTIN-TEST that waits for these, as if it had been taken earlier.
     fn queue(&self, to: &[&str]) -> QueueId {
-        self.queue_with(to, Notes::new([BodyNotes::default()]), |address| {
+        self.queue_with(MARTIN, to, Notes::new([BodyNotes::default()]), |address| {
             store::Destination::Relay(address.domain().clone())
         })
     }
 
-    fn queue_with(&self, to: &[&str], notes: Notes, way: impl Fn(&Address) -> store::Destination) -> QueueId {
+    fn queue_with(
+        &self,
+        from: &str,
+        to: &[&str],
+        notes: Notes,
+        way: impl Fn(&Address) -> store::Destination,
+    ) -> QueueId {
         let (id, now) = (self.gateway().queue_id(), self.now());
         let text = format!(
-            "From: <{MARTIN}>\r\nTo: <{}>\r\nSubject: attente\r\nMessage-ID: <{id}@ch-a.test>\r\n\r\nrien\r\n",
+            "From: <{from}>\r\nTo: <{}>\r\nSubject: attente\r\nMessage-ID: <{id}@ch-a.test>\r\n\r\nrien\r\n",
             to[0]
         );
         let recipient = |address: &&str| {
@@ -287,7 +293,7 @@ impl Attended {
         let message = NewMessage {
             id,
             direction: Direction::Outgoing,
-            envelope: Envelope { sender: Some(Address::parse(MARTIN).unwrap()), ..Envelope::default() },
+            envelope: Envelope { sender: Some(Address::parse(from).unwrap()), ..Envelope::default() },
             message_id: Some(format!("{id}@ch-a.test")),
             digest: digest(text.as_bytes()),
             size: text.len() as u64,
@@ -589,8 +595,8 @@ fn a_block_finds_what_waits_by_whoever_brought_it() {
             Target::Certificate(operator[0].fingerprint()),
             Target::Certificate(card[0].fingerprint()),
         ] {
-            let id = attended.queue_with(&[MARTIN], brought(by_operator()), inner);
-            let other = attended.queue_with(&[MARTIN], brought(Bearer::new(&[], None)), inner);
+            let id = attended.queue_with(MARTIN, &[MARTIN], brought(by_operator()), inner);
+            let other = attended.queue_with(MARTIN, &[MARTIN], brought(Bearer::new(&[], None)), inner);
             attended.block(target.clone(), fate, HOUR);
             attended.attend();
             assert_eq!(attended.states(id), [stopped], "{target}");
@@ -598,7 +604,7 @@ fn a_block_finds_what_waits_by_whoever_brought_it() {
             attended.hospital.clock.advance(HOUR);
         }
         // A message that was submitted with a stolen card and has not left yet.
-        let id = attended.queue_with(&[MOREAU], brought(Bearer::new(&card, None)), relay);
+        let id = attended.queue_with(MARTIN, &[MOREAU], brought(Bearer::new(&card, None)), relay);
         attended.block(Target::Certificate(card[0].fingerprint()), fate, HOUR);
         attended.attend();
         assert_eq!(attended.states(id), [stopped]);
@@ -750,4 +756,34 @@ fn one_person_is_not_two_administrators() {
     fs::write(&file, text + &again).unwrap();
     let Err(StartError::Configuration(problems)) = hospital.start() else { panic!("accepted") };
     assert!(problems[0].what.contains("is there twice"), "{problems:?}");
+}
+
+/// Promise 1: nobody is given up in silence. A delay that could not be told counts as not told; what has had
+/// its time waits for a notice to become possible, for a bounded while, and then the trail says that none went.
+#[test]
+fn what_cannot_be_told_yet_is_not_over_and_not_told() {
+    let mut attended = Attended::new();
+    // Nobody behind the gateway, and a sender to whom nothing can be sealed.
+    let inner = |address: &Address| store::Destination::Inner(address.domain().clone());
+    let id = attended.queue_with("quelquun@inconnu.test", &[MARTIN], Notes::new([BodyNotes::default()]), inner);
+    let recipient = |attended: &Attended| attended.message(id).recipients.remove(0);
+    attended.hospital.clock.advance(HOUR * 2);
+    attended.attend();
+    assert!(matches!(recipient(&attended).progress.state, State::Queued { .. }));
+    assert_eq!((recipient(&attended).progress.notices, attended.notices()), (0, 0));
+    let expires = attended.message(id).info.expires;
+    for hours in [1, 20, 70] {
+        attended.hospital.clock.set(expires.plus(HOUR * hours));
+        attended.attend();
+        assert!(matches!(recipient(&attended).progress.state, State::Queued { .. }), "after {hours} hours");
+    }
+    attended.hospital.clock.set(expires.plus(HOUR * 73));
+    attended.attend();
+    assert!(matches!(recipient(&attended).progress.state, State::Expired { .. }));
+    let query = store::EventQuery { message: Some(id), ..store::EventQuery::default() };
+    let records = attended.runtime.block_on(attended.gateway().store.events(query)).unwrap();
+    let untold =
+        |record: &trail::Record| matches!(&record.event, trail::Event::NotificationSent { suppressed: Some(_), .. });
+    assert_eq!(records.iter().filter(|record| untold(record)).count(), 1);
+    assert_eq!(attended.notices(), 0);
 }
