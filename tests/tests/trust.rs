@@ -50,7 +50,7 @@ fn wait_for_trail(configuration: &str, search: &str, parts: &[&str]) {
 
 /// Who gives the orders of this test.
 fn me() -> String {
-    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "operator".to_owned())
+    sceau::account::orderer().to_owned()
 }
 
 /// At once in a session that is open, in the queue, in `explain` and `doctor`; and over as soon as it is taken back.
