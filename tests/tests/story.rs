@@ -161,14 +161,15 @@ fn openssl_opens_what_a_sent(key: KeyAlgorithm) {
     assert_ne!(cms_decrypt("DER", &der, &key_of(A)).code, Some(0), "A's own key opens what was sealed for B");
     // Inside, the signed container stands as it is.
     let entity = cms_decrypt("DER", &der, &key_of(B)).success();
-    let header = entity.windows(4).position(|octets| octets == b"\r\n\r\n").unwrap();
-    assert!(text(&entity[..header]).contains("Content-Transfer-Encoding: binary"), "{}", text(&entity[..header]));
-    let signed = entity[header + 4..].to_vec();
+    let at = entity.windows(4).position(|octets| octets == b"\r\n\r\n").unwrap();
+    let (header, signed) = entity.split_at(at);
+    assert!(text(header).contains("Content-Transfer-Encoding: binary"), "{}", text(header));
+    let signed = signed.strip_prefix(b"\r\n\r\n").unwrap();
     let mut roots = std::fs::read(world.space.anchor("organisations")).unwrap();
     roots.extend(std::fs::read(folder.join("authorities").join("organisations.pem")).unwrap());
     let trusted = folder.join("for-openssl.pem");
     std::fs::write(&trusted, roots).unwrap();
-    let letter = text(&cms_verify("DER", &signed, &trusted).success());
+    let letter = text(&cms_verify("DER", signed, &trusted).success());
     assert!(
         letter.contains("Subject: Secret dossier") && letter.contains("Bonjour, voici le compte rendu."),
         "{letter}"
