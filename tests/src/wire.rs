@@ -132,6 +132,22 @@ impl Wire {
         Self { stream: Stream::Plain(stream), unread: Vec::new(), transcript: String::new() }
     }
 
+    /// Waits so long for answers: those to very large messages, of which many come at once. TLS reads and
+    /// writes over the same socket.
+    #[must_use]
+    pub fn patient(self, patience: std::time::Duration) -> Self {
+        let socket = match &self.stream {
+            Stream::Plain(socket) => Some(socket),
+            Stream::Tls(stream) => Some(stream.get_ref()),
+            Stream::Gone => None,
+        };
+        if let Some(socket) = socket {
+            socket.set_read_timeout(Some(patience)).unwrap();
+            socket.set_write_timeout(Some(patience)).unwrap();
+        }
+        self
+    }
+
     /// Connects and begins TLS at once (port 465).
     #[must_use]
     #[track_caller]
@@ -276,7 +292,7 @@ impl Wire {
                 Ok(0) => return None,
                 Ok(count) => self.unread.extend_from_slice(&buffer[..count]),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    panic!("the peer said nothing for {PATIENCE:?}\n{}", self.transcript)
+                    panic!("the peer said nothing for too long\n{}", self.transcript)
                 }
                 Err(_) => return None,
             }

@@ -27,7 +27,7 @@ use tests::world::{World, letter};
 
 const MIB: u64 = 1024 * 1024;
 /// How long the slowest machine may take for the largest message.
-const ARRIVES: Duration = Duration::from_secs(300);
+const ARRIVES: Duration = Duration::from_secs(1200);
 
 fn world(message: &str) -> World {
     let world = World::new();
@@ -78,7 +78,7 @@ impl Large {
 
     /// Sends it to hospital A; the code of the answer at the end of data.
     fn send(&self, world: &World) -> u16 {
-        let mut wire = world.submission(A, world.card("martin"));
+        let mut wire = world.submission(A, world.card("martin")).patient(ARRIVES);
         wire.exchange("EHLO wire.test", 250);
         wire.exchange(&format!("MAIL FROM:<{}>", world.address("martin")), 250);
         wire.exchange(&format!("RCPT TO:<{}>", world.address("moreau")), 250);
