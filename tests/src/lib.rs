@@ -6,8 +6,9 @@
 //! and its failure shows what was said until then.
 //!
 //! These helpers judge Sceau from outside, so they use none of its crates: certificates, SMTP and
-//! IMAP are spelled here once more, as simply as possible. Only [`world`] and [`bench`] do: the one has the
-//! demonstration's maker of trust spaces write the files that the gateways start from, the other measures them.
+//! IMAP are spelled here once more, as simply as possible. Only [`world`], [`inside`] and [`bench`] do: the
+//! first has the demonstration's maker of trust spaces write the files that the gateways start from, the second runs
+//! a gateway by a clock of ours, the third measures them.
 
 // A helper that cannot do its work has failed its test: asserting is how it says so.
 #![allow(
@@ -27,6 +28,7 @@ pub mod crash;
 pub mod dovecot;
 pub mod faults;
 pub mod gateway;
+pub mod inside;
 pub mod mint;
 pub mod msmtp;
 pub mod openssl_cli;

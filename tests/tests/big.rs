@@ -14,7 +14,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ident::Fingerprint;
 use openssl::sha::Sha256;
@@ -200,7 +200,9 @@ fn a_disk_that_fills_meanwhile() {
     assert_eq!(std::fs::read_dir(data.join("spool")).unwrap().count(), 0, "what is in hand has no name");
 
     // Readiness comes back by itself once it has tried the disk.
+    let deadline = Instant::now() + ARRIVES;
     while large.send_when_ready(&world) != 250 {
+        assert!(Instant::now() < deadline, "not ready again: {}", gateways[0].log());
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(arrived.recv_timeout(ARRIVES).unwrap().0, large.digest());

@@ -9,8 +9,8 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, mpsc},
+    path::Path,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -20,12 +20,10 @@ use pki::{
     certificate::Certificate,
     issue::{KeyAlgorithm, Profile, ServerMailUse},
 };
-use sceau::{
-    demo::cast::Place::{self, A, B},
-    serve::serve_by,
-};
+use sceau::demo::cast::Place::{self, A, B};
 use tests::{
     gateway::{Gateway, sceau_json},
+    inside::Inside,
     openssl_cli::openssl,
     place::{Scratch, free_endpoint},
     process::PATIENCE,
@@ -322,38 +320,6 @@ impl Logged {
     fn count(&self, parts: &[&str]) -> usize {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
-    }
-}
-
-/// A gateway inside this process; it ends when it is dropped.
-struct Inside {
-    end: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Inside {
-    fn serve(configuration: PathBuf, clock: &Arc<ManualClock>) -> Self {
-        let (ready, is_ready) = mpsc::channel();
-        let (end, ended) = tokio::sync::oneshot::channel();
-        let clock: Arc<dyn Clock> = clock.clone();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    outcome = serve_by(configuration, clock, |_| ready.send(()).unwrap()) => outcome.unwrap(),
-                    _ = ended => {}
-                }
-            });
-        });
-        is_ready.recv_timeout(PATIENCE).expect("the gateway is not ready");
-        Self { end: Some(end), thread: Some(thread) }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        let _ = self.thread.take().map(thread::JoinHandle::join);
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{
     net::TcpListener,
     path::PathBuf,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -29,10 +29,10 @@ use sceau::{
     },
     gateway::Gateway,
     refresh::{Folder, Refresher, report},
-    serve::serve_by,
 };
 use tests::{
     gateway::sceau_json,
+    inside::Inside,
     place::loopback,
     process::PATIENCE,
     publisher::{HOST, Publisher},
@@ -42,38 +42,6 @@ use tests::{
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// A gateway inside this process; it ends when it is dropped.
-struct Inside {
-    end: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Inside {
-    fn serve(configuration: PathBuf, clock: &Arc<ManualClock>) -> Self {
-        let (ready, is_ready) = mpsc::channel();
-        let (end, ended) = tokio::sync::oneshot::channel();
-        let clock: Arc<dyn Clock> = clock.clone();
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    outcome = serve_by(configuration, clock, |_| ready.send(()).unwrap()) => outcome.unwrap(),
-                    _ = ended => {}
-                }
-            });
-        });
-        is_ready.recv_timeout(PATIENCE).expect("the gateway is not ready");
-        Self { end: Some(end), thread: Some(thread) }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        let _ = self.thread.take().map(thread::JoinHandle::join);
-    }
-}
 
 /// A space whose gateways ask for the persons' list at this publisher.
 fn space(start: Timestamp) -> (World, Publisher) {

@@ -28,8 +28,6 @@ use crate::{
 const RESERVE_PERCENT: u64 = 5;
 /// Days before the end of a certificate at which it is worth a word.
 const RENEW_DAYS: u64 = 60;
-/// Age of the directory's data that is worth a word.
-const STALE: Duration = Duration::from_secs(36 * 3600);
 /// Messages looked at together.
 const PAGE: usize = 200;
 /// Largest body read for its hash.
@@ -235,7 +233,7 @@ fn sources(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
     match &snapshot.generation {
         None => seen.say(Level::Attention, "directory", "none configured: holders of certificates are not looked up"),
         Some(generation) => {
-            let old = now.since(generation.data_as_of()) > STALE;
+            let old = generation.is_stale(now);
             let says = format!("generation {}, data as of {}", generation.id(), generation.data_as_of());
             seen.say(if old { Level::Attention } else { Level::Good }, "directory", says);
         }
