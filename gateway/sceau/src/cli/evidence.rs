@@ -144,7 +144,7 @@ fn print_report(report: &BundleReport) {
     for entry in &report.entries {
         let Some(records) = &entry.records else {
             say!(
-                "{:>8}  contenu retenu ou effacé, non prouvé lequel ; engagement prouvé / withheld or erased, not proven which; commitment proven",
+                "{:>8}  contenu retenu ou effacé, rien ne prouve lequel des deux ; engagement prouvé / withheld or erased, not proven which; commitment proven",
                 entry.entry
             );
             continue;
