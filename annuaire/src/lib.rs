@@ -11,6 +11,7 @@ mod answer;
 mod ask;
 mod date;
 mod extract;
+pub mod face;
 mod fold;
 mod folder;
 mod fonem;

@@ -215,6 +215,29 @@ impl Registry {
         Ok(registry)
     }
 
+    /// The registries of several domains as one, for whoever must not show what one of them hides. Where two speak of
+    /// one address or identifier, the first is believed.
+    #[must_use]
+    pub fn union<'a>(registries: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        for registry in registries {
+            for (old, current) in &registry.aliases {
+                all.aliases.entry(old.clone()).or_insert_with(|| current.clone());
+            }
+            for mailbox in &registry.mailboxes {
+                let at = all.mailboxes.len();
+                if let std::collections::hash_map::Entry::Vacant(free) = all.by_address.entry(mailbox.address.key()) {
+                    free.insert(at);
+                    all.mailboxes.push(mailbox.clone());
+                    if let Some(owner) = &mailbox.owner {
+                        all.by_owner.entry(owner.clone()).or_default().push(at);
+                    }
+                }
+            }
+        }
+        all
+    }
+
     fn add_alias(&mut self, lines: &Lines<'_>, raw: Spanned<RawAlias>) -> Result<(), RegistryError> {
         let span = raw.span();
         let RawAlias { old, current } = raw.into_inner();
@@ -485,5 +508,17 @@ current = "899700000001"
                 proptest::prop_assert!(line <= spoiled.lines().count() + 1);
             }
         }
+    }
+
+    #[test]
+    fn registries_of_several_domains_stand_as_one() {
+        let one = Registry::parse(GOOD).unwrap();
+        let other = GOOD.replace("ch-exemple", "ch-autre").replace("red_list = true", "red_list = false");
+        let other = Registry::parse(&other).unwrap();
+        let both = Registry::union([&one, &other, &one]);
+        assert_eq!(both.mailboxes().len(), one.mailboxes().len() + other.mailboxes().len());
+        let owner = one.mailboxes()[0].owner.clone().unwrap();
+        assert_eq!(both.owned_by(&owner).count(), 2);
+        assert!(both.is_red("anne.martin-test@ch-exemple.test") && !both.is_red("anne.martin-test@ch-autre.test"));
     }
 }

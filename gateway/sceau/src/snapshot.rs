@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub vouching: Arc<BTreeMap<Fingerprint, Vec<Domain>>>,
     /// The directory, if one is configured.
     pub generation: Option<Arc<Generation>>,
+    /// The registries of all our domains as one: whoever shows the directory must not show what one of them hides.
+    pub registry: Arc<Registry>,
     /// Our TLS identity.
     pub tls: TlsIdentity,
     /// Domains that are never sent to unsealed again.
@@ -180,6 +182,7 @@ impl Snapshot {
                     config: Arc::new(config.clone()),
                     book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
                     known: Arc::new(Known { configured, ..known }),
+                    registry: Arc::new(Registry::union(domains.values().map(|own| &own.registry))),
                     domains: Arc::new(domains),
                     validator: Arc::new(validator),
                     status,
