@@ -12,7 +12,6 @@ use openssl::{
     encrypt::Encrypter,
     error::ErrorStack,
     hash::MessageDigest,
-    nid::Nid,
     pkey::PKey,
     rand::rand_bytes,
     rsa::Padding,
@@ -27,7 +26,7 @@ use super::{
     content::{self, Encryptor},
     identifier::issuer_serial,
     kdf, oid,
-    recipient::{MAX_RECIPIENTS, curve},
+    recipient::{Curve, MAX_RECIPIENTS},
 };
 use crate::{
     certificate::{Certificate, KeyKind},
@@ -230,8 +229,8 @@ fn recipient(to: &Certificate, key: &[u8], transport: RsaTransport) -> Result<Ve
         KeyKind::Rsa(bits) if bits < MIN_RSA_BITS => Err(unusable("RSA below 2048 bits")),
         KeyKind::Rsa(_) => Ok(key_transport(to, key, transport)?),
         kind => {
-            let (nid, oid) = curve(kind).ok_or_else(|| unusable("this kind of key cannot receive"))?;
-            Ok(key_agreement(to, key, nid, oid)?)
+            let curve = Curve::of(kind).ok_or_else(|| unusable("this kind of key cannot receive"))?;
+            Ok(key_agreement(to, key, &curve)?)
         }
     }
 }
@@ -257,27 +256,39 @@ fn key_transport(to: &Certificate, key: &[u8], transport: RsaTransport) -> Resul
     Ok(der::sequence(&[der::integer(0), issuer_serial(to), algorithm, der::octet_string(&wrapped)]))
 }
 
-/// KeyAgreeRecipientInfo with a fresh key (RFC 5753 §3.1): standard ECDH, SHA-256 derivation, AES-256 wrap.
-fn key_agreement(to: &Certificate, key: &[u8], nid: Nid, curve: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-    let group = EcGroup::from_curve_name(nid)?;
-    let ephemeral = EcKey::generate(&group)?;
-    let mut context = BigNumContext::new()?;
-    let point = ephemeral.public_key().to_bytes(&group, PointConversionForm::UNCOMPRESSED, &mut context)?;
-    let ephemeral = PKey::from_ec_key(ephemeral)?;
+/// KeyAgreeRecipientInfo with a fresh key, AES-256 wrap: standard ECDH with the X9.63 derivation over SHA-256
+/// (RFC 5753 §3.1), or X25519 with HKDF over it (RFC 8551 §2.3).
+fn key_agreement(to: &Certificate, key: &[u8], curve: &Curve) -> Result<Vec<u8>, ErrorStack> {
+    let (ephemeral, originator) = match curve {
+        Curve::Nist(nid, oid) => {
+            let group = EcGroup::from_curve_name(*nid)?;
+            let ephemeral = EcKey::generate(&group)?;
+            let mut context = BigNumContext::new()?;
+            let point = ephemeral.public_key().to_bytes(&group, PointConversionForm::UNCOMPRESSED, &mut context)?;
+            let public = identifier(oid::EC_PUBLIC_KEY, Some(der::tlv(der::tag::OID, oid)));
+            (PKey::from_ec_key(ephemeral)?, [public, der::bit_string(&point)])
+        }
+        Curve::X25519 => {
+            let ephemeral = PKey::generate_x25519()?;
+            let public = der::bit_string(&ephemeral.raw_public_key()?);
+            (ephemeral, [identifier(oid::X25519, None), public])
+        }
+    };
+    let scheme = if matches!(curve, Curve::X25519) { oid::ECDH_HKDF_SHA256 } else { oid::ECDH_SHA256_KDF };
     let mut deriver = Deriver::new(&ephemeral)?;
     deriver.set_peer(to.public_key())?;
     let secret = Zeroizing::new(deriver.derive_to_vec()?);
 
     let wrap = identifier(oid::AES256_WRAP, None);
     let info = kdf::shared_info(&wrap, None, KEY);
-    let wrapping = kdf::x963(MessageDigest::sha256(), &secret, &info, KEY)?;
+    let (derivation, _) = kdf::scheme(scheme, matches!(curve, Curve::X25519)).ok_or_else(ErrorStack::get)?;
+    let wrapping = derivation.derive(&secret, &info, KEY)?;
     let mut wrapped = vec![0; key.len().saturating_add(8)];
     let wrapping = AesKey::new_encrypt(&wrapping).map_err(|_| ErrorStack::get())?;
     wrap_key(&wrapping, None, &mut wrapped, key).map_err(|_| ErrorStack::get())?;
 
-    let public = identifier(oid::EC_PUBLIC_KEY, Some(der::tlv(der::tag::OID, curve)));
-    let originator = der::context(0, &[der::context(1, &[public, der::bit_string(&point)])]);
-    let algorithm = identifier(oid::ECDH_SHA256_KDF, Some(wrap));
+    let originator = der::context(0, &[der::context(1, &originator)]);
+    let algorithm = identifier(scheme, Some(wrap));
     let entry = der::sequence(&[issuer_serial(to), der::octet_string(&wrapped)]);
     Ok(der::context(1, &[der::integer(3), originator, algorithm, der::sequence(&[entry])]))
 }

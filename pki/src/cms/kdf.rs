@@ -1,13 +1,48 @@
-//! The key derivation of ANSI X9.63 as RFC 5753 §7.1.4 uses it: `openssl` does not expose it.
+//! From a shared secret to the key that wraps the content key: ANSI X9.63 as RFC 5753 §7.1.4 uses it, which
+//! `openssl` does not expose, and HKDF as RFC 8418 §2.2 uses it.
 
 use openssl::{
     error::ErrorStack,
     hash::{Hasher, MessageDigest},
+    md::{Md, MdRef},
+    pkey::Id,
+    pkey_ctx::PkeyCtx,
 };
 use zeroize::Zeroizing;
 
 use super::oid;
 use crate::der;
+
+/// How a scheme of key agreement derives.
+#[derive(Clone, Copy)]
+pub(crate) enum Derivation {
+    /// ANSI X9.63 over this digest.
+    X963(MessageDigest),
+    /// HKDF over this digest, without salt.
+    Hkdf(&'static MdRef),
+}
+
+impl Derivation {
+    /// Derives `length` octets.
+    pub(crate) fn derive(self, secret: &[u8], info: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+        match self {
+            Self::X963(digest) => x963(digest, secret, info, length),
+            Self::Hkdf(digest) => hkdf(digest, secret, info, length),
+        }
+    }
+}
+
+/// HKDF (RFC 5869) without salt.
+fn hkdf(digest: &MdRef, secret: &[u8], info: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    let mut context = PkeyCtx::new_id(Id::HKDF)?;
+    context.derive_init()?;
+    context.set_hkdf_md(digest)?;
+    context.set_hkdf_key(secret)?;
+    context.add_hkdf_info(info)?;
+    let mut out = Zeroizing::new(vec![0; length]);
+    context.derive(Some(&mut out))?;
+    Ok(out)
+}
 
 /// Derives `length` octets: `H(secret ‖ counter ‖ info) ‖ …`, counter from 1 in four octets.
 pub(crate) fn x963(
@@ -45,18 +80,25 @@ pub(crate) fn shared_info(wrap: &[u8], ukm: Option<&[u8]>, key_length: usize) ->
     der::sequence(&members)
 }
 
-/// The digest of a `dhSinglePass-stdDH-*kdf-scheme`, by the content octets of its identifier.
+/// A `dhSinglePass-stdDH-*-scheme` by the content octets of its identifier: how it derives, and what people
+/// call it.
 ///
 /// SHA-1 is read, because OpenSSL's tool still writes it by default and nothing in this use
-/// depends on collisions; it is never written (H17).
-pub(crate) fn scheme_digest(algorithm: &[u8]) -> Option<MessageDigest> {
-    match algorithm {
-        oid::ECDH_SHA1_KDF => Some(MessageDigest::sha1()),
-        oid::ECDH_SHA256_KDF => Some(MessageDigest::sha256()),
-        oid::ECDH_SHA384_KDF => Some(MessageDigest::sha384()),
-        oid::ECDH_SHA512_KDF => Some(MessageDigest::sha512()),
-        _ => None,
-    }
+/// depends on collisions; it is never written (H17). HKDF goes with X25519 (RFC 8418), which never had SHA-1.
+pub(crate) fn scheme(algorithm: &[u8], x25519: bool) -> Option<(Derivation, &'static str)> {
+    Some(match (algorithm, x25519) {
+        (oid::ECDH_SHA1_KDF, false) => (Derivation::X963(MessageDigest::sha1()), "ECDH-ES SHA-1 KDF"),
+        (oid::ECDH_SHA256_KDF, false) => (Derivation::X963(MessageDigest::sha256()), "ECDH-ES SHA-256 KDF"),
+        (oid::ECDH_SHA384_KDF, false) => (Derivation::X963(MessageDigest::sha384()), "ECDH-ES SHA-384 KDF"),
+        (oid::ECDH_SHA512_KDF, false) => (Derivation::X963(MessageDigest::sha512()), "ECDH-ES SHA-512 KDF"),
+        (oid::ECDH_SHA256_KDF, true) => (Derivation::X963(MessageDigest::sha256()), "X25519 SHA-256 KDF"),
+        (oid::ECDH_SHA384_KDF, true) => (Derivation::X963(MessageDigest::sha384()), "X25519 SHA-384 KDF"),
+        (oid::ECDH_SHA512_KDF, true) => (Derivation::X963(MessageDigest::sha512()), "X25519 SHA-512 KDF"),
+        (oid::ECDH_HKDF_SHA256, true) => (Derivation::Hkdf(Md::sha256()), "X25519 HKDF SHA-256"),
+        (oid::ECDH_HKDF_SHA384, true) => (Derivation::Hkdf(Md::sha384()), "X25519 HKDF SHA-384"),
+        (oid::ECDH_HKDF_SHA512, true) => (Derivation::Hkdf(Md::sha512()), "X25519 HKDF SHA-512"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -88,6 +130,14 @@ mod tests {
                 "142d43525a78e5bc79a17f59676a5706dc54d54d4d1f0bd7e386128ec26afc21",
             ))
         );
+    }
+
+    /// RFC 5869 appendix A.3: SHA-256, no salt, no info.
+    #[test]
+    fn hkdf_matches_the_published_vector() {
+        let key = hkdf(Md::sha256(), &[0x0b; 22], &[], 42).unwrap();
+        let expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8";
+        assert_eq!(*key, hex(expected));
     }
 
     #[test]

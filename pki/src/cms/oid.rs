@@ -74,6 +74,14 @@ pub(crate) const ECDH_SHA256_KDF: &[u8] = &[0x2b, 0x81, 4, 1, 11, 1];
 pub(crate) const ECDH_SHA384_KDF: &[u8] = &[0x2b, 0x81, 4, 1, 11, 2];
 /// dhSinglePass-stdDH-sha512kdf-scheme
 pub(crate) const ECDH_SHA512_KDF: &[u8] = &[0x2b, 0x81, 4, 1, 11, 3];
+/// id-X25519, RFC 8410
+pub(crate) const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
+/// dhSinglePass-stdDH-hkdf-sha256-scheme, RFC 8418
+pub(crate) const ECDH_HKDF_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 3, 19];
+/// dhSinglePass-stdDH-hkdf-sha384-scheme, RFC 8418
+pub(crate) const ECDH_HKDF_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 3, 20];
+/// dhSinglePass-stdDH-hkdf-sha512-scheme, RFC 8418
+pub(crate) const ECDH_HKDF_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 3, 21];
 
 /// id-aes128-CBC
 pub(crate) const AES128_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 2];
@@ -153,6 +161,9 @@ pub(crate) fn name(content: &[u8]) -> String {
         DES_EDE3_CBC => "triple DES",
         DES_EDE3_WRAP => "triple DES key wrap",
         RC2_CBC => "RC2",
+        AES128_WRAP => "AES-128 key wrap",
+        AES192_WRAP => "AES-192 key wrap",
+        AES256_WRAP => "AES-256 key wrap",
         AES128_WRAP_PAD | AES192_WRAP_PAD | AES256_WRAP_PAD => "AES key wrap with padding",
         AES128_CBC => "AES-128-CBC",
         AES192_CBC => "AES-192-CBC",
@@ -160,9 +171,46 @@ pub(crate) fn name(content: &[u8]) -> String {
         AES128_GCM => "AES-128-GCM",
         AES192_GCM => "AES-192-GCM",
         AES256_GCM => "AES-256-GCM",
-        _ => return dotted(content),
+        _ => return refused_name(&dotted(content)).map_or_else(|| dotted(content), str::to_owned),
     };
     known.to_owned()
+}
+
+/// What nobody here opens or believes, by the name that a sender's administrator knows it by.
+fn refused_name(dotted: &str) -> Option<&'static str> {
+    Some(match dotted {
+        "1.3.14.3.2.7" => "DES",
+        "1.2.840.113549.3.4" => "RC4",
+        "1.2.840.113549.3.9" => "RC5",
+        "1.2.840.113549.1.9.16.3.7" => "RC2 key wrap",
+        "1.2.840.113533.7.66.10" => "CAST-128",
+        "1.3.6.1.4.1.188.7.1.1.2" => "IDEA",
+        "1.2.410.200004.1.4" => "SEED",
+        "1.2.392.200011.61.1.1.1.2" => "Camellia-128",
+        "1.2.392.200011.61.1.1.1.3" => "Camellia-192",
+        "1.2.392.200011.61.1.1.1.4" => "Camellia-256",
+        "1.2.643.2.2.21" => "GOST 28147-89",
+        "1.2.840.113549.1.9.16.3.18" => "ChaCha20-Poly1305",
+        "2.16.840.1.101.3.4.1.7" => "AES-128-CCM",
+        "2.16.840.1.101.3.4.1.27" => "AES-192-CCM",
+        "2.16.840.1.101.3.4.1.47" => "AES-256-CCM",
+        "1.2.840.113549.2.2" => "MD2",
+        "1.2.840.113549.2.4" => "MD4",
+        "1.2.840.113549.2.5" => "MD5",
+        "1.3.36.3.2.1" => "RIPEMD-160",
+        "2.16.840.1.101.3.4.2.4" => "SHA-224",
+        "1.2.840.113549.1.1.2" => "RSA with MD2",
+        "1.2.840.113549.1.1.4" => "RSA with MD5",
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => "RSA with SHA-1",
+        "1.2.840.113549.1.1.14" => "RSA with SHA-224",
+        "1.2.840.10040.4.1" => "DSA",
+        "1.2.840.10040.4.3" => "DSA with SHA-1",
+        "2.16.840.1.101.3.4.3.2" => "DSA with SHA-256",
+        "1.2.840.10045.4.1" => "ECDSA with SHA-1",
+        "1.2.840.113549.1.9.16.3.5" => "static Diffie-Hellman",
+        "1.2.840.113549.1.9.16.3.10" => "static-static Diffie-Hellman",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -189,6 +237,8 @@ mod tests {
             (AES256_GCM, "2.16.840.1.101.3.4.1.46"),
             (AES128_GCM, "2.16.840.1.101.3.4.1.6"),
             (DES_EDE3_CBC, "1.2.840.113549.3.7"),
+            (X25519, "1.3.101.110"),
+            (ECDH_HKDF_SHA256, "1.2.840.113549.1.9.16.3.19"),
             (DES_EDE3_WRAP, "1.2.840.113549.1.9.16.3.6"),
         ] {
             assert_eq!(der::oid(text).unwrap()[2..], *content, "{text}");

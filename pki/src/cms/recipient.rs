@@ -7,9 +7,8 @@ use openssl::{
     aes::{AesKey, unwrap_key},
     bn::BigNumContext,
     ec::{EcGroup, EcKey, EcPoint},
-    hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Public},
+    pkey::{Id, PKey, Public},
     rand::rand_bytes,
 };
 use zeroize::Zeroizing;
@@ -19,7 +18,8 @@ use super::{
     algorithm::{Algorithm, wrap_key_length},
     error::Refusal,
     identifier::CertificateId,
-    kdf, oid,
+    kdf::{self, Derivation},
+    oid,
     reader::{Element, Malformed, Reader},
 };
 use crate::{
@@ -130,7 +130,7 @@ pub(crate) struct Attempt<'k> {
 
 enum How {
     Rsa(RsaPadding),
-    Ecdh { peer: PKey<Public>, digest: MessageDigest, shared_info: Vec<u8>, wrap_length: usize },
+    Ecdh { peer: PKey<Public>, derivation: Derivation, shared_info: Vec<u8>, wrap_length: usize },
 }
 
 /// Chooses the one entry that will be tried: our keys in the caller's order, then the entries in
@@ -147,13 +147,14 @@ pub(crate) fn choose<'k>(
     let (how, name) = match (&entry.management, key.certificate().key()) {
         (Management::Transport(algorithm), KeyKind::Rsa(_)) => rsa(algorithm)?,
         (Management::Agreement { originator, ukm, algorithm }, kind) => {
-            let (nid, curve) = curve(kind).ok_or(Refusal::RecipientKind)?;
-            let (digest, name) = scheme(algorithm)?;
+            let curve = Curve::of(kind).ok_or(Refusal::RecipientKind)?;
+            let scheme = kdf::scheme(algorithm.oid, kind == KeyKind::X25519);
+            let (derivation, name) = scheme.ok_or_else(|| Refusal::KeyManagement(algorithm.name()))?;
             let (shared_info, wrap_length) = wrap(algorithm, ukm.as_deref(), key_length)?;
             if entry.wrapped.len() != key_length.saturating_add(8) {
                 return Err(Refusal::WrappedKeyLength(entry.wrapped.len()).into());
             }
-            (How::Ecdh { peer: originator_key(originator, nid, curve)?, digest, shared_info, wrap_length }, name)
+            (How::Ecdh { peer: originator_key(originator, &curve)?, derivation, shared_info, wrap_length }, name)
         }
         (Management::Transport(_), _) => return Err(Refusal::RecipientKind.into()),
     };
@@ -173,8 +174,8 @@ impl Attempt<'_> {
         rand_bytes(&mut random).map_err(|_| OpenError::Failed)?;
         let unwrapped = match &self.how {
             How::Rsa(padding) => self.key.rsa_decrypt(*padding, &self.wrapped),
-            How::Ecdh { peer, digest, shared_info, wrap_length } => {
-                self.agreed(peer, *digest, shared_info, *wrap_length)
+            How::Ecdh { peer, derivation, shared_info, wrap_length } => {
+                self.agreed(peer, *derivation, shared_info, *wrap_length)
             }
         };
         match unwrapped {
@@ -187,13 +188,13 @@ impl Attempt<'_> {
     fn agreed(
         &self,
         peer: &PKey<Public>,
-        digest: MessageDigest,
+        derivation: Derivation,
         shared_info: &[u8],
         wrap_length: usize,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let failed = |_| KeyError::Failed;
         let secret = self.key.ecdh(peer)?;
-        let wrapping = kdf::x963(digest, &secret, shared_info, wrap_length).map_err(failed)?;
+        let wrapping = derivation.derive(&secret, shared_info, wrap_length).map_err(failed)?;
         let wrapping = AesKey::new_decrypt(&wrapping).map_err(|_| KeyError::Failed)?;
         let mut unwrapped = Zeroizing::new(vec![0; self.key_length]);
         // Lengths were compared in `choose`: what comes in is eight octets longer than what goes out.
@@ -255,26 +256,25 @@ fn oaep(algorithm: &Algorithm<'_>) -> Result<(How, &'static str), Refusal> {
     }
 }
 
-/// The curve of our key: OpenSSL's number and the object identifier.
-pub(crate) fn curve(kind: KeyKind) -> Option<(Nid, &'static [u8])> {
-    match kind {
-        KeyKind::P256 => Some((Nid::X9_62_PRIME256V1, oid::P256)),
-        KeyKind::P384 => Some((Nid::SECP384R1, oid::P384)),
-        KeyKind::P521 => Some((Nid::SECP521R1, oid::P521)),
-        _ => None,
-    }
+/// The curve of a key.
+pub(crate) enum Curve {
+    /// One of NIST's (RFC 5753): OpenSSL's number and the object identifier.
+    Nist(Nid, &'static [u8]),
+    /// Curve25519 (RFC 8418).
+    X25519,
 }
 
-fn scheme(algorithm: &Algorithm<'_>) -> Result<(MessageDigest, &'static str), Refusal> {
-    let refused = || Refusal::KeyManagement(algorithm.name());
-    let found = kdf::scheme_digest(algorithm.oid).ok_or_else(refused)?;
-    let name = match algorithm.oid {
-        oid::ECDH_SHA1_KDF => "ECDH-ES SHA-1 KDF",
-        oid::ECDH_SHA256_KDF => "ECDH-ES SHA-256 KDF",
-        oid::ECDH_SHA384_KDF => "ECDH-ES SHA-384 KDF",
-        _ => "ECDH-ES SHA-512 KDF",
-    };
-    Ok((found, name))
+impl Curve {
+    /// Of a key that agrees.
+    pub(crate) fn of(kind: KeyKind) -> Option<Self> {
+        match kind {
+            KeyKind::P256 => Some(Self::Nist(Nid::X9_62_PRIME256V1, oid::P256)),
+            KeyKind::P384 => Some(Self::Nist(Nid::SECP384R1, oid::P384)),
+            KeyKind::P521 => Some(Self::Nist(Nid::SECP521R1, oid::P521)),
+            KeyKind::X25519 => Some(Self::X25519),
+            _ => None,
+        }
+    }
 }
 
 /// The key wrap inside a key agreement algorithm: what the derivation is bound to, and its key length.
@@ -288,7 +288,7 @@ fn wrap(algorithm: &Algorithm<'_>, ukm: Option<&[u8]>, key_length: usize) -> Res
 }
 
 /// OriginatorIdentifierOrKey: only an ephemeral key of our curve, as an uncompressed point.
-fn originator_key(originator: &Element<'_>, nid: Nid, curve: &[u8]) -> Result<PKey<Public>, Refusal> {
+fn originator_key(originator: &Element<'_>, curve: &Curve) -> Result<PKey<Public>, Refusal> {
     const WHAT: &str = "the originator's public key";
     let mut choice = originator.members()?;
     // IssuerAndSerial or key identifier would be a static key of the sender: not ECDH-ES.
@@ -298,16 +298,23 @@ fn originator_key(originator: &Element<'_>, nid: Nid, curve: &[u8]) -> Result<PK
     let algorithm = Algorithm::read(&mut members, WHAT)?;
     let bits = members.expect(der::tag::BIT_STRING, WHAT)?.content;
     members.end(WHAT)?;
-    let same_curve = match algorithm.parameters {
-        // RFC 5753 §3.1.1: parameters may be absent or NULL; the recipient's curve is meant.
-        Some(named) if named.tag == der::tag::OID => named.content == curve,
-        _ => algorithm.is_bare(),
-    };
     let Some((0, point)) = bits.split_first() else { return Err(Refusal::OriginatorKey) };
-    if algorithm.oid != oid::EC_PUBLIC_KEY || !same_curve {
-        return Err(Refusal::OriginatorKey);
-    }
-    public_point(nid, point).ok_or(Refusal::OriginatorKey)
+    let found = match curve {
+        Curve::Nist(nid, curve) => {
+            let same_curve = match algorithm.parameters {
+                // RFC 5753 §3.1.1: parameters may be absent or NULL; the recipient's curve is meant.
+                Some(named) if named.tag == der::tag::OID => named.content == *curve,
+                _ => algorithm.is_bare(),
+            };
+            (algorithm.oid == oid::EC_PUBLIC_KEY && same_curve).then(|| public_point(*nid, point)).flatten()
+        }
+        // RFC 8410 §3: no parameters. Points of small order fail in the agreement itself.
+        Curve::X25519 if algorithm.oid == oid::X25519 && algorithm.parameters.is_none() => {
+            PKey::public_key_from_raw_bytes(point, Id::X25519).ok()
+        }
+        Curve::X25519 => None,
+    };
+    found.ok_or(Refusal::OriginatorKey)
 }
 
 fn public_point(nid: Nid, point: &[u8]) -> Option<PKey<Public>> {

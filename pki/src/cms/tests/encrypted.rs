@@ -11,7 +11,7 @@ use crate::{
     certificate::Certificate,
     cms::{
         CmsError, ContentCipher, Malformed, OpenError, Refusal, RsaTransport, algorithm::identifier, attribute,
-        container, encrypt, encrypt_with, identifier::issuer_serial, oid, open, reader::Element, reopen,
+        container, encrypt, encrypt_with, identifier::issuer_serial, kdf, oid, open, reader::Element, reopen,
     },
     der,
     keys::{DecryptionKey, FileKey, KeyError, RsaPadding},
@@ -145,6 +145,90 @@ fn old_ciphers_are_refused_by_name() {
     refused(&triple, &Refusal::ContentCipher("triple DES".into()));
     let rc2 = replaced(&triple, oid::DES_EDE3_CBC, oid::RC2_CBC);
     refused(&rc2, &Refusal::ContentCipher("RC2".into()));
+    let mut parts = members(&triple);
+    for (cipher, name) in [
+        ("1.2.840.113549.3.4", "RC4"),
+        ("1.3.14.3.2.7", "DES"),
+        ("1.2.840.113533.7.66.10", "CAST-128"),
+        ("1.2.410.200004.1.4", "SEED"),
+        ("1.2.392.200011.61.1.1.1.4", "Camellia-256"),
+        ("2.16.840.1.101.3.4.1.47", "AES-256-CCM"),
+        ("1.2.3.4", "1.2.3.4"),
+    ] {
+        let algorithm = der::sequence(&[der::oid(cipher).unwrap(), der::octet_string(&[7; 8])]);
+        parts[2] = der::sequence(&[der::tlv(der::tag::OID, oid::DATA), algorithm, der::context_primitive(0, &[7; 16])]);
+        let kind = if name.contains("CCM") { oid::AUTH_ENVELOPED_DATA } else { oid::ENVELOPED_DATA };
+        if name.contains("CCM") {
+            parts.push(der::octet_string(&[0; 16]));
+        }
+        refused(&rebuilt(kind, &parts), &Refusal::ContentCipher(name.into()));
+        parts.truncate(3);
+    }
+    // The key of a sound cipher, wrapped in an old one.
+    let wrapped = identifier(oid::DES_EDE3_WRAP, Some(der::null()));
+    let point = cast().p256.certificate().public_key().public_key_to_der().unwrap();
+    let public = Element::only(&point, "the key").unwrap().content.to_vec();
+    let originator = der::context(0, &[der::context(1, &[public])]);
+    let entry = der::sequence(&[issuer_serial(cast().p256.certificate()), der::octet_string(&[7; 40])]);
+    let info = der::context(
+        1,
+        &[der::integer(3), originator, identifier(oid::ECDH_SHA256_KDF, Some(wrapped)), der::sequence(&[entry])],
+    );
+    refused_for(&cast().p256, &by_hand(&[7; 32], &[info], None), &Refusal::KeyManagement("triple DES key wrap".into()));
+}
+
+/// RFC 8418: an X25519 recipient with each derivation; a container made here by hand, and our own writer.
+#[test]
+fn x25519_recipients_are_read_with_every_derivation() {
+    let to = &cast().x25519;
+    let key = [7; 32];
+    let info = |scheme: &[u8], point: Option<Vec<u8>>, parameters: Option<Vec<u8>>| {
+        let ephemeral = PKey::generate_x25519().unwrap();
+        let mut deriver = openssl::derive::Deriver::new(&ephemeral).unwrap();
+        deriver.set_peer(to.certificate().public_key()).unwrap();
+        let secret = deriver.derive_to_vec().unwrap();
+        let wrap = identifier(oid::AES256_WRAP, None);
+        let (derivation, _) = kdf::scheme(scheme, true).unwrap();
+        let wrapping = derivation.derive(&secret, &kdf::shared_info(&wrap, None, 32), 32).unwrap();
+        let mut wrapped = vec![0; 40];
+        let wrapping = openssl::aes::AesKey::new_encrypt(&wrapping).unwrap();
+        openssl::aes::wrap_key(&wrapping, None, &mut wrapped, &key).unwrap();
+        let public = der::bit_string(&point.unwrap_or_else(|| ephemeral.raw_public_key().unwrap()));
+        let originator = der::context(0, &[der::context(1, &[identifier(oid::X25519, parameters), public])]);
+        let entry = der::sequence(&[issuer_serial(to.certificate()), der::octet_string(&wrapped)]);
+        der::context(1, &[der::integer(3), originator, identifier(scheme, Some(wrap)), der::sequence(&[entry])])
+    };
+    for (scheme, name) in [
+        (oid::ECDH_HKDF_SHA256, "X25519 HKDF SHA-256"),
+        (oid::ECDH_HKDF_SHA384, "X25519 HKDF SHA-384"),
+        (oid::ECDH_HKDF_SHA512, "X25519 HKDF SHA-512"),
+        (oid::ECDH_SHA256_KDF, "X25519 SHA-256 KDF"),
+        (oid::ECDH_SHA512_KDF, "X25519 SHA-512 KDF"),
+    ] {
+        let opened = open(&by_hand(&key, &[info(scheme, None, None)], None), &[to]).unwrap();
+        assert_eq!((&*opened.content, opened.key_transport), (&message(), name));
+    }
+    for cipher in [ContentCipher::Aes256Gcm, ContentCipher::Aes256Cbc] {
+        let ours = encrypt(&message(), &[to.certificate(), cast().rsa.certificate()], cipher).unwrap();
+        let opened = open(&ours, &[to]).unwrap();
+        assert_eq!((&*opened.content, opened.key_transport), (&message(), "X25519 HKDF SHA-256"));
+    }
+    // A key of another length or kind is refused unused; a point of small order fails as all failures do.
+    for odd in [Some(vec![9; 31]), Some(vec![9; 33]), Some(vec![])] {
+        let sealed = by_hand(&key, &[info(oid::ECDH_HKDF_SHA256, odd, None)], None);
+        refused_for(to, &sealed, &Refusal::OriginatorKey);
+    }
+    let sealed = by_hand(&key, &[info(oid::ECDH_HKDF_SHA256, None, Some(der::null()))], None);
+    refused_for(to, &sealed, &Refusal::OriginatorKey);
+    let small = by_hand(&key, &[info(oid::ECDH_HKDF_SHA256, Some(vec![0; 32]), None)], None);
+    assert_eq!(open(&small, &[to]).map(|_| ()), Err(OpenError::Failed));
+    // SHA-1 never belonged to this curve, and HKDF not to the others.
+    let sha1 = replaced(
+        &by_hand(&key, &[info(oid::ECDH_SHA256_KDF, None, None)], None),
+        oid::ECDH_SHA256_KDF,
+        &[0x2b, 0x81, 4, 1, 11, 0],
+    );
+    refused_for(to, &sha1, &Refusal::KeyManagement("1.3.132.1.11.0".into()));
 }
 
 #[test]
@@ -232,7 +316,7 @@ fn key_agreement_with_odd_algorithms_is_refused_a6() {
     refused_for(p256, &padded, &Refusal::KeyManagement("AES key wrap with padding".into()));
     // A wrap weaker than the key that it wraps.
     let weak = replaced(&gcm, oid::AES256_WRAP, oid::AES128_WRAP);
-    refused_for(p256, &weak, &Refusal::KeyManagement("2.16.840.1.101.3.4.1.5".into()));
+    refused_for(p256, &weak, &Refusal::KeyManagement("AES-128 key wrap".into()));
     let scheme = replaced(&gcm, oid::ECDH_SHA256_KDF, &[0x2b, 0x81, 4, 1, 11, 9]);
     refused_for(p256, &scheme, &Refusal::KeyManagement("1.3.132.1.11.9".into()));
 }

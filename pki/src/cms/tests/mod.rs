@@ -15,7 +15,7 @@ use openssl::{
     ec::{EcGroup, EcKey},
     hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{Id, PKey, Private},
     rsa::Rsa,
     x509::{X509, X509NameBuilder, extension::SubjectKeyIdentifier},
 };
@@ -47,6 +47,7 @@ pub(super) struct Cast {
     pub(super) p256: FileKey,
     pub(super) p384: FileKey,
     pub(super) ed25519: FileKey,
+    pub(super) x25519: FileKey,
 }
 
 pub(super) fn cast() -> &'static Cast {
@@ -64,6 +65,7 @@ pub(super) fn cast() -> &'static Cast {
             p256: curve("p256", Nid::X9_62_PRIME256V1),
             p384: curve("p384", Nid::SECP384R1),
             ed25519: identity(&folder, "ed25519", PKey::generate_ed25519().unwrap()),
+            x25519: identity(&folder, "x25519", PKey::generate_x25519().unwrap()),
             folder,
         }
     })
@@ -92,8 +94,12 @@ fn identity(folder: &TempDir, name: &str, key: PKey<Private>) -> FileKey {
     builder.set_pubkey(&key).unwrap();
     let key_id = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None)).unwrap();
     builder.append_extension(key_id).unwrap();
-    let ed25519 = key.id() == openssl::pkey::Id::ED25519;
-    builder.sign(&key, if ed25519 { MessageDigest::null() } else { MessageDigest::sha256() }).unwrap();
+    match key.id() {
+        Id::ED25519 => builder.sign(&key, MessageDigest::null()).unwrap(),
+        // It agrees and signs nothing: somebody else has to.
+        Id::X25519 => builder.sign(&PKey::generate_ed25519().unwrap(), MessageDigest::null()).unwrap(),
+        _ => builder.sign(&key, MessageDigest::sha256()).unwrap(),
+    }
     let x509 = builder.build();
     std::fs::write(folder.path().join(format!("{name}.crt")), x509.to_pem().unwrap()).unwrap();
     std::fs::write(folder.path().join(format!("{name}.key")), key.private_key_to_pem_pkcs8().unwrap()).unwrap();

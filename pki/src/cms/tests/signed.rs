@@ -177,10 +177,11 @@ fn changed_content_is_refused() {
 
 #[test]
 fn weak_unknown_and_unannounced_digests_are_refused_h6_a8() {
-    for md in ["sha1", "md5", "sha224"] {
+    for (md, name) in [("sha1", "SHA-1"), ("md5", "MD5"), ("sha224", "SHA-224"), ("rmd160", "RIPEMD-160")] {
         let weak = format!("-sign -nodetach -md {md} -outform DER -signer rsa.crt -inkey rsa.key");
-        let weak = openssl_cms(&weak, &message()).unwrap();
-        assert!(matches!(verify(&weak, None, &[]), Err(CmsError::Digest(_))), "{md}");
+        // A release that no longer makes such signatures has nothing to show here.
+        let Ok(weak) = openssl_cms(&weak, &message()) else { continue };
+        assert_eq!(verify(&weak, None, &[]).map(|_| ()), Err(CmsError::Digest(name.into())), "{md}");
     }
     let sha512 = identifier(oid::SHA512, None);
     let unannounced = CmsError::Digest("SHA-256, which the container does not announce,".into());

@@ -1,0 +1,99 @@
+//! Why a message cannot be opened, and what its sender is told of it.
+
+use ident::Bilingual;
+use pki::{
+    cms::{self, Malformed, OpenError},
+    keys::TokenFault,
+};
+use thiserror::Error;
+
+use crate::MailFault;
+
+/// Why a message cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenFault {
+    /// It cannot be read.
+    #[error(transparent)]
+    Mail(#[from] MailFault),
+    /// Its container is no container.
+    #[error("the container is malformed: {0}")]
+    Container(#[from] Malformed),
+    /// It is for none of our keys.
+    #[error("the message is not encrypted for any of our keys")]
+    NotForUs,
+    /// Decryption failed, or what came out of an unauthenticated cipher bears no good signature:
+    /// one answer for all, so that nobody learns which (H4, H9, A2, A9).
+    #[error(
+        "the message could not be opened: damaged, or encrypted without authentication and without valid signature"
+    )]
+    Failed,
+    /// Refused by policy or form before a key was used.
+    #[error(transparent)]
+    Refused(cms::Refusal),
+    /// Compressed or otherwise unknown content (A20).
+    #[error("the container holds {0}, which is not accepted")]
+    Kind(String),
+    /// More layers than the limit (A20).
+    #[error("the message has too many layers of protection")]
+    Layers,
+    /// A second encryption under the first.
+    #[error("the message is encrypted twice")]
+    EncryptedTwice,
+    /// Our key cannot be reached now, whatever the message holds: later.
+    #[error("our decryption key cannot be reached now: {0}")]
+    KeyUnavailable(TokenFault),
+}
+
+impl From<OpenError> for OpenFault {
+    fn from(fault: OpenError) -> Self {
+        match fault {
+            OpenError::NotForUs => Self::NotForUs,
+            OpenError::Refused(refusal) => Self::Refused(refusal),
+            OpenError::Unavailable(fault) => Self::KeyUnavailable(fault),
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl OpenFault {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Mail(fault) => fault.code(),
+            Self::Container(_) => "cms_malformed",
+            Self::NotForUs => "not_for_us",
+            Self::Failed => "decryption_failed",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Kind(_) => "container_kind",
+            Self::Layers => "too_many_layers",
+            Self::EncryptedTwice => "encrypted_twice",
+            Self::KeyUnavailable(_) => "key_unavailable",
+        }
+    }
+
+    /// What to tell the peer.
+    pub fn text(&self) -> Bilingual {
+        match self {
+            Self::Mail(fault) => fault.text(),
+            Self::NotForUs => Bilingual::new(
+                "Le message n'est chiffré pour aucune de nos clés. Rechargez notre certificat et renvoyez.",
+                "The message is not encrypted for any of our keys. Fetch our certificate again and resend.",
+            ),
+            Self::Failed => Bilingual::new(
+                "Le message n'a pas pu être ouvert : il est abîmé, ou chiffré sans authentification ni signature valable.",
+                "The message could not be opened: it is damaged, or encrypted without authentication and without a valid signature.",
+            ),
+            Self::KeyUnavailable(_) => Bilingual::new(
+                "Notre clé de lecture n'est pas disponible pour le moment. Renvoyez le message plus tard : rien n'est perdu.",
+                "Our reading key is not available right now. Send the message again later: nothing is lost.",
+            ),
+            Self::Container(_) | Self::Refused(_) | Self::Kind(_) | Self::Layers | Self::EncryptedTwice => {
+                Bilingual::new(
+                    format!("La protection S/MIME du message n'est pas acceptée ({}).", self.code()),
+                    format!("The S/MIME protection of the message is not accepted ({}).", self.code()),
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Opening: what a received message is under its layers, and what its signature really covers.
+//!
+//! The walk follows the root only, from layer to layer: a container or signature that is merely a
+//! part of the message never counts (A12). Nothing here decides; [`crate::judge()`] does.
+
+mod fault;
+mod hand_over;
+mod repair;
+mod walk;
+
+use std::{fmt, sync::Arc};
+
+use ident::{Fingerprint, Timestamp};
+use pki::{
+    certificate::Certificate,
+    cms::{CmsError, Proof},
+    keys::DecryptionKey,
+};
+use zeroize::Zeroizing;
+
+pub use self::fault::OpenFault;
+use self::walk::Walk;
+use crate::{
+    Facts, Limits, MailFault,
+    attributes::{Said, said},
+    mime::Survey,
+    read::scan,
+    source::{InMemory, Letter, Room, Source},
+};
+
+/// How the content key is had.
+#[derive(Clone, Copy)]
+pub enum Access<'a> {
+    /// With our private keys, in this order.
+    Keys(&'a [&'a dyn DecryptionKey]),
+    /// With the content key that an earlier opening gave: no private-key operation.
+    ContentKey(&'a [u8]),
+}
+
+/// How a message was encrypted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// Cipher, as people write it.
+    pub cipher: &'static str,
+    /// Key transport, as people write it.
+    pub key_transport: &'static str,
+    /// Whether the cipher vouches for the content (never for its author, A24).
+    pub authenticated: bool,
+    /// Which certificate of ours it was encrypted for; unknown when opened by content key.
+    pub recipient: Option<Fingerprint>,
+    /// The content key, for opening again at delivery.
+    pub content_key: Zeroizing<Vec<u8>>,
+}
+
+/// What the signature at the root is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// There is none at the root.
+    None,
+    /// There is one, and its structure or mathematics are wrong.
+    Broken(CmsError),
+    /// There is one, but outside the encryption: it says nothing about who wrote the content (H9).
+    Outside,
+    /// It verifies and covers everything that is handed over.
+    Good(Box<Signed>),
+}
+
+/// A signature that verifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The signer's certificate; its path is still to be judged.
+    pub signer: Certificate,
+    /// Scheme and digest.
+    pub algorithm: String,
+    /// When the signer claims to have signed; never a time to judge by.
+    pub signing_time: Option<Timestamp>,
+    /// Our attributes in its signed part.
+    pub said: Said,
+}
+
+/// A received message under its layers.
+#[derive(Clone)]
+pub struct Opened {
+    /// Header facts of what came over the wire.
+    pub outer: Facts,
+    /// The message to hand over. Empty when the signature is broken.
+    pub inner: Letter,
+    /// Octets of it.
+    pub inner_size: u64,
+    /// Its header facts; those of the outer header when the signature is broken.
+    pub facts: Facts,
+    /// SHA-256 of `inner`: delivery opens again and must get the same (design §3).
+    pub inner_digest: Fingerprint,
+    /// The encryption layer, if there was one.
+    pub encryption: Option<Encryption>,
+    /// The signature.
+    pub signature: Signature,
+    /// Whether the inner header came from the protected part.
+    pub header_protected: bool,
+    /// What hides below the root of `inner`; only looked for when no signature covers it.
+    pub survey: Survey,
+}
+
+impl fmt::Debug for Encryption {
+    /// Never the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encryption")
+            .field("cipher", &self.cipher)
+            .field("key_transport", &self.key_transport)
+            .field("authenticated", &self.authenticated)
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Opened {
+    /// How it was protected; never what it says (promise 3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("octets", &self.inner_size)
+            .field("encryption", &self.encryption)
+            .field("signature", &self.signature)
+            .field("header_protected", &self.header_protected)
+            .field("survey", &self.survey)
+            .finish_non_exhaustive()
+    }
+}
+/// Opens a received message in memory. `known` are certificates that a signer may be found among.
+///
+/// # Errors
+/// See [`OpenFault`]. A signature that does not verify is no error here but [`Signature::Broken`].
+pub fn open(message: &[u8], access: Access<'_>, known: &[Certificate], limits: &Limits) -> Result<Opened, OpenFault> {
+    open_source(Arc::new(Zeroizing::new(message.to_vec())), access, known, limits, &InMemory)
+}
+
+/// As [`open`], for a message of any size. What decryption makes goes into `room`; everything else is read
+/// where it is.
+///
+/// # Errors
+/// As [`open`]; [`MailFault::Storage`] when the message cannot be read or there is no room.
+pub fn open_source(
+    message: Arc<dyn Source>,
+    access: Access<'_>,
+    known: &[Certificate],
+    limits: &Limits,
+    room: &dyn Room,
+) -> Result<Opened, OpenFault> {
+    let (outer, _) = scan(&*message, limits, |_| ())?;
+    let mut walk = Walk::new(access, known, limits, room);
+    let walked = walk.descend(message).and_then(|root| walk.finish(outer, &root));
+    match walked {
+        Err(OpenFault::Mail(fault @ MailFault::Storage(_))) => Err(fault.into()),
+        Err(_) if walk.hides_faults() => Err(OpenFault::Failed),
+        walked => walked,
+    }
+}
+fn signed(verified: Proof) -> Signed {
+    Signed {
+        algorithm: format!("{} {}", verified.scheme, verified.digest),
+        signing_time: verified.signing_time,
+        said: said(&verified.attributes),
+        signer: verified.signer,
+    }
+}

@@ -1,0 +1,295 @@
+//! The walk from layer to layer, at the root of the message.
+
+use std::{
+    io::{self, Read},
+    ops::Range,
+    sync::Arc,
+};
+
+use ident::Fingerprint;
+use openssl::sha::Sha256;
+use pki::{
+    certificate::Certificate,
+    cms::{self, ContainerKind, ContentReader, Opening, Outline, StreamFault},
+};
+use zeroize::Zeroizing;
+
+use super::{Access, Encryption, OpenFault, Opened, Signature, hand_over::handed_over, repair::canonical, signed};
+use crate::{
+    Facts, Limits, MailFault,
+    coding::{Decoded, skip},
+    head::{Entity, Head},
+    media::{MediaType, TransferEncoding, file_name},
+    mime::{self, Survey},
+    read::scan,
+    source::{Letter, Part, Room, Source, disk, settled},
+};
+
+/// The entity at the bottom of all layers.
+pub(super) struct Root {
+    pub(super) entity: Entity,
+    /// Whether it is still the received message itself.
+    pub(super) untouched: bool,
+    /// Whether it is a whole message that came in a message/rfc822 wrap.
+    pub(super) whole: bool,
+    /// Header block of the message that the entity came in, for entities that are no whole message.
+    pub(super) frame: Vec<u8>,
+}
+
+/// What one step of the walk did.
+enum Step {
+    /// The content of an opaque container is the next root.
+    Into(Arc<dyn Source>),
+    /// The root stays, and is not to be taken apart further.
+    Stop,
+}
+
+/// A container somewhere in a message, without its transfer encoding.
+struct Container {
+    source: Arc<dyn Source>,
+    outline: Outline,
+}
+
+/// What a container holds.
+struct Content(Arc<dyn Source>);
+
+impl Source for Content {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        let mut reader = ContentReader::new(self.0.reader(0)?);
+        skip(&mut reader, from)?;
+        Ok(Box::new(reader))
+    }
+}
+
+pub(super) struct Walk<'a> {
+    access: Access<'a>,
+    known: &'a [Certificate],
+    limits: &'a Limits,
+    room: &'a dyn Room,
+    encryption: Option<Encryption>,
+    signature: Signature,
+    layers: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(access: Access<'a>, known: &'a [Certificate], limits: &'a Limits, room: &'a dyn Room) -> Self {
+        Self { access, known, limits, room, encryption: None, signature: Signature::None, layers: 0 }
+    }
+
+    /// Takes layer after layer off the root.
+    pub(super) fn descend(&mut self, message: Arc<dyn Source>) -> Result<Root, OpenFault> {
+        let entity = Entity { source: message, from: 0 };
+        let mut root = Root { entity, untouched: true, whole: false, frame: Vec::new() };
+        loop {
+            let head = root.entity.head(self.limits)?;
+            let block = head.block(self.limits)?;
+            let media = MediaType::of(&block)?;
+            let body = Entity { source: Arc::clone(&root.entity.source), from: root.entity.body(&head) };
+            let step = if media.is_pkcs7_mime(file_name(&block)?.as_deref()) {
+                self.count()?;
+                self.container(body, TransferEncoding::of(&block)?)?
+            } else if is_clear_signed(&media) {
+                self.count()?;
+                self.clear_signed(&body, &media)?
+            } else if !root.untouched && !root.whole && is_wrap(&media) {
+                if TransferEncoding::of(&block)? != TransferEncoding::Identity {
+                    return Err(MailFault::Mime("Content-Transfer-Encoding").into());
+                }
+                // Once signed, the message inside is its reader's: its own layers stay as they are.
+                root = Root { entity: body, untouched: false, whole: true, frame: Vec::new() };
+                if self.signature != Signature::None {
+                    return Ok(root);
+                }
+                continue;
+            } else {
+                Step::Stop
+            };
+            match step {
+                Step::Into(source) => {
+                    let own = root.untouched || root.whole;
+                    let frame = if own { [block.block(), b"\r\n"].concat() } else { root.frame.clone() };
+                    root = Root { entity: Entity { source, from: 0 }, untouched: false, whole: false, frame };
+                }
+                Step::Stop => return Ok(root),
+            }
+        }
+    }
+
+    fn count(&mut self) -> Result<(), OpenFault> {
+        self.layers = self.layers.saturating_add(1);
+        if self.layers > self.limits.layers { Err(OpenFault::Layers) } else { Ok(()) }
+    }
+
+    /// An opaque container: decided by its OID, whatever the media type says (H18).
+    fn container(&mut self, body: Entity, encoding: TransferEncoding) -> Result<Step, OpenFault> {
+        let container = Container::find(decoded(body, encoding)?)?;
+        match container.outline.kind() {
+            ContainerKind::Signed => {
+                let content: Arc<dyn Source> = Arc::new(Content(Arc::clone(&container.source)));
+                let content = settled(content)?;
+                let good = self.verified(&container.outline, false, &*content)?;
+                Ok(if good { Step::Into(content) } else { Step::Stop })
+            }
+            ContainerKind::Enveloped | ContainerKind::AuthEnveloped => self.decrypt(&container).map(Step::Into),
+            other => Err(OpenFault::Kind(other.to_string())),
+        }
+    }
+
+    fn decrypt(&mut self, container: &Container) -> Result<Arc<dyn Source>, OpenFault> {
+        if self.encryption.is_some() {
+            return Err(OpenFault::EncryptedTwice);
+        }
+        // Whatever was signed so far was signed as ciphertext.
+        if self.signature != Signature::None {
+            self.signature = Signature::Outside;
+        }
+        let opening = match self.access {
+            Access::Keys(keys) => Opening::with_keys(&container.outline, keys)?,
+            Access::ContentKey(key) => Opening::with_content_key(&container.outline, key)?,
+        };
+        let mut scratch = self.room.scratch(container.outline.content_length());
+        let mut reader = container.source.reader(0).map_err(|error| disk(&error))?;
+        opening.decrypt(&mut *reader, &mut *scratch).map_err(|fault| match fault {
+            StreamFault::Io(error) => disk(&error).into(),
+            StreamFault::Refused(fault) => OpenFault::from(fault),
+        })?;
+        self.encryption = Some(Encryption {
+            cipher: opening.cipher(),
+            key_transport: opening.key_transport,
+            authenticated: opening.authenticated(),
+            recipient: opening.recipient,
+            content_key: opening.content_key,
+        });
+        canonical(scratch.into_source().map_err(|error| disk(&error))?, self.limits)
+    }
+
+    /// `multipart/signed`: exactly two parts, the second a signature without content (A10).
+    fn clear_signed(&mut self, body: &Entity, media: &MediaType) -> Result<Step, OpenFault> {
+        let malformed = || MailFault::Mime("multipart/signed");
+        let stream = body.source.reader(body.from).map_err(|error| disk(&error))?;
+        let places = mime::places(stream, media.boundary()?, 2).map_err(|fault| match fault {
+            MailFault::Storage(_) => fault,
+            _ => malformed(),
+        })?;
+        let [content, signature] = places.as_slice() else { return Err(malformed().into()) };
+        let part = |place: &Range<u64>| -> Arc<dyn Source> {
+            let at = |octets: u64| body.from.saturating_add(octets);
+            Arc::new(Part { source: Arc::clone(&body.source), from: at(place.start), to: Some(at(place.end)) })
+        };
+        let signature = Entity { source: part(signature), from: 0 };
+        let head = signature.head(self.limits)?;
+        let block = head.block(self.limits)?;
+        if !MediaType::of(&block)?.is_pkcs7_signature() {
+            return Err(malformed().into());
+        }
+        let body = Entity { from: signature.body(&head), ..signature.clone() };
+        let container = Container::find(decoded(body, TransferEncoding::of(&block)?)?);
+        let content = part(content);
+        let good = match container {
+            Ok(container) => self.verified(&container.outline, true, &*content)?,
+            Err(OpenFault::Container(fault)) => {
+                self.signature = Signature::Broken(fault.into());
+                false
+            }
+            Err(fault) => return Err(fault),
+        };
+        if !good {
+            return Ok(Step::Stop);
+        }
+        let inside = Head::read(&*content, 0, self.limits)?;
+        let inside = inside.block(self.limits)?;
+        // Only a container inside is taken apart; else the clear signature stays for the reader.
+        let container = MediaType::of(&inside)?.is_pkcs7_mime(file_name(&inside)?.as_deref());
+        Ok(if container { Step::Into(content) } else { Step::Stop })
+    }
+
+    /// Checks a signature and notes the result: whether it is good. The innermost good one counts, and one
+    /// bad one is enough: nothing is taken out of it.
+    fn verified(&mut self, outline: &Outline, detached: bool, content: &dyn Source) -> Result<bool, OpenFault> {
+        let mut content = content.reader(0).map_err(|error| disk(&error))?;
+        match cms::verify_stream(outline, detached, &mut *content, self.known) {
+            Ok(proof) => {
+                self.signature = Signature::Good(Box::new(signed(proof)));
+                Ok(true)
+            }
+            Err(StreamFault::Refused(fault)) => {
+                self.signature = Signature::Broken(fault);
+                Ok(false)
+            }
+            Err(StreamFault::Io(error)) => Err(disk(&error).into()),
+        }
+    }
+
+    /// Under a cipher without authentication every fault looks the same (A2, H9).
+    pub(super) fn hides_faults(&self) -> bool {
+        let cbc = self.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
+        cbc && !matches!(self.signature, Signature::Good(_))
+    }
+
+    pub(super) fn finish(&mut self, outer: Facts, root: &Root) -> Result<Opened, OpenFault> {
+        if self.hides_faults() {
+            return Err(OpenFault::Failed);
+        }
+        let broken = matches!(self.signature, Signature::Broken(_));
+        let (inner, header_protected) =
+            if broken { (Letter::of(Zeroizing::default()), false) } else { handed_over(root, self.limits)? };
+        let mut hash = Sha256::new();
+        let (facts, octets) =
+            if broken { (outer.clone(), 0) } else { scan(&inner, self.limits, |octets| hash.update(octets))? };
+        let survey = match self.signature {
+            Signature::None | Signature::Outside => {
+                mime::survey_stream(inner.reader(0).map_err(|error| disk(&error))?, self.limits)?
+            }
+            Signature::Good(_) | Signature::Broken(_) => Survey::default(),
+        };
+        Ok(Opened {
+            outer,
+            inner_digest: Fingerprint::new(hash.finish()),
+            inner,
+            inner_size: u64::try_from(octets).unwrap_or(u64::MAX),
+            facts,
+            encryption: self.encryption.take(),
+            signature: std::mem::replace(&mut self.signature, Signature::None),
+            header_protected,
+            survey,
+        })
+    }
+}
+
+impl Container {
+    fn find(source: Arc<dyn Source>) -> Result<Self, OpenFault> {
+        let mut reader = source.reader(0).map_err(|error| disk(&error))?;
+        let outline = Outline::read(&mut *reader).map_err(|fault| match fault {
+            StreamFault::Io(error) => disk(&error).into(),
+            StreamFault::Refused(fault) => OpenFault::Container(fault),
+        })?;
+        drop(reader);
+        Ok(Self { source, outline })
+    }
+}
+
+/// A body without its transfer encoding.
+fn decoded(body: Entity, encoding: TransferEncoding) -> Result<Arc<dyn Source>, MailFault> {
+    let Entity { source, from } = body;
+    match encoding {
+        TransferEncoding::Identity => Ok(Arc::new(Part { source, from, to: None })),
+        TransferEncoding::Base64 => settled(Arc::new(Decoded { source, from })),
+        TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
+    }
+}
+
+/// Without the `protocol` that RFC 1847 asks for, some readers still show a signature: so it has to be one.
+fn is_clear_signed(media: &MediaType) -> bool {
+    media.essence == "multipart/signed"
+        && media.parameter("protocol").is_none_or(|protocol| {
+            matches!(
+                protocol.to_ascii_lowercase().as_str(),
+                "application/pkcs7-signature" | "application/x-pkcs7-signature"
+            )
+        })
+}
+
+/// A whole message as content; with `hp` the entity is itself the message (RFC 9788 §2.1).
+fn is_wrap(media: &MediaType) -> bool {
+    media.parameter("hp").is_none() && matches!(media.essence.as_str(), "message/rfc822" | "message/global")
+}
