@@ -300,6 +300,61 @@ fn doctor_names_what_is_damaged_in_the_queue() {
     assert!(code == Some(1) && said.contains("count of open recipients is wrong"), "{said}");
 }
 
+/// Whoever can write the queue's file, but has no storage key, turns no letter away: what is no longer as the
+/// gateway wrote it is not sent, nobody is told of it, and it goes on once it is as it was.
+#[test]
+fn a_row_that_somebody_changed_is_not_sent() {
+    let world = World::new();
+    let mut a = world.serve(A);
+    let commands = Commands::of(&world, A);
+    let (from, to) = (world.address("martin"), world.address("durand"));
+    let mut wire = world.submission(A, world.card("martin"));
+    for subject in ["Un", "Deux", "Trois", "Quatre", "Cinq", "Six"] {
+        assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, subject)).code, 250);
+    }
+    drop(wire);
+    a.stop();
+    let ids = queue_ids(&commands);
+    let queue = PathBuf::from(&commands.configuration).parent().unwrap().join("data/queue/queue.db");
+    let as_it_was = {
+        let open = rusqlite::Connection::open(&queue).unwrap();
+        open.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(open);
+        fs::read(&queue).unwrap()
+    };
+    {
+        let open = rusqlite::Connection::open(&queue).unwrap();
+        let change = |table: &str, id: &str, old: &str, new: &str| {
+            // Rows of recipients are numbered after their message's.
+            let order = format!(
+                "UPDATE {table} SET facts = replace(facts, ?1, ?2) WHERE instr(facts, ?1) > 0 AND \
+                 (SELECT seq FROM message WHERE id = ?3) IN (seq, seq >> 12)"
+            );
+            assert_eq!(open.execute(&order, [old, new, id]).unwrap(), 1, "{table} {old}");
+        };
+        change("recipient", &ids[0], &to, &world.address("robert"));
+        change("message", &ids[1], &from, &world.address("robert"));
+        change("recipient", &ids[2], "\"failure\":true", "\"failure\":false");
+        // Two messages change places: each has the other's body, sender and notes.
+        let order = "UPDATE message SET facts = (SELECT facts FROM message AS other WHERE other.id = ?2) WHERE id = ?1";
+        open.execute(order, [&ids[3], &ids[4]]).unwrap();
+    }
+    let mut a = world.serve(A);
+    let inner = world.inner_store(A);
+    let sent = |count: usize| inner.wait_for(count).len();
+    commands.run(&["queue", "retry", &ids[5]]);
+    assert_eq!(sent(1), 1, "the one that nobody touched");
+    let altered = a.wait_for_lines(&["was changed by somebody else"], 4);
+    assert!(ids[..4].iter().all(|id| altered.iter().any(|line| line.contains(id))), "{altered:?}");
+    assert_eq!(sent(1), 1);
+    a.stop();
+    // As it was, but for the one that is gone: it comes twice, which is allowed, and the others once.
+    fs::write(&queue, as_it_was).unwrap();
+    let _a = world.serve(A);
+    ids.iter().for_each(|id| drop(commands.run(&["queue", "retry", id])));
+    assert_eq!(sent(7), 7);
+}
+
 fn files(folder: &std::path::Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()

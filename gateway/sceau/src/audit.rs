@@ -12,6 +12,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ident::{Domain, Fingerprint, Timestamp};
+use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer};
 use store::{Changes, OutboxRow, Store as _};
 use tokio::sync::watch;
 use trail::{
@@ -118,6 +119,19 @@ impl Secrets {
     /// The key under which patients' numbers become tokens.
     pub fn masking(&self) -> [u8; 32] {
         *self.masking
+    }
+
+    /// The key of the marks that bind queued messages to their rows; what the storage key is changed for does not
+    /// change it.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub fn binding(&self) -> io::Result<Zeroizing<[u8; 32]>> {
+        let key = PKey::hmac(&*self.masking).map_err(io::Error::other)?;
+        let derived = Signer::new(MessageDigest::sha256(), &key)
+            .and_then(|mut mac| mac.sign_oneshot_to_vec(b"sceau/binding-of-rows/1"))
+            .map_err(io::Error::other)?;
+        derived.first_chunk().copied().map(Zeroizing::new).ok_or_else(|| io::Error::other("a short digest"))
     }
 
     /// The trail for reading.

@@ -22,6 +22,7 @@ use trail::{Event, Masker, QueueId, Record};
 
 use crate::{
     audit::{self, Checkpoints, Secrets},
+    bound::Binder,
     config::{Loaded, Problem},
     health::Standing,
     keys,
@@ -49,6 +50,8 @@ pub struct Gateway {
     vault: ArcSwap<Vault>,
     /// How addresses and texts may appear in the trail.
     pub masker: Masker,
+    /// What binds queued messages to their rows.
+    pub binder: Binder,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// Rings when there is something to deliver.
@@ -147,6 +150,7 @@ impl Gateway {
             store: Arc::new(store),
             vault: ArcSwap::from_pointee(vault),
             masker,
+            binder: Binder::new(secrets.binding()?),
             clock,
             wake: Notify::new(),
             secrets: Arc::new(secrets),

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod admission;
 pub mod audit;
+pub mod bound;
 pub mod cli;
 pub mod config;
 pub mod delivery;

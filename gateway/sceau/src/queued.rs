@@ -88,7 +88,7 @@ impl Notes {
 
     /// Those of a message, in the same way.
     pub fn beside(info: &MessageInfo) -> Self {
-        serde_json::from_str(&info.notes).unwrap_or_default()
+        serde_json::from_str(info.notes.lines().next().unwrap_or_default()).unwrap_or_default()
     }
 
     /// Written down.

@@ -42,7 +42,9 @@ const UNWRITTEN: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 /// The alarm meanwhile.
 const UNTELLABLE: &str = "notice-impossible";
-/// How often that is tried.
+/// The alarm of a row that is not as we wrote it.
+const ALTERED: &str = "queue-altered";
+/// How often such work is looked at again.
 const UNTOLD: Duration = Duration::from_secs(10 * 60);
 /// Longest sleep of the dispatcher: what an operator orders from the command line, a moved clock or a
 /// missed ring waits no longer than this.
@@ -143,6 +145,9 @@ async fn nap(gateway: &Gateway) {
 
 /// Tries one piece of work and writes down the outcome.
 async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, work: Work) {
+    if !gateway.binder.holds(&work) {
+        return altered(gateway, &work).await;
+    }
     let attempt = if work.expired {
         Attempt::expired(&work)
     } else {
@@ -218,15 +223,31 @@ pub(crate) async fn attend(gateway: &Arc<Gateway>) -> usize {
     }
 }
 
+/// Keeps a row that somebody changed from being delivered, bounced or told of: it waits for a person.
+async fn altered(gateway: &Gateway, work: &Work) {
+    let now = gateway.now();
+    let id = work.info.id;
+    tracing::error!(message = %id, "the row of a queued message was changed by somebody else: nothing is sent");
+    let text = format!("message {id}: its row in the queue is not as it was written; nothing of it is sent");
+    let event = Event::AlarmRaised { code: ALTERED.to_owned(), text: gateway.masker.text(&text) };
+    gateway.record(Record::new(now, event).of_message(id));
+    put_off(gateway, work, now).await;
+}
+
+/// Looks at work again later, whatever is due.
+async fn put_off(gateway: &Gateway, work: &Work, now: Timestamp) {
+    if let Err(error) = gateway.store.renew(&work.lease, now.plus(UNTOLD)).await {
+        // The lease ends by itself.
+        tracing::warn!(%error, message = %work.info.id, "work could not be put off");
+    }
+}
+
 /// Keeps work whose time is over, and whose sender cannot be told of it now, from being looked at for a while.
 async fn untellable(gateway: &Gateway, work: &Work, now: Timestamp) {
     let text = format!("message {}: its time is over and its sender cannot be told yet", work.info.id);
     let event = Event::AlarmRaised { code: UNTELLABLE.to_owned(), text: gateway.masker.text(&text) };
     gateway.record(Record::new(now, event).of_message(work.info.id));
-    if let Err(error) = gateway.store.renew(&work.lease, now.plus(UNTOLD)).await {
-        // The lease ends by itself.
-        tracing::warn!(%error, message = %work.info.id, "what cannot be told yet could not be put off");
-    }
+    put_off(gateway, work, now).await;
 }
 
 /// What is written down of an attempt; none while a sender must be told that the time is over, and cannot be.

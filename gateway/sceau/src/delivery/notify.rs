@@ -209,7 +209,7 @@ impl Writer<'_> {
             recipients: &reported,
         })
         .ok_or("there is nobody to tell")?;
-        let message = self.queue(own, id, &text)?;
+        let message = self.gateway.binder.bind(self.queue(own, id, &text)?).map_err(|error| error.to_string())?;
         let records = news.iter().map(|piece| self.sent_record(piece, id)).collect();
         Ok((message, records))
     }

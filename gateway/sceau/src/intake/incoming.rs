@@ -81,7 +81,8 @@ pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, message: Spool) 
         let records = match_report(gateway, &prepared, &report).await?;
         prepared.message.records.extend(records);
     }
-    let committed = gateway.store.commit(Changes::message(prepared.message)).await.map_err(|error| storage(&error))?;
+    let message = gateway.binder.bind(prepared.message).map_err(technical)?;
+    let committed = gateway.store.commit(Changes::message(message)).await.map_err(|error| storage(&error))?;
     taken(gateway, &committed, speaker)
 }
 

@@ -63,7 +63,8 @@ pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, message: Spool) 
     let worker = Arc::clone(gateway);
     let speaker = events::speaker(&gateway.masker, &outgoing.caller, Some(outgoing.granted.rule));
     let prepared = gateway.compute(move || prepare(&worker, &outgoing, message)).await.map_err(technical)??;
-    let committed = gateway.store.commit(Changes::message(prepared)).await.map_err(|error| storage(&error))?;
+    let message = gateway.binder.bind(prepared).map_err(technical)?;
+    let committed = gateway.store.commit(Changes::message(message)).await.map_err(|error| storage(&error))?;
     taken(gateway, &committed, speaker)
 }
 

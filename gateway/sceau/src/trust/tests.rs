@@ -307,6 +307,7 @@ impl Attended {
             notes: notes.to_json(),
             records: Vec::new(),
         };
+        let message = self.gateway().binder.bind(message).unwrap();
         self.runtime.block_on(self.gateway().store.commit(Changes::message(message))).unwrap();
         id
     }
