@@ -180,7 +180,8 @@ impl Case<'_> {
         }
         if signed.said.malformed {
             self.say(Why::AttributesMalformed);
-        } else if bound.is_some() && state == SignatureState::Valid {
+        } else if matches!(bound, Some(BoundBy::Organisation | BoundBy::Book)) && state == SignatureState::Valid {
+            // Whoever signs personally vouches for nobody else.
             judgement.assurance.clone_from(&signed.said.assurance);
         }
     }

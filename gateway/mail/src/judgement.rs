@@ -201,7 +201,7 @@ impl Judgement {
             None => sentence,
             Some(assurance) => {
                 let level = assurance.level.text();
-                let detail = format!("{}, {}", assurance.who, assurance.how);
+                let detail = format!("{}, {}", plain(&assurance.who), plain(&assurance.how));
                 Bilingual::new(
                     format!("{} - {} : {detail}", sentence.fr, level.fr),
                     format!("{} - {}: {detail}", sentence.en, level.en),
@@ -209,4 +209,13 @@ impl Judgement {
             }
         }
     }
+}
+
+/// Most characters of a foreign text in a sentence for the reader.
+const SHOWN: usize = 160;
+
+/// A foreign text within a sentence: short, and without characters that hide or turn what stands beside them.
+fn plain(text: &str) -> String {
+    let hidden = |c: &char| c.is_control() || ident::is_format(*c);
+    text.chars().filter(|c| !hidden(c)).take(SHOWN).collect()
 }

@@ -5,6 +5,9 @@ use crate::{
     lexer::{Token, tokens},
 };
 
+/// Parameters of one field, sections of RFC 2231 counted apart. They are compared with each other: without a bound
+/// one field would cost a minute.
+const MOST_PARAMETERS: usize = 128;
 const SPECIALS: &str = "<>@,;:[]?=/";
 
 /// The value of a `Content-Type` field.
@@ -88,7 +91,7 @@ fn parse(value: &str) -> Option<MediaType> {
     };
     let mut pieces: Vec<(String, String)> = Vec::new();
     while let Some(token) = rest.next() {
-        if *token != Token::Special(';') {
+        if *token != Token::Special(';') || pieces.len() >= MOST_PARAMETERS {
             return None;
         }
         // A final semicolon without a parameter is common and harmless.
@@ -252,6 +255,15 @@ mod tests {
             let media = MediaType::parse(&format!("multipart/mixed; x=y; boundary={boundary}"));
             assert!(media.and_then(|m| m.boundary().map(str::to_owned)).is_err(), "{boundary}");
         }
+    }
+
+    #[test]
+    fn parameters_are_bounded() {
+        let with = |count: usize| (0..count).fold("a/b".to_owned(), |text, n| text + &format!(";p{n}=x"));
+        assert!(MediaType::parse(&with(MOST_PARAMETERS)).is_ok());
+        assert!(MediaType::parse(&with(MOST_PARAMETERS + 1)).is_err());
+        let sections = (0..=MOST_PARAMETERS).fold("a/b".to_owned(), |text, n| text + &format!(";p*{n}=x"));
+        assert!(MediaType::parse(&sections).is_err());
     }
 
     #[test]

@@ -111,11 +111,11 @@ pub(crate) fn survey_stream(entity: impl Read, limits: &Limits) -> Result<Survey
     while let Some(line) = lines.next().map_err(|error| disk(&error))? {
         match &mut header {
             Some(octets) => {
-                let room = limits.header.saturating_sub(octets.len());
-                octets.extend_from_slice(line.text.get(..room).unwrap_or(line.text));
-                let complete =
-                    octets.len() >= limits.header || octets.ends_with(b"\r\n\r\n") || octets.as_slice() == b"\r\n";
-                if complete {
+                if octets.len().saturating_add(line.text.len()) > limits.header {
+                    return Err(MailFault::Mime("part header"));
+                }
+                octets.extend_from_slice(line.text);
+                if octets.ends_with(b"\r\n\r\n") || octets.as_slice() == b"\r\n" {
                     let another = walk.header(octets, std::mem::replace(&mut root, false))?;
                     header = another.then(Vec::new);
                 }
@@ -267,6 +267,16 @@ mod tests {
         assert!(part(b"Content-Type: multipart/signed; x y").is_err());
         assert!(part(b"X: \xe9\r\nContent-Type: application/pkcs7-mime").is_err());
         assert!(part(b"X: \xe9\r\n--m").is_err());
+    }
+
+    /// What stands behind the octets that are read of a header would be another reader's header.
+    #[test]
+    fn a_part_header_is_read_whole_or_refused() {
+        let long = format!("X: yy\n{}", format!("Y: {}\n", "y".repeat(896)).repeat(300));
+        let part =
+            |header: &str| look(&format!("Content-Type: multipart/mixed; boundary=m\n\n--m\n{header}\nx\n--m--\n"));
+        assert_eq!(part(&long), Err(MailFault::Mime("part header")));
+        assert!(part(&long[..90_006]).is_ok());
     }
 
     #[test]

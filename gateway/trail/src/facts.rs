@@ -146,7 +146,7 @@ pub struct Verdict {
     /// Signer.
     pub signer: Option<Speaker>,
     /// Assurance shown to the reader.
-    pub assurance: String,
+    pub assurance: SafeText,
     /// Digest of what was inside.
     pub inner: Option<Fingerprint>,
     /// Reasons, as stable ids.

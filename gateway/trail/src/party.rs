@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ident::{Address, Domain};
+use ident::{Address, Domain, is_format};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -199,10 +199,6 @@ fn escape(word: &str) -> String {
         }
         text
     })
-}
-
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{00AD}' | '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 #[cfg(test)]

@@ -76,18 +76,36 @@ impl Address {
 
     /// The form to compare and to look up: everything lower case.
     pub fn key(&self) -> String {
-        format!("{}@{}", self.local.to_lowercase(), self.domain)
+        format!("{}@{}", lower(&self.local), self.domain)
     }
 
     /// Whether both name the same mailbox, letter case aside.
     pub fn same_mailbox(&self, other: &Self) -> bool {
-        self.domain == other.domain && self.local.to_lowercase() == other.local.to_lowercase()
+        self.domain == other.domain && lower(&self.local) == lower(&other.local)
     }
 
     /// Whether the envelope needs SMTPUTF8 (RFC 6531). Domains never do: they travel as A-labels.
     pub fn needs_smtputf8(&self) -> bool {
         !self.local.is_ascii()
     }
+}
+
+/// Lower case. A foreign letter whose lower case is an ASCII one (the Kelvin sign) stays what it is: it would make
+/// two mailboxes one.
+fn lower(local: &str) -> String {
+    let one = |c: char| {
+        let lower = c.to_lowercase();
+        let becomes_ascii = !c.is_ascii() && lower.clone().any(|c| c.is_ascii());
+        if becomes_ascii { Err(c) } else { Ok(lower) }
+    };
+    let mut text = String::with_capacity(local.len());
+    for c in local.chars() {
+        match one(c) {
+            Ok(lower) => text.extend(lower),
+            Err(c) => text.push(c),
+        }
+    }
+    text
 }
 
 /// `Dot-string` of RFC 5321, with the UTF-8 letters of RFC 6531.
@@ -106,8 +124,12 @@ fn is_atext(c: char) -> bool {
 
 /// Characters that look like nothing or turn the line around: an address never needs them.
 fn is_hidden(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c, '\u{00AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+    c.is_whitespace() || is_format(c)
+}
+
+/// Characters that look like nothing, or turn round what stands beside them: nobody reads what they hide.
+pub fn is_format(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
 }
 
 /// `Quoted-string` of RFC 5321: printable text and blanks, `\` in front of any of them.
@@ -215,6 +237,17 @@ mod tests {
             "a\u{200b}b@x.test",
         ] {
             assert!(Address::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn letters_that_only_look_alike_stay_apart() {
+        let address = |text: &str| Address::parse(text).unwrap();
+        assert!(address("ÉLISE.K@x.test").same_mailbox(&address("élise.k@x.test")));
+        for foreign in ["\u{212a}ate@x.test", "\u{130}ris@x.test"] {
+            let (foreign, plain) = (address(foreign), address(&foreign.to_lowercase().replace('\u{307}', "")));
+            assert!(!foreign.same_mailbox(&plain), "{foreign} {plain}");
+            assert_ne!(foreign.key(), plain.key());
         }
     }
 

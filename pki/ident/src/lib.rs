@@ -14,7 +14,7 @@ mod fingerprint;
 mod person_id;
 mod structure_id;
 
-pub use address::{Address, AddressError, MAX_ADDRESS, MAX_LOCAL_PART};
+pub use address::{Address, AddressError, MAX_ADDRESS, MAX_LOCAL_PART, is_format};
 pub use bilingual::Bilingual;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use domain::{Domain, DomainError, MAX_DOMAIN};

@@ -4,6 +4,7 @@
 mod forged;
 mod interop;
 mod round_trip;
+mod vouching;
 
 use std::collections::HashMap;
 

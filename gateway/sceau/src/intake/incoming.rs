@@ -231,7 +231,7 @@ fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement) -> trail::
             assurance: None,
             notes: Vec::new(),
         }),
-        assurance: judgement.notice().fr,
+        assurance: gateway.masker.text(&judgement.notice().fr),
         inner: Some(opened.inner_digest),
         reasons: judgement.reasons.iter().map(|reason| reason.code.to_owned()).collect(),
     }
