@@ -195,12 +195,20 @@ impl Attempt<'_> {
         let failed = |_| KeyError::Failed;
         let secret = self.key.ecdh(peer)?;
         let wrapping = derivation.derive(&secret, shared_info, wrap_length).map_err(failed)?;
-        let wrapping = AesKey::new_decrypt(&wrapping).map_err(|_| KeyError::Failed)?;
-        let mut unwrapped = Zeroizing::new(vec![0; self.key_length]);
-        // Lengths were compared in `choose`: what comes in is eight octets longer than what goes out.
-        unwrap_key(&wrapping, None, &mut unwrapped, &self.wrapped).map_err(|_| KeyError::Failed)?;
-        Ok(unwrapped)
+        unwrapped(&wrapping, &self.wrapped, self.key_length)
     }
+}
+
+/// The key of `length` octets inside an AES key wrap (RFC 3394).
+pub(crate) fn unwrapped(wrapping: &[u8], wrapped: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    // The library takes for granted that what comes in is eight octets longer than what goes out.
+    if wrapped.len() != length.saturating_add(8) {
+        return Err(KeyError::Failed);
+    }
+    let wrapping = AesKey::new_decrypt(wrapping).map_err(|_| KeyError::Failed)?;
+    let mut key = Zeroizing::new(vec![0; length]);
+    unwrap_key(&wrapping, None, &mut key, wrapped).map_err(|_| KeyError::Failed)?;
+    Ok(key)
 }
 
 /// `found` if it has the right length, else `random`, without a branch on which.
@@ -288,7 +296,7 @@ fn wrap(algorithm: &Algorithm<'_>, ukm: Option<&[u8]>, key_length: usize) -> Res
 }
 
 /// OriginatorIdentifierOrKey: only an ephemeral key of our curve, as an uncompressed point.
-fn originator_key(originator: &Element<'_>, curve: &Curve) -> Result<PKey<Public>, Refusal> {
+pub(crate) fn originator_key(originator: &Element<'_>, curve: &Curve) -> Result<PKey<Public>, Refusal> {
     const WHAT: &str = "the originator's public key";
     let mut choice = originator.members()?;
     // IssuerAndSerial or key identifier would be a static key of the sender: not ECDH-ES.
@@ -317,7 +325,7 @@ fn originator_key(originator: &Element<'_>, curve: &Curve) -> Result<PKey<Public
     found.ok_or(Refusal::OriginatorKey)
 }
 
-fn public_point(nid: Nid, point: &[u8]) -> Option<PKey<Public>> {
+pub(crate) fn public_point(nid: Nid, point: &[u8]) -> Option<PKey<Public>> {
     let group = EcGroup::from_curve_name(nid).ok()?;
     let field = usize::try_from(group.degree().div_ceil(8)).ok()?;
     if point.first() != Some(&4) || point.len() != field.checked_mul(2)?.checked_add(1)? {

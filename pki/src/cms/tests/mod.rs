@@ -5,6 +5,7 @@ mod encrypted;
 mod interop;
 mod signed;
 mod tamper;
+mod wycheproof;
 
 use std::{path::PathBuf, process::Command, sync::OnceLock};
 
