@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    Judgement, Limits, MailFault, SignatureState, Verdict,
+    Judgement, Limits, MailFault, SignatureState, Signer, Verdict,
     clean::{is_own_result, without},
     words::{folded, text_field},
 };
@@ -32,9 +32,18 @@ pub fn result_fields(judgement: &Judgement, authserv_id: &str) -> String {
         out.push_str(&text_field("X-Sceau-Bound-By", bound_word(by)));
     }
     if let Some(signer) = &judgement.signer {
-        let identifier = signer.identifier.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
-        out.push_str(&text_field("X-Sceau-Signer", &format!("{}{identifier}", signer.name)));
+        out.push_str(&text_field("X-Sceau-Signer", &named(signer)));
         out.push_str(&text_field("X-Sceau-Signer-Cert", &format!("sha256 {}", signer.fingerprint)));
+    }
+    if let Some(author) = &judgement.author {
+        out.push_str(&text_field("X-Sceau-Author-Signature", signature_word(author.signature)));
+        if let (Some(by), true) = (author.bound_by, author.counts()) {
+            out.push_str(&text_field("X-Sceau-Author-Bound-By", bound_word(by)));
+        }
+        if let Some(signer) = &author.signer {
+            out.push_str(&text_field("X-Sceau-Author-Signer", &named(signer)));
+            out.push_str(&text_field("X-Sceau-Author-Signer-Cert", &format!("sha256 {}", signer.fingerprint)));
+        }
     }
     if let Some(operator) = &judgement.operator {
         out.push_str(&text_field("X-Sceau-Operator", operator));
@@ -47,6 +56,11 @@ pub fn result_fields(judgement: &Judgement, authserv_id: &str) -> String {
         out.push_str(&text_field("X-Sceau-Reason", &format!("{} ({})", reason.code, reason.rule)));
     }
     out
+}
+
+fn named(signer: &Signer) -> String {
+    let identifier = signer.identifier.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
+    format!("{}{identifier}", signer.name)
 }
 
 /// RFC 8601 with the `smime` method of RFC 7281.
@@ -122,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Assurance, AssuranceLevel, BoundBy, HeaderBlock, Signer, read, words};
+    use crate::{Assurance, AssuranceLevel, BoundBy, HeaderBlock, read, words};
 
     const US: &str = "gw.ch-exemple.test";
 
@@ -143,6 +157,7 @@ mod tests {
             }),
             operator: Some("CH AUTRE-TEST".into()),
             assurance: None,
+            author: None,
             reasons: Vec::new(),
         }
     }

@@ -13,7 +13,8 @@ use pki::{
 };
 
 use crate::{
-    BoundBy, Facts, Judgement, Opened, Reason, Signature, SignatureState, Signed, Signer, Verdict, reasons::Why,
+    AuthorSignature, BoundBy, Facts, Judgement, Opened, Reason, Signature, SignatureState, Signed, Signer, Verdict,
+    reasons::Why,
 };
 
 /// Whether an authenticated operator handed the message over, and for whom it may speak.
@@ -78,6 +79,7 @@ pub fn judge(opened: &Opened, envelope: &Envelope<'_>, trust: &dyn Trust) -> Jud
         signer: None,
         operator: None,
         assurance: None,
+        author: None,
         reasons: Vec::new(),
     };
     match &handover {
@@ -103,6 +105,7 @@ pub fn judge(opened: &Opened, envelope: &Envelope<'_>, trust: &dyn Trust) -> Jud
     case.headers();
     case.envelope(envelope);
     case.display_name();
+    judgement.author = opened.author.as_deref().map(|inside| case.author(inside));
     let mut reasons = case.reasons;
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
     judgement.verdict = reasons.first().map_or(Verdict::Accept, |worst| worst.weight.verdict());
@@ -290,6 +293,18 @@ impl Case<'_> {
         if foreign_sender {
             self.say(Why::SenderDomain);
         }
+    }
+
+    /// The author's own signature inside the gateway's: what it is worth is told beside the gateway's word,
+    /// which stands without it. It was checked when the message was handed in (decision 0026).
+    fn author(&mut self, inside: &Opened) -> AuthorSignature {
+        let author = AuthorSignature::of(&judge(inside, &Envelope { sender: None, recipients: &[] }, self.trust));
+        match author.signature {
+            _ if author.counts() => {}
+            SignatureState::Undetermined => self.say(Why::AuthorUndetermined),
+            _ => self.say(Why::AuthorInvalid),
+        }
+        author
     }
 
     /// NT-H05, NT-H07: what could mislead a reader, without being forbidden.

@@ -149,6 +149,37 @@ pub struct Reason {
     pub text: Bilingual,
 }
 
+/// What the author's own signature is worth: that inside the wrap of a gateway, or on a message handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuthorSignature {
+    /// What became of it.
+    pub signature: SignatureState,
+    /// Who made it.
+    pub signer: Option<Signer>,
+    /// Why its signer may speak for `From`.
+    pub bound_by: Option<BoundBy>,
+    /// Codes of the reasons why it counts for nothing; empty when it counts.
+    pub faults: Vec<&'static str>,
+}
+
+impl AuthorSignature {
+    /// What the judgement of a message that consists of this signature says about it.
+    pub fn of(judgement: &Judgement) -> Self {
+        let faults = judgement.reasons.iter().filter(|reason| reason.weight != Weight::Note);
+        Self {
+            signature: judgement.signature,
+            signer: judgement.signer.clone(),
+            bound_by: judgement.bound_by,
+            faults: faults.map(|reason| reason.code).collect(),
+        }
+    }
+
+    /// Whether it counts: valid, and its signer is the author.
+    pub fn counts(&self) -> bool {
+        self.faults.is_empty() && self.signature == SignatureState::Valid && self.bound_by.is_some()
+    }
+}
+
 /// The judgement of one received message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Judgement {
@@ -166,6 +197,8 @@ pub struct Judgement {
     pub operator: Option<String>,
     /// What the sending gateway says about the author; only from a valid, bound signature.
     pub assurance: Option<Assurance>,
+    /// The author's own signature inside the one that was judged.
+    pub author: Option<AuthorSignature>,
     /// Every reason, refusals first.
     pub reasons: Vec<Reason>,
 }
@@ -182,20 +215,15 @@ impl Judgement {
         if self.verdict != Verdict::Accept {
             return Bilingual::new("Message non vérifié", "Message not verified");
         }
-        let name = self.signer.as_ref().map_or("?", |signer| signer.name.as_str());
-        let title = self.signer.as_ref().and_then(|signer| signer.title.as_deref()).unwrap_or_default();
-        let person = format!("{title} {name}");
-        let person = person.trim();
         let sentence = match self.bound_by {
-            Some(BoundBy::CertificateAddress | BoundBy::Person) => {
-                Bilingual::new(format!("Signé par {person}"), format!("Signed by {person}"))
-            }
-            Some(BoundBy::Organisation | BoundBy::Book) => {
-                Bilingual::new(format!("Garanti par {name}"), format!("Vouched for by {name}"))
-            }
-            Some(BoundBy::Operator) | None => {
+            Some(by) if by != BoundBy::Operator => told(by, self.signer.as_ref()),
+            _ => {
                 Bilingual::new("Opérateur authentifié, message non signé", "Operator authenticated, message not signed")
             }
+        };
+        let sentence = match &self.author {
+            None => sentence,
+            Some(author) => both(author, sentence),
         };
         match &self.assurance {
             None => sentence,
@@ -218,4 +246,30 @@ const SHOWN: usize = 160;
 fn plain(text: &str) -> String {
     let hidden = |c: &char| c.is_control() || ident::is_format(*c);
     text.chars().filter(|c| !hidden(c)).take(SHOWN).collect()
+}
+
+/// "Signed by" only when the certificate itself names the address or its owner (design §3).
+fn told(by: BoundBy, signer: Option<&Signer>) -> Bilingual {
+    let name = signer.map_or("?", |signer| signer.name.as_str());
+    let title = signer.and_then(|signer| signer.title.as_deref()).unwrap_or_default();
+    let person = format!("{title} {name}");
+    let person = person.trim();
+    match by {
+        BoundBy::CertificateAddress | BoundBy::Person => {
+            Bilingual::new(format!("Signé par {person}"), format!("Signed by {person}"))
+        }
+        _ => Bilingual::new(format!("Garanti par {name}"), format!("Vouched for by {name}")),
+    }
+}
+
+/// Names the author, who signed, and the gateway, which wrapped what they signed.
+fn both(author: &AuthorSignature, wrap: Bilingual) -> Bilingual {
+    let inner = match author.bound_by.filter(|_| author.counts()) {
+        Some(by) => told(by, author.signer.as_ref()),
+        None => Bilingual::new(
+            "La signature de l'auteur dans le message n'est pas valable",
+            "The author's signature inside the message is not valid",
+        ),
+    };
+    Bilingual::new(format!("{} - {}", inner.fr, wrap.fr), format!("{} - {}", inner.en, wrap.en))
 }

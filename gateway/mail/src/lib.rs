@@ -38,10 +38,12 @@ pub use fault::MailFault;
 pub use groups::{Group, Routed, groups, intended};
 pub use header::{Field, HeaderBlock, check_lines};
 pub use judge::{Envelope, Handover, Trust, judge};
-pub use judgement::{Assurance, AssuranceLevel, BoundBy, Judgement, Reason, SignatureState, Signer, Verdict, Weight};
+pub use judgement::{
+    Assurance, AssuranceLevel, AuthorSignature, BoundBy, Judgement, Reason, SignatureState, Signer, Verdict, Weight,
+};
 pub use limits::Limits;
 pub use mailboxes::Mailbox;
-pub use open::{Access, Encryption, OpenFault, Opened, Signature, Signed, open, open_source};
+pub use open::{Access, Encryption, OpenFault, Opened, Signature, Signed, author, open, open_source};
 pub use read::{Facts, ProtectionHint, facts, read, read_again, read_source};
 pub use reasons::catalogue;
 pub use received::{Hop, received};

@@ -276,7 +276,7 @@ mod tests {
         let part =
             |header: &str| look(&format!("Content-Type: multipart/mixed; boundary=m\n\n--m\n{header}\nx\n--m--\n"));
         assert_eq!(part(&long), Err(MailFault::Mime("part header")));
-        assert!(part(&long[..90_006]).is_ok());
+        assert!(part(long.get(..90_006).unwrap()).is_ok());
     }
 
     #[test]

@@ -123,6 +123,12 @@ reasons! {
         "Le destinataire n'est pas nommé dans le message signé."
         "The recipient is not named in the signed message.";
     /// What could mislead a reader.
+    AuthorInvalid "author_signature_invalid" "A13" Note
+        "La signature de l'auteur, sous celle de l'opérateur, n'est pas valable ou n'est pas celle de l'expéditeur."
+        "The author's signature under the operator's is not valid, or is not the sender's.";
+    AuthorUndetermined "author_signature_undetermined" "H25" Note
+        "La signature de l'auteur, sous celle de l'opérateur, n'a pas pu être vérifiée."
+        "The author's signature under the operator's could not be checked.";
     DisplayName "display_name_shows_address" "NT-H07" Note
         "Le nom affiché montre une autre adresse que celle de l'expéditeur."
         "The display name shows another address than the sender's.";

@@ -13,7 +13,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::{
-    Assurance, Facts, HeaderBlock, Limits, MailFault, attributes, clean,
+    Assurance, Facts, HeaderBlock, Limits, MailFault, ProtectionHint, attributes, clean,
     coding::{self, Encoder},
     groups,
     head::Head,
@@ -175,9 +175,12 @@ impl<'a> SealPlan<'a> {
         let inner_head = clean::for_sending(head.octets(), request.authserv_id, request.limits)?.into_owned();
         let inner_head = Zeroizing::new(inner_head);
         let outer = outer_header(facts, &inner_head, request)?;
-        let payload_head = Zeroizing::new(match request.profile {
-            Profile::Gateway | Profile::SignedOnly => wrapped(facts, &inner_head),
-            Profile::Client => protected(&inner_head, &outer, request.limits)?,
+        // What the author signed stays a message of its own: with the header on its own layer, a reader would
+        // take its signature off together with ours (decision 0026).
+        let whole = request.profile != Profile::Client || facts.protection != ProtectionHint::None;
+        let payload_head = Zeroizing::new(match whole {
+            true => wrapped(facts, &inner_head),
+            false => protected(&inner_head, &outer, request.limits)?,
         });
         let mut extra = vec![attributes::intended_recipients(&groups::intended(facts, request.recipients))];
         extra.extend(request.assurance.map(attributes::assurance));

@@ -3,6 +3,7 @@
 //! The walk follows the root only, from layer to layer: a container or signature that is merely a
 //! part of the message never counts (A12). Nothing here decides; [`crate::judge()`] does.
 
+mod author;
 mod fault;
 mod hand_over;
 mod repair;
@@ -18,8 +19,8 @@ use pki::{
 };
 use zeroize::Zeroizing;
 
-pub use self::fault::OpenFault;
 use self::walk::Walk;
+pub use self::{author::author, fault::OpenFault};
 use crate::{
     Facts, Limits, MailFault,
     attributes::{Said, said},
@@ -99,6 +100,8 @@ pub struct Opened {
     pub header_protected: bool,
     /// What hides below the root of `inner`; only looked for when no signature covers it.
     pub survey: Survey,
+    /// The author's own signature inside the wrap of a gateway, as a message to judge: see [`author()`].
+    pub author: Option<Box<Opened>>,
 }
 
 impl fmt::Debug for Encryption {

@@ -14,7 +14,9 @@ use pki::{
 };
 use zeroize::Zeroizing;
 
-use super::{Access, Encryption, OpenFault, Opened, Signature, hand_over::handed_over, repair::canonical, signed};
+use super::{
+    Access, Encryption, OpenFault, Opened, Signature, author::author, hand_over::handed_over, repair::canonical, signed,
+};
 use crate::{
     Facts, Limits, MailFault,
     coding::{Decoded, skip},
@@ -163,8 +165,52 @@ impl<'a> Walk<'a> {
         canonical(scratch.into_source().map_err(|error| disk(&error))?, self.limits)
     }
 
-    /// `multipart/signed`: exactly two parts, the second a signature without content (A10).
+    /// Verifies the one signature at the root of a message and gives what it signs; `None` where there is none.
+    /// What is encrypted, or packed otherwise, bears none.
+    pub(super) fn only_signature(&mut self, message: &Arc<dyn Source>) -> Result<Option<Arc<dyn Source>>, OpenFault> {
+        let root = Entity { source: Arc::clone(message), from: 0 };
+        let head = root.head(self.limits)?;
+        let block = head.block(self.limits)?;
+        let media = MediaType::of(&block)?;
+        let body = Entity { source: Arc::clone(message), from: root.body(&head) };
+        let content: Arc<dyn Source> = if media.is_pkcs7_mime(file_name(&block)?.as_deref()) {
+            let container = Container::find(decoded(body, TransferEncoding::of(&block)?)?)?;
+            if *container.outline.kind() != ContainerKind::Signed {
+                return Ok(None);
+            }
+            let content: Arc<dyn Source> = Arc::new(Content(container.source));
+            self.verified(&container.outline, false, &*content)?;
+            content
+        } else if is_clear_signed(&media) {
+            let (content, signature) = self.clear_parts(&body, &media)?;
+            self.clear_verified(&signature, &*content)?;
+            content
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(content))
+    }
+
+    /// What was found about signatures so far.
+    pub(super) fn signature(self) -> Signature {
+        self.signature
+    }
+
+    /// `multipart/signed`, taken apart only around another container.
     fn clear_signed(&mut self, body: &Entity, media: &MediaType) -> Result<Step, OpenFault> {
+        let (content, signature) = self.clear_parts(body, media)?;
+        if !self.clear_verified(&signature, &*content)? {
+            return Ok(Step::Stop);
+        }
+        let inside = Head::read(&*content, 0, self.limits)?;
+        let inside = inside.block(self.limits)?;
+        // Only a container inside is taken apart; else the clear signature stays for the reader.
+        let container = MediaType::of(&inside)?.is_pkcs7_mime(file_name(&inside)?.as_deref());
+        Ok(if container { Step::Into(content) } else { Step::Stop })
+    }
+
+    /// Exactly two parts: the content and its signature (A10).
+    fn clear_parts(&self, body: &Entity, media: &MediaType) -> Result<(Arc<dyn Source>, Entity), OpenFault> {
         let malformed = || MailFault::Mime("multipart/signed");
         let stream = body.source.reader(body.from).map_err(|error| disk(&error))?;
         let places = mime::places(stream, media.boundary()?, 2).map_err(|fault| match fault {
@@ -176,31 +222,25 @@ impl<'a> Walk<'a> {
             let at = |octets: u64| body.from.saturating_add(octets);
             Arc::new(Part { source: Arc::clone(&body.source), from: at(place.start), to: Some(at(place.end)) })
         };
-        let signature = Entity { source: part(signature), from: 0 };
+        Ok((part(content), Entity { source: part(signature), from: 0 }))
+    }
+
+    /// Checks the second part of `multipart/signed` over the first: a signature without content (A10).
+    fn clear_verified(&mut self, signature: &Entity, content: &dyn Source) -> Result<bool, OpenFault> {
         let head = signature.head(self.limits)?;
         let block = head.block(self.limits)?;
         if !MediaType::of(&block)?.is_pkcs7_signature() {
-            return Err(malformed().into());
+            return Err(MailFault::Mime("multipart/signed").into());
         }
         let body = Entity { from: signature.body(&head), ..signature.clone() };
-        let container = Container::find(decoded(body, TransferEncoding::of(&block)?)?);
-        let content = part(content);
-        let good = match container {
-            Ok(container) => self.verified(&container.outline, true, &*content)?,
+        match Container::find(decoded(body, TransferEncoding::of(&block)?)?) {
+            Ok(container) => self.verified(&container.outline, true, content),
             Err(OpenFault::Container(fault)) => {
                 self.signature = Signature::Broken(fault.into());
-                false
+                Ok(false)
             }
-            Err(fault) => return Err(fault),
-        };
-        if !good {
-            return Ok(Step::Stop);
+            Err(fault) => Err(fault),
         }
-        let inside = Head::read(&*content, 0, self.limits)?;
-        let inside = inside.block(self.limits)?;
-        // Only a container inside is taken apart; else the clear signature stays for the reader.
-        let container = MediaType::of(&inside)?.is_pkcs7_mime(file_name(&inside)?.as_deref());
-        Ok(if container { Step::Into(content) } else { Step::Stop })
     }
 
     /// Checks a signature and notes the result: whether it is good. The innermost good one counts, and one
@@ -236,6 +276,13 @@ impl<'a> Walk<'a> {
         let mut hash = Sha256::new();
         let (facts, octets) =
             if broken { (outer.clone(), 0) } else { scan(&inner, self.limits, |octets| hash.update(octets))? };
+        let author = match self.signature {
+            Signature::Good(_) if root.whole => {
+                let message: Arc<dyn Source> = Arc::new(inner.clone());
+                author(&message, &facts, self.known, self.limits)?.map(Box::new)
+            }
+            _ => None,
+        };
         let survey = match self.signature {
             Signature::None | Signature::Outside => {
                 mime::survey_stream(inner.reader(0).map_err(|error| disk(&error))?, self.limits)?
@@ -252,6 +299,7 @@ impl<'a> Walk<'a> {
             signature: std::mem::replace(&mut self.signature, Signature::None),
             header_protected,
             survey,
+            author,
         })
     }
 }
@@ -290,6 +338,6 @@ fn is_clear_signed(media: &MediaType) -> bool {
 }
 
 /// A whole message as content; with `hp` the entity is itself the message (RFC 9788 §2.1).
-fn is_wrap(media: &MediaType) -> bool {
+pub(super) fn is_wrap(media: &MediaType) -> bool {
     media.parameter("hp").is_none() && matches!(media.essence.as_str(), "message/rfc822" | "message/global")
 }

@@ -1,6 +1,7 @@
 //! Sealing, opening and judging together: a small trust space of real certificates, real
 //! containers, and every forged shape of the catalogue.
 
+mod author;
 mod forged;
 mod interop;
 mod round_trip;

@@ -216,7 +216,7 @@ fn refused(judgement: &Judgement) -> Option<Refusal> {
     }
 }
 
-fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement) -> trail::Verdict {
+pub(super) fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement) -> trail::Verdict {
     let word = |value: serde_json::Value| value.as_str().unwrap_or("none").to_owned();
     trail::Verdict {
         verdict: VerdictOutcome::Accept,
@@ -432,6 +432,7 @@ mod tests {
             signer: None,
             operator: None,
             assurance: None,
+            author: None,
             reasons: Vec::new(),
         }
     }

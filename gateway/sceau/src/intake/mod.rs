@@ -1,6 +1,7 @@
 //! Taking charge: from a message in hand to a row in the queue. `250` is said after this, and
 //! only then.
 
+mod author;
 pub(crate) mod in_hand;
 pub mod incoming;
 pub mod outgoing;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ident::{Address, Domain, Timestamp};
 use mail::{
     Assurance as Shown, AssuranceLevel, Facts, Group, Inside, SealPlan, SealRequest, groups, received,
-    source::{Letter, Room as _},
+    source::{Letter, Room as _, Source},
 };
 use pki::{certificate::Certificate, identity::Identity};
 use smtp::MailFrom;
@@ -17,7 +17,7 @@ use trail::{Acceptance, Event, QueueId, Record};
 use zeroize::Zeroizing;
 
 use super::{
-    REPEAT_WINDOW, Received,
+    REPEAT_WINDOW, Received, author,
     in_hand::{InHand, Writer},
     incoming, kept, storage, taken, technical, unreadable, unsealed,
 };
@@ -71,15 +71,17 @@ pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, message: Spool) 
 fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: Spool) -> Result<NewMessage, Refusal> {
     let snapshot = gateway.snapshot();
     let now = gateway.now();
-    let arrived = Received::of(&spool)?;
-    let facts = mail::read_source(&spool, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
+    let spool: Arc<dyn Source> = Arc::new(spool);
+    let arrived = Received::of(&*spool)?;
+    let facts = mail::read_source(&*spool, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     let (caller, granted) = again(&snapshot, outgoing, now)?;
     let admitted: Vec<_> = outgoing.recipients.iter().map(|wanted| wanted.admitted.clone()).collect();
     let decision = admit_content(&snapshot, &granted, &admitted, &facts, arrived.size, now)?;
     let own = snapshot
         .own(granted.mailbox.domain())
         .ok_or_else(|| Refusal::new(RefusalId::SenderNotOurs, "domain left the configuration"))?;
-    let (finished, size) = finish(&snapshot, outgoing, &decision, spool, own, now)?;
+    let author = author::check(&snapshot, &spool, &facts, now)?;
+    let (finished, size) = finish(&snapshot, outgoing, &decision, (spool, arrived.size), own, now)?;
     let facts = mail::read_again(&finished, facts.eight_bit_body, &limits(&snapshot));
     let facts = facts.map_err(|fault| unreadable(&fault))?;
     let shown = shown(&caller, &granted);
@@ -100,6 +102,10 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: Spool) -> Result<NewMe
     let (bodies, recipients, records) = sealing.bodies(&wanted)?;
     let bearer = Bearer::new(outgoing.peer.certificates()?, None);
     let mut all_records = vec![acceptance(gateway, outgoing, &caller, &facts, arrived, now)];
+    all_records.extend(author.map(|(signed, judgement)| {
+        let verdict = incoming::verdict(gateway, &signed, &judgement);
+        Record::new(now, Event::Judged(Box::new(trail::Verdict { inner: None, ..verdict }))).of_message(outgoing.id)
+    }));
     all_records.extend(records);
     Ok(NewMessage {
         id: outgoing.id,
@@ -134,18 +140,18 @@ fn finish(
     snapshot: &Snapshot,
     outgoing: &Outgoing,
     decision: &ContentDecision,
-    spool: Spool,
+    (spool, octets): (Arc<dyn Source>, u64),
     own: &OwnDomain,
     now: Timestamp,
 ) -> Result<(Letter, u64), Refusal> {
-    let missing = mail::clean::missing_fields(&spool, now, outgoing.id.as_str(), &own.name, &limits(snapshot))
+    let missing = mail::clean::missing_fields(&*spool, now, outgoing.id.as_str(), &own.name, &limits(snapshot))
         .map_err(|fault| unreadable(&fault))?;
     let hostname = snapshot.config.server.hostname.as_str();
     let trace = trace(hostname, &outgoing.peer, outgoing.id, "ESMTPSA", now);
     let sender = decision.add_sender.as_ref().map(|sender| format!("Sender: {sender}\r\n")).unwrap_or_default();
     let head = Zeroizing::new([trace, sender, missing].concat().into_bytes());
-    let size = spool.len().saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
-    Ok((Letter::new(head, Arc::new(spool), 0), size))
+    let size = octets.saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
+    Ok((Letter::new(head, spool, 0), size))
 }
 
 /// The `Received` field of a hop into this gateway.

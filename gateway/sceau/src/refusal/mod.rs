@@ -120,6 +120,21 @@ refusals! {
     SenderHeader = "sender-header", 550 5 . 7 . 1, 550,
         "L'en-tete Sender ne designe pas le porteur du certificat : retirez-le ou mettez votre propre adresse.",
         "The Sender header does not name the certificate's holder: remove it or put your own address.", "a_spoofed_sender_header_is_refused";
+    /// The signature that practice software put on the message is broken, revoked, or by nobody we can trust.
+    AuthorSignatureInvalid = "author-signature-invalid", 550 5 . 7 . 7, 554,
+        "La signature que votre logiciel a mise sur ce message n'est pas valable : signez-le a nouveau avec votre carte, ou envoyez-le sans signature.",
+        "The signature that your software put on this message is not valid: sign it again with your card, or send it unsigned.",
+        "a_broken_or_foreign_signature_of_practice_software_is_refused";
+    /// The signature that practice software put on the message is good, and not its author's.
+    AuthorSignatureForeign = "author-signature-foreign", 550 5 . 7 . 1, 541,
+        "Ce message est signe par quelqu'un d'autre que l'adresse From : signez avec la carte de l'expediteur, ou envoyez-le sans signature.",
+        "This message is signed by somebody else than its From address: sign with the sender's card, or send it unsigned.",
+        "a_broken_or_foreign_signature_of_practice_software_is_refused";
+    /// The signature that practice software put on the message cannot be judged now.
+    AuthorSignatureUndetermined = "author-signature-undetermined", 451 4 . 7 . 5, 451,
+        "La signature de ce message ne peut pas etre verifiee pour le moment : votre logiciel reessaiera ; urgent : envoyez-le sans signature.",
+        "This message's signature cannot be checked right now: your software will try again; if urgent, send it unsigned.",
+        "an_undetermined_author_signature_is_deferred";
     /// Not on the trust list.
     OutsideTrustedSpace = "outside-trusted-space", 550 5 . 7 . 1, 550,
         "Ce destinataire est hors de l'espace de confiance : verifiez l'adresse dans l'annuaire, n'utilisez pas une messagerie grand public.",

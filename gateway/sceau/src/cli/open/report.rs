@@ -27,6 +27,7 @@ pub(super) struct Report {
     from_bound: bool,
     bound_by: Option<BoundBy>,
     assurance: Option<mail::Assurance>,
+    author: Option<mail::AuthorSignature>,
     notice: Option<Bilingual>,
     reasons: Vec<Reason>,
 }
@@ -54,6 +55,7 @@ impl Report {
             from_bound: false,
             bound_by: None,
             assurance: None,
+            author: None,
             notice: None,
             reasons: Vec::new(),
         }
@@ -87,6 +89,7 @@ impl Report {
         self.from_bound = judgement.from_bound();
         self.bound_by = judgement.bound_by;
         self.assurance.clone_from(&judgement.assurance);
+        self.author.clone_from(&judgement.author);
         self.notice = Some(judgement.notice());
         self.reasons = judgement
             .reasons
@@ -124,6 +127,7 @@ impl Report {
             "from_bound": self.from_bound,
             "bound_by": self.bound_by,
             "assurance": self.assurance,
+            "author": self.author,
             "verdict": self.verdict,
             "notice": self.notice,
             "reasons": self.reasons.iter().map(|reason| json!({
@@ -156,6 +160,10 @@ impl Report {
                 .bound_by
                 .map_or_else(|| "not bound to the signer".to_owned(), |by| format!("bound by {}", word(json!(by))));
             lines.push(format!("from          {from}, {bound}"));
+        }
+        if let Some(author) = &self.author {
+            let by = author.signer.as_ref().map(|signer| format!(" by {}", signer.name)).unwrap_or_default();
+            lines.push(format!("author        signature inside the gateway's{by}: {}", word(json!(author.signature))));
         }
         for reason in &self.reasons {
             lines.push(format!("{:<13} [{}] {}", reason.weight, reason.code, reason.text.fr));

@@ -1,0 +1,125 @@
+//! The author's own signature inside the gateway's: kept as it came, judged apart, named beside it.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use pki::cms;
+
+use super::*;
+use crate::{
+    Access, AuthorSignature, BoundBy, Envelope, Opened, Signature, SignatureState, Verdict, author, judge, open, read,
+    source::Source,
+};
+
+const HEADER: &str = "Date: Sat, 21 Nov 2026 22:57:00 +0000\nFrom: <zoe@ch-exemple.test>\nTo: <b@ch-autre.test>\n\
+    Subject: Signe\nMessage-ID: <2@ch-exemple.test>\nMIME-Version: 1.0\n";
+const TEXT: &str = "Content-Type: text/plain\n\nBonjour.\n";
+
+/// `multipart/signed` by hand, as practice software writes it.
+fn clear(signer: &FileKey, content: &str) -> Vec<u8> {
+    let content = wire(content);
+    let signature = cms::sign_detached(&content, signer, NOW, &[]).unwrap();
+    let signature = base64::engine::general_purpose::STANDARD.encode(signature);
+    let lines: Vec<&str> = signature.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let head = format!(
+        "{HEADER}Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=b\n\n\
+         This is signed.\n--b\n"
+    );
+    let tail = format!(
+        "\n--b\nContent-Type: application/pkcs7-signature; name=smime.p7s\nContent-Transfer-Encoding: base64\n\n{}\n--b--\n",
+        lines.join("\n")
+    );
+    [wire(&head), content, wire(&tail)].concat()
+}
+
+fn opaque(signer: &FileKey, content: &str) -> Vec<u8> {
+    let signed = cms::sign(&wire(content), signer, NOW, &[]).unwrap();
+    let text = base64::engine::general_purpose::STANDARD.encode(signed);
+    let lines: Vec<&str> = text.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let head = "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\n\
+                Content-Transfer-Encoding: base64\n\n";
+    wire(&format!("{HEADER}{head}{}\n", lines.join("\n")))
+}
+
+fn handed_in(message: &[u8]) -> Option<Opened> {
+    let limits = Limits::default();
+    let facts = read(message, &limits).unwrap();
+    let source: Arc<dyn Source> = Arc::new(message.to_vec());
+    author(&source, &facts, &[], &limits).unwrap()
+}
+
+fn judged(world: &World, opened: &Opened) -> AuthorSignature {
+    AuthorSignature::of(&judge(opened, &Envelope { sender: None, recipients: &[] }, &world.trust()))
+}
+
+/// In every profile the message comes out as the author's software wrote it, and both are named.
+#[test]
+fn an_authors_signature_is_kept_and_named_beside_the_gateways() {
+    let world = World::new();
+    for message in [clear(&world.doctor, TEXT), opaque(&world.doctor, TEXT)] {
+        for profile in [Profile::Gateway, Profile::Client, Profile::SignedOnly] {
+            let sealed = world.seal(&message, &["b@ch-autre.test"], profile).unwrap();
+            let opened = open(&sealed.bytes, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+            assert_eq!(*bytes(&opened), message, "{profile:?}");
+            assert_eq!(opened.inner_digest, sealed.inner_digest);
+            let envelope = Envelope { sender: None, recipients: &[address("b@ch-autre.test")] };
+            let judgement = judge(&opened, &envelope, &world.trust());
+            assert_eq!(
+                (judgement.verdict, judgement.bound_by),
+                (Verdict::Accept, Some(BoundBy::Book)),
+                "{judgement:?}"
+            );
+            let author = judgement.author.clone().unwrap();
+            assert_eq!((author.counts(), author.bound_by), (true, Some(BoundBy::Person)), "{author:?}");
+            let notice = judgement.notice();
+            assert!(
+                notice.fr.starts_with("Signé par Médecin Zoé MARTIN-TEST - Garanti par CH EXEMPLE-TEST"),
+                "{notice:?}"
+            );
+        }
+    }
+    let unsigned = wire(&format!("{HEADER}\nBonjour.\n"));
+    assert!(handed_in(&unsigned).is_none());
+    let sealed = world.seal(&unsigned, &["b@ch-autre.test"], Profile::Gateway).unwrap();
+    // Whom a message is encrypted for says nothing about who wrote it.
+    assert!(handed_in(&sealed.bytes).is_none());
+    let opened = open(&sealed.bytes, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+    assert!(opened.author.is_none());
+}
+
+/// What counts for nothing is never shown as signed; the gateway's word stands without it.
+#[test]
+fn a_bad_author_signature_is_told_and_never_shown_as_signed() {
+    let world = World::new();
+    let altered = String::from_utf8(clear(&world.doctor, TEXT)).unwrap().replace("Bonjour", "Bonsoir").into_bytes();
+    let parts =
+        String::from_utf8(clear(&world.doctor, TEXT)).unwrap().replacen("\r\n--b--", "\r\n--b\r\n\r\nx\r\n--b--", 1);
+    let other = "Content-Type: message/rfc822\n\nFrom: <autre@ch-exemple.test>\nTo: <b@ch-autre.test>\n\nx\n";
+    let hp = "From: <autre@ch-exemple.test>\nTo: <b@ch-autre.test>\nContent-Type: text/plain; hp=\"clear\"\n\nx\n";
+    for (shape, message, state) in [
+        ("altered", altered, SignatureState::Invalid),
+        ("three parts", parts.into_bytes(), SignatureState::Invalid),
+        ("another structure's key", opaque(&world.mailbox, TEXT), SignatureState::Valid),
+        ("another author in the signed header", clear(&world.doctor, other), SignatureState::Valid),
+        ("the same, protected by the other means", opaque(&world.doctor, hp), SignatureState::Valid),
+    ] {
+        let alone = judged(&world, &handed_in(&message).unwrap());
+        assert!(!alone.counts() && !alone.faults.is_empty(), "{shape}: {alone:?}");
+        assert_eq!(alone.signature, state, "{shape}: {alone:?}");
+        let sealed = world.seal(&message, &["b@ch-autre.test"], Profile::Gateway).unwrap();
+        let opened = open(&sealed.bytes, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+        assert!(matches!(opened.signature, Signature::Good(_)));
+        let envelope = Envelope { sender: None, recipients: &[address("b@ch-autre.test")] };
+        let judgement = judge(&opened, &envelope, &world.trust());
+        assert_eq!(judgement.verdict, Verdict::Accept, "{shape}");
+        assert!(judgement.reasons.iter().any(|reason| reason.code == "author_signature_invalid"), "{shape}");
+        let notice = judgement.notice().fr;
+        assert!(!notice.contains("Signé par") && notice.contains("n'est pas valable"), "{shape}: {notice}");
+    }
+    // Not invalid: it cannot be told today.
+    let doubtful = Fake { waiting: true, ..world.trust() };
+    let signed = handed_in(&clear(&world.doctor, TEXT)).unwrap();
+    let judgement = judge(&signed, &Envelope { sender: None, recipients: &[] }, &doubtful);
+    let author = AuthorSignature::of(&judgement);
+    assert_eq!((author.signature, author.counts()), (SignatureState::Undetermined, false));
+}
