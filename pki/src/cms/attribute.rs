@@ -48,11 +48,18 @@ impl Attribute {
         if reserved.contains(&content) || self.values.is_empty() || self.values.len() > MAX_VALUES {
             return Err(refused());
         }
-        if self.values.iter().any(|value| Element::only(value, "an attribute value").is_err()) {
+        if !self.values.iter().all(|value| is_written_out(value)) {
             return Err(refused());
         }
         Ok(der::sequence(&[oid, der::set_of(&self.values)]))
     }
+}
+
+/// One value, whole down to its last member, with its lengths written: whoever verifies it brings it into this
+/// form, and must find what was signed.
+fn is_written_out(value: &[u8]) -> bool {
+    let definite = Element::only(value, "an attribute value").and_then(|value| value.definite());
+    definite.is_ok_and(|definite| *definite == *value)
 }
 
 /// An attribute as received.
@@ -199,5 +206,14 @@ mod tests {
             assert!(matches!(Attribute::single(oid, value).encoded(), Err(CmsError::AttributeRefused(_))), "{oid}");
         }
         assert!(Attribute { oid: "1.2.3".into(), values: vec![] }.encoded().is_err());
+    }
+
+    /// Found by fuzzing: such a value was signed, and then nobody could verify it.
+    #[test]
+    fn no_attribute_is_signed_that_cannot_be_verified() {
+        for value in [&[0x26, 1, 0x2b][..], &[0x30, 0x80, 5, 0, 0, 0], &[0x30, 4, 0x30, 0x80, 0, 0]] {
+            let written = Attribute::single("1.2.3", value.to_vec()).encoded();
+            assert!(matches!(written, Err(CmsError::AttributeRefused(_))), "{value:02x?}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Well-formed and not so well-formed inputs to start from, one for each rule of a reader.
 
 pub mod certificate;
+pub mod cms;
 pub mod crl;
 pub mod key_file;
+pub mod message;
 pub mod ocsp;
 pub mod partner_file;
 pub mod trust_list;
