@@ -344,7 +344,7 @@ fn contents() -> Vec<Sample> {
     let mut bound = Envelope::gcm(32).to(agreed());
     let written = attribute(&oid(DATA));
     let mut seal = vec![0; 16];
-    let associated = der::set_of(&[written.clone()]);
+    let associated = der::set_of(std::slice::from_ref(&written));
     let content = encrypt_aead(Cipher::aes_256_gcm(), &KEY, Some(&[7; 12]), &associated, TEXT, &mut seal);
     bound.content = Some(der::context_primitive(0, &content.expect("encrypted")));
     (bound.attributes, bound.tag) = (Some(written), Some(der::octet_string(&seal)));
