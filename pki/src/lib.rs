@@ -13,6 +13,7 @@ mod der_reader;
 mod extension;
 mod ffi;
 pub mod finding;
+pub mod guard;
 pub mod identity;
 pub mod issue;
 pub mod keys;

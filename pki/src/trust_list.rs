@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::{
     certificate::{self, Certificate},
     finding::Finding,
+    guard::caught,
     name::{Attribute, comparable},
     path::{Purpose, Validator, Verdict},
 };
@@ -179,7 +180,8 @@ impl TrustList {
         }
         bounds::check(text)?;
         let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-        let document = Document::parse_with_options(text, options)
+        let document = caught("the trust list", || Document::parse_with_options(text, options))
+            .map_err(|_| TrustListError::Structure("its reader broke off"))?
             .map_err(|_| TrustListError::Structure("it is not well-formed, or has a DTD"))?;
         let root = document.root_element();
         if !xades::is(root, &profile.namespace, &profile.root) {

@@ -11,7 +11,10 @@ use pki::{
     der::{self, tag},
 };
 
-use crate::{Assurance, AssuranceLevel};
+use crate::{
+    Assurance, AssuranceLevel,
+    recipient_emails::{RECIPIENT_EMAILS, RecipientEmails},
+};
 
 /// The project's arc. Placeholder: see the module's text and `specs/deviations.md`.
 pub const ARC: &str = "2.999.2026.1";
@@ -53,6 +56,8 @@ pub struct Said {
     pub assurance: Option<Assurance>,
     /// The peer's checkpoint.
     pub checkpoint: Option<String>,
+    /// Addresses and certificates that a gateway of the German KIM network encrypted for (A_2127).
+    pub recipient_emails: Option<RecipientEmails>,
     /// One of ours is there and cannot be read: nothing in it is believed.
     pub malformed: bool,
 }
@@ -71,7 +76,10 @@ pub fn said(attributes: &[Attribute]) -> Said {
             CHECKPOINT if said.checkpoint.is_none() => {
                 single(attribute).and_then(whole_text).map(|it| said.checkpoint = Some(it))
             }
-            INTENDED_RECIPIENTS | ASSURANCE | CHECKPOINT => None,
+            RECIPIENT_EMAILS if said.recipient_emails.is_none() => {
+                RecipientEmails::read(attribute).map(|emails| said.recipient_emails = Some(emails))
+            }
+            INTENDED_RECIPIENTS | ASSURANCE | CHECKPOINT | RECIPIENT_EMAILS => None,
             _ => Some(()),
         };
         said.malformed |= read.is_none();
@@ -117,7 +125,7 @@ fn whole_text(value: &[u8]) -> Option<String> {
 }
 
 /// One value with this tag and a definite length: its content, and what follows.
-fn take(value: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn take(value: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
     let [tag, first, rest @ ..] = value else { return None };
     if *tag != wanted {
         return None;
@@ -150,6 +158,7 @@ mod tests {
             intended: Some(vec!["a@x.test".into()]),
             assurance: Some(who),
             checkpoint: Some("gw.test\n1\nx".into()),
+            recipient_emails: None,
             malformed: false,
         };
         assert_eq!(said(&all), expected);

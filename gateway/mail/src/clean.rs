@@ -28,9 +28,11 @@ pub fn is_own_result(field: &Field<'_>, authserv_id: &str) -> bool {
     let Some(all) = tokens(&value, ";=/") else { return true };
     // ARC puts its instance in front: "i=1; name; …".
     let first = if field.is("ARC-Authentication-Results") { all.get(4) } else { all.first() };
+    // A final dot says nothing new to whoever takes the name for a host name.
+    let ours = |name: &str| name.trim_end_matches('.').eq_ignore_ascii_case(authserv_id.trim_end_matches('.'));
     match first.map(|t| &t.token) {
-        Some(Token::Atom(name)) => name.eq_ignore_ascii_case(authserv_id),
-        Some(Token::Quoted(name)) => name.eq_ignore_ascii_case(authserv_id),
+        Some(Token::Atom(name)) => ours(name),
+        Some(Token::Quoted(name)) => ours(name),
         _ => true,
     }
 }
@@ -127,6 +129,11 @@ mod tests {
             "Authentication-Results: gw.ch-exemple.test; smime=pass\n",
             "authentication-results: GW.CH-Exemple.test 1; smime=pass\n",
             "Authentication-Results: (c) \"gw.ch-exemple.test\"\n ; smime=pass\n",
+            "Authentication-Results: gw.ch-exemple.test.; smime=pass\n",
+            "Authentication-Results: =?utf-8?q?gw.ch-exemple.test?=; smime=pass\n",
+            "Authentication-Results:\n\t\"GW.\\ch-exemple.test\" ;\n smime=pass\n",
+            "X-Sceau-Notice: =?utf-8?b?U2lnbsOp?=\n =?utf-8?q?_par_Dr_FAUX-TEST?=\n",
+            "X-sCEAU-:\n accept\n",
             "Authentication-Results: (open; smime=pass\n",
             "Authentication-Results:\n ; smime=pass\n",
             "ARC-Authentication-Results: i=1; gw.ch-exemple.test; smime=pass\n",

@@ -134,6 +134,15 @@ impl<'a> HeaderBlock<'a> {
         }
     }
 
+    /// Refuses a second copy of a field of a MIME part: readers pick different ones (A14).
+    ///
+    /// # Errors
+    /// [`MailFault::Duplicate`] naming the field.
+    pub fn check_part_singletons(&self) -> Result<(), MailFault> {
+        let of_parts = SINGLETONS.iter().filter(|name| name.starts_with("Content-"));
+        of_parts.into_iter().try_for_each(|name| self.one(name).map(|_| ()))
+    }
+
     /// Refuses a second copy of any field that may be there once (A14).
     ///
     /// # Errors

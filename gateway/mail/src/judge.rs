@@ -94,7 +94,7 @@ pub fn judge(opened: &Opened, envelope: &Envelope<'_>, trust: &dyn Trust) -> Jud
         Signature::Good(signed) => case.signed(signed, &mut judgement),
         Signature::Broken(fault) => {
             judgement.signature = SignatureState::Invalid;
-            case.say(broken(fault));
+            case.reasons.push(broken(fault));
         }
         Signature::Outside => {
             judgement.signature = SignatureState::Invalid;
@@ -258,19 +258,28 @@ impl Case<'_> {
             Signature::Good(signed) => &signed.said,
             _ => return,
         };
-        let missing = match &said.intended {
+        // A16: what the signer wrote down of addresses and certificates is what the container shows.
+        let outside = self.opened.encryption.as_ref().map(|encryption| &encryption.outside);
+        if outside.is_some_and(|outside| !outside.agrees_with(said.recipient_emails.as_ref())) {
+            self.reasons.push(Why::RecipientsDiffer.reason());
+        }
+        let missing = match (&said.intended, &said.recipient_emails) {
             // A16: the signer wrote down whom this body is for.
-            Some(intended) => {
+            (Some(intended), _) => {
                 let intended: BTreeSet<&str> = intended.iter().map(String::as_str).collect();
                 let all = envelope.recipients.iter().all(|recipient| intended.contains(recipient.key().as_str()));
                 (!all).then_some(Why::NotIntended)
             }
+            (None, Some(emails)) => {
+                let all = envelope.recipients.iter().all(|recipient| emails.names(recipient));
+                (!all).then_some(Why::NotIntended)
+            }
             // NT-H01: protected To and Cc are the next best statement.
-            None if self.opened.header_protected => {
+            (None, None) if self.opened.header_protected => {
                 let all = envelope.recipients.iter().all(|recipient| self.facts().names(recipient));
                 (!all).then_some(Why::NotNamed)
             }
-            None => None,
+            (None, None) => None,
         };
         missing.into_iter().for_each(|why| self.say(why));
     }
@@ -325,16 +334,17 @@ fn keys(all: &[Address]) -> BTreeSet<String> {
     all.iter().map(Address::key).collect()
 }
 
-const fn broken(fault: &CmsError) -> Why {
-    match fault {
+fn broken(fault: &CmsError) -> Reason {
+    let why = match fault {
         CmsError::ContentPresent => Why::ContentPresent,
         CmsError::SignerCount(_) => Why::SignerCount,
         CmsError::DigestMismatch => Why::Altered,
         CmsError::SignatureInvalid | CmsError::SigningCertificate => Why::SignatureWrong,
-        CmsError::Digest(_) | CmsError::SignatureAlgorithm(_) => Why::WeakAlgorithm,
+        CmsError::Digest(name) | CmsError::SignatureAlgorithm(name) => return Why::weak_algorithm(name),
         CmsError::SignerUnknown => Why::SignerUnknown,
         _ => Why::SignatureMalformed,
-    }
+    };
+    why.reason()
 }
 
 /// Path verdicts by purpose, each asked once.

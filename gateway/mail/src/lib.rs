@@ -26,6 +26,7 @@ mod open;
 mod read;
 mod reasons;
 mod received;
+pub mod recipient_emails;
 pub mod report;
 mod seal;
 pub mod source;

@@ -163,6 +163,7 @@ impl Walk<'_> {
             let structural = is_structural(&String::from_utf8_lossy(octets));
             return if structural { Err(MailFault::Mime("part header")) } else { Ok(false) };
         };
+        block.check_part_singletons()?;
         let media = lenient(&block)?;
         self.note(&media, &block, root)?;
         if media.is_multipart() {

@@ -1,6 +1,7 @@
 //! Strict reading of a message: the facts that admission and judgement decide on.
 
 use ident::{Address, Timestamp};
+use pki::guard::caught;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::{
@@ -225,7 +226,7 @@ pub(crate) fn angle_words(value: &str) -> Vec<String> {
 fn read_date(value: &str) -> Option<Timestamp> {
     // A trailing comment such as "(CET)" is for people.
     let plain = value.split_once('(').map_or(value, |(date, _)| date).trim();
-    let moment = OffsetDateTime::parse(plain, &Rfc2822).ok()?;
+    let moment = caught("a date", || OffsetDateTime::parse(plain, &Rfc2822)).ok()?.ok()?;
     Some(Timestamp::from_seconds(moment.unix_timestamp()))
 }
 

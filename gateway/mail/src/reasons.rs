@@ -119,6 +119,9 @@ reasons! {
     NotIntended "recipient_not_intended" "A16" Refuse
         "Le message a été signé pour d'autres destinataires."
         "The message was signed for other recipients.";
+    RecipientsDiffer "recipient_emails_differ" "A16" Refuse
+        "Les destinataires inscrits sous la signature (recipient-emails) ne sont pas ceux pour qui le message est chiffré."
+        "The recipients under the signature (recipient-emails) are not those that the message is encrypted for.";
     NotNamed "recipient_not_named" "NT-H01" Refuse
         "Le destinataire n'est pas nommé dans le message signé."
         "The recipient is not named in the signed message.";
@@ -138,6 +141,17 @@ reasons! {
 }
 
 impl Why {
+    /// An algorithm that signatures may not rest on, by its name.
+    pub(crate) fn weak_algorithm(name: &str) -> Reason {
+        Reason {
+            text: Bilingual::new(
+                format!("L'algorithme de signature n'est pas accepté : {name} ; utilisez au moins SHA-256."),
+                format!("The signature algorithm is not accepted: {name}; use SHA-256 at least."),
+            ),
+            ..Self::WeakAlgorithm.reason()
+        }
+    }
+
     /// A certification path that is not valid: the code is the finding's.
     pub(crate) fn path_invalid(finding: Finding) -> Reason {
         Reason { code: finding.code, rule: "H25", weight: Weight::Refuse, text: finding.text }

@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use super::{
     ContainerKind, OpenError,
     algorithm::{Algorithm, BLOCK, ContentAlgorithm, TAG},
-    attribute, container,
+    attribute::{self, Attribute, Received},
+    container,
     content::Decryptor,
     error::Refusal,
     oid,
@@ -135,8 +136,20 @@ impl<'o> Opening<'o> {
         self.encrypted.algorithm.authenticated
     }
 
+    /// The attributes beside the encrypted content that nothing protects: anybody may have changed them.
+    pub fn unprotected(&self) -> &[Attribute] {
+        &self.encrypted.unprotected
+    }
+
+    /// The identifiers of all recipients, as received.
+    pub fn recipient_identifiers(&self) -> impl Iterator<Item = &[u8]> {
+        self.encrypted.recipients.iter().map(|entry| entry.identifier)
+    }
+
     /// Decrypts the content from the stream of the container into `out`, which belongs to nobody before this
-    /// returns `Ok`: tag or padding are judged last (A18).
+    /// returns `Ok`: tag or padding are judged last (A18). Under a cipher that is not [`Self::authenticated`]
+    /// all but the last block stands there even when the padding is wrong, so that a caller can go on as if it
+    /// were right and let nobody see the difference (A9).
     ///
     /// # Errors
     /// Those of the streams; [`OpenError::Failed`] for everything else.
@@ -179,6 +192,7 @@ struct Encrypted<'a> {
     algorithm: ContentAlgorithm<'a>,
     associated: Option<Vec<u8>>,
     tag: Vec<u8>,
+    unprotected: Vec<Attribute>,
 }
 
 impl<'a> Encrypted<'a> {
@@ -196,16 +210,14 @@ impl<'a> Encrypted<'a> {
     fn enveloped(mut members: Reader<'a>, length: u64) -> Result<Self, Refusal> {
         let recipients = start(&mut members)?;
         let info = ContentInfo::read(&mut members)?;
-        if let Some(unprotected) = members.optional(0xa1)? {
-            attribute::read(&unprotected)?;
-        }
+        let unprotected = unprotected(&mut members, 0xa1)?;
         members.end("the enveloped data")?;
         info.require_data()?;
         let algorithm = ContentAlgorithm::unauthenticated(&info.algorithm)?;
         if length == 0 || !length.is_multiple_of(BLOCK as u64) {
             return Err(Refusal::CiphertextLength);
         }
-        Ok(Self { recipients, algorithm, associated: None, tag: Vec::new() })
+        Ok(Self { recipients, algorithm, associated: None, tag: Vec::new(), unprotected })
     }
 
     /// AuthEnvelopedData ::= SEQUENCE { version, [0] originatorInfo OPTIONAL, recipientInfos,
@@ -215,9 +227,7 @@ impl<'a> Encrypted<'a> {
         let info = ContentInfo::read(&mut members)?;
         let attributes = members.optional(0xa1)?;
         let tag = members.octets("the authentication tag")?;
-        if let Some(unauthenticated) = members.optional(0xa2)? {
-            attribute::read(&unauthenticated)?;
-        }
+        let unprotected = unprotected(&mut members, 0xa2)?;
         members.end("the authenticated enveloped data")?;
         info.require_data()?;
         let algorithm = ContentAlgorithm::authenticated(&info.algorithm)?;
@@ -225,12 +235,17 @@ impl<'a> Encrypted<'a> {
             return Err(Refusal::TagLength(tag.len()));
         }
         let associated = attributes.map(|attributes| associated(&attributes, info.content_type)).transpose()?;
-        Ok(Self { recipients, algorithm, associated, tag: tag.joined().into_owned() })
+        Ok(Self { recipients, algorithm, associated, tag: tag.joined().into_owned(), unprotected })
     }
 
     fn decryptor(&self, key: &[u8]) -> Result<Decryptor, ErrorStack> {
         Decryptor::new(&self.algorithm, key, self.associated.as_deref(), &self.tag)
     }
+}
+
+fn unprotected(members: &mut Reader<'_>, tag: u8) -> Result<Vec<Attribute>, Malformed> {
+    let Some(set) = members.optional(tag)? else { return Ok(Vec::new()) };
+    Ok(attribute::read(&set)?.iter().map(Received::to_public).collect())
 }
 
 /// Version, refused originator information, recipients.

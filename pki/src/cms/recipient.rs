@@ -38,6 +38,8 @@ const MAX_WRAPPED: usize = 2048;
 /// One recipient, whatever structure it came in.
 pub(crate) struct Entry<'a> {
     id: CertificateId<'a>,
+    /// The identifier as it was received.
+    pub(crate) identifier: &'a [u8],
     wrapped: Cow<'a, [u8]>,
     management: Management<'a>,
 }
@@ -71,11 +73,12 @@ pub(crate) fn read<'a>(set: &Element<'a>) -> Result<Vec<Entry<'a>>, Refusal> {
 fn transport<'a>(info: &Element<'a>) -> Result<Entry<'a>, Malformed> {
     let mut members = info.members()?;
     members.small("the version of a recipient")?;
+    let identifier = next_raw(&members)?;
     let id = CertificateId::read(&mut members)?;
     let algorithm = Algorithm::read(&mut members, "the key encryption algorithm")?;
     let wrapped = wrapped_key(&mut members)?;
     members.end("a recipient")?;
-    Ok(Entry { id, wrapped, management: Management::Transport(algorithm) })
+    Ok(Entry { id, identifier, wrapped, management: Management::Transport(algorithm) })
 }
 
 fn agreement<'a>(info: &Element<'a>, entries: &mut Vec<Entry<'a>>) -> Result<(), Malformed> {
@@ -102,13 +105,19 @@ fn agreement<'a>(info: &Element<'a>, entries: &mut Vec<Entry<'a>>) -> Result<(),
             return Err(Malformed::Expected("a recipient key"));
         }
         let mut members = key.members()?;
+        let identifier = next_raw(&members)?;
         let id = CertificateId::read_agreement(&mut members)?;
         let wrapped = wrapped_key(&mut members)?;
         members.end("a recipient key")?;
         let management = Management::Agreement { originator, ukm: ukm.clone(), algorithm };
-        entries.push(Entry { id, wrapped, management });
+        entries.push(Entry { id, identifier, wrapped, management });
     }
     Ok(())
+}
+
+/// The value that comes next, as it was received.
+fn next_raw<'a>(members: &Reader<'a>) -> Result<&'a [u8], Malformed> {
+    Ok(members.clone().next()?.map(|element| element.raw).unwrap_or_default())
 }
 
 fn wrapped_key<'a>(members: &mut Reader<'a>) -> Result<Cow<'a, [u8]>, Malformed> {

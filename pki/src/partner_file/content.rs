@@ -8,6 +8,7 @@ use super::{MAX_ENTRIES, MAX_LIFETIME, MAX_PARTNER_FILE, PartnerDraft, PartnerEn
 use crate::{
     book::{BookOwner, BookUse},
     certificate::{Certificate, MAX_CERTIFICATE},
+    guard::{BrokenOff, caught},
 };
 
 /// What the text calls itself: a signed mail can never be taken for one.
@@ -68,18 +69,20 @@ pub(super) fn write(draft: &PartnerDraft) -> Result<Vec<u8>, PartnerFileError> {
 }
 
 pub(super) fn read(text: &[u8]) -> Result<PartnerDraft, PartnerFileError> {
+    const WHAT: &str = "the partner file";
     if text.len() > MAX_PARTNER_FILE {
         return Err(PartnerFileError::TooLarge);
     }
     let form = |error: serde_json::Error| PartnerFileError::Form(error.to_string());
-    let head: Head = serde_json::from_slice(text).map_err(form)?;
+    let broke_off = |fault: BrokenOff| PartnerFileError::Form(fault.to_string());
+    let head: Head = caught(WHAT, || serde_json::from_slice(text)).map_err(broke_off)?.map_err(form)?;
     if head.format != FORMAT {
         return Err(PartnerFileError::Content("it is no partner file"));
     }
     if head.version != VERSION {
         return Err(PartnerFileError::Version(head.version));
     }
-    let text: Text = serde_json::from_slice(text).map_err(form)?;
+    let text: Text = caught(WHAT, || serde_json::from_slice(text)).map_err(broke_off)?.map_err(form)?;
     let time =
         |text: &str| Timestamp::parse(text).ok_or(PartnerFileError::Content("a date is not one with time and zone"));
     let (issued, expires) = (time(&text.issued)?, time(&text.expires)?);

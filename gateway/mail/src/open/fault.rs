@@ -2,7 +2,8 @@
 
 use ident::Bilingual;
 use pki::{
-    cms::{self, Malformed, OpenError},
+    cms::{self, Malformed, OpenError, Refusal},
+    guard::BrokenOff,
     keys::TokenFault,
 };
 use thiserror::Error;
@@ -40,6 +41,9 @@ pub enum OpenFault {
     /// A second encryption under the first.
     #[error("the message is encrypted twice")]
     EncryptedTwice,
+    /// One of our readers broke off: a fault of ours, answered like a fault of the message (H22).
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
     /// Our key cannot be reached now, whatever the message holds: later.
     #[error("our decryption key cannot be reached now: {0}")]
     KeyUnavailable(TokenFault),
@@ -57,6 +61,19 @@ impl From<OpenError> for OpenFault {
 }
 
 impl OpenFault {
+    /// What of the protection is not accepted, where that is known without any key and so says nothing about
+    /// one: the name of a cipher, the kind of a container. Nothing for everything that follows a key.
+    pub fn named(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal @ (Refusal::Malformed(_) | Refusal::AuthenticatedAttributes)) => {
+                Some(refusal.code().to_owned())
+            }
+            Self::Refused(refusal) => Some(refusal.to_string()),
+            Self::Kind(kind) => Some(kind.clone()),
+            _ => None,
+        }
+    }
+
     /// Stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -68,6 +85,7 @@ impl OpenFault {
             Self::Kind(_) => "container_kind",
             Self::Layers => "too_many_layers",
             Self::EncryptedTwice => "encrypted_twice",
+            Self::BrokenOff(_) => "reader_broke_off",
             Self::KeyUnavailable(_) => "key_unavailable",
         }
     }
@@ -88,12 +106,20 @@ impl OpenFault {
                 "Notre clé de lecture n'est pas disponible pour le moment. Renvoyez le message plus tard : rien n'est perdu.",
                 "Our reading key is not available right now. Send the message again later: nothing is lost.",
             ),
-            Self::Container(_) | Self::Refused(_) | Self::Kind(_) | Self::Layers | Self::EncryptedTwice => {
-                Bilingual::new(
-                    format!("La protection S/MIME du message n'est pas acceptée ({}).", self.code()),
-                    format!("The S/MIME protection of the message is not accepted ({}).", self.code()),
-                )
-            }
+            // What the peer's own software wrote, known without a key: it may be named.
+            Self::Refused(Refusal::ContentCipher(name) | Refusal::KeyManagement(name)) => Bilingual::new(
+                format!("Le message est protégé avec un algorithme qui n'est pas accepté : {name}."),
+                format!("The message is protected with an algorithm that is not accepted: {name}."),
+            ),
+            Self::Container(_)
+            | Self::Refused(_)
+            | Self::Kind(_)
+            | Self::Layers
+            | Self::EncryptedTwice
+            | Self::BrokenOff(_) => Bilingual::new(
+                format!("La protection S/MIME du message n'est pas acceptée ({}).", self.code()),
+                format!("The S/MIME protection of the message is not accepted ({}).", self.code()),
+            ),
         }
     }
 }

@@ -15,6 +15,7 @@ use ident::{Fingerprint, Timestamp};
 use pki::{
     certificate::Certificate,
     cms::{CmsError, Proof},
+    guard::caught,
     keys::DecryptionKey,
 };
 use zeroize::Zeroizing;
@@ -26,6 +27,7 @@ use crate::{
     attributes::{Said, said},
     mime::Survey,
     read::scan,
+    recipient_emails::Outside,
     source::{InMemory, Letter, Room, Source},
 };
 
@@ -51,6 +53,8 @@ pub struct Encryption {
     pub recipient: Option<Fingerprint>,
     /// The content key, for opening again at delivery.
     pub content_key: Zeroizing<Vec<u8>>,
+    /// Whom it says it is for, outside of any signature.
+    pub outside: Outside,
 }
 
 /// What the signature at the root is.
@@ -98,7 +102,7 @@ pub struct Opened {
     pub signature: Signature,
     /// Whether the inner header came from the protected part.
     pub header_protected: bool,
-    /// What hides below the root of `inner`; only looked for when no signature covers it.
+    /// What hides below the root of `inner`; not looked for when its signature is broken.
     pub survey: Survey,
     /// The author's own signature inside the wrap of a gateway, as a message to judge: see [`author()`].
     pub author: Option<Box<Opened>>,
@@ -142,6 +146,16 @@ pub fn open(message: &[u8], access: Access<'_>, known: &[Certificate], limits: &
 /// # Errors
 /// As [`open`]; [`MailFault::Storage`] when the message cannot be read or there is no room.
 pub fn open_source(
+    message: Arc<dyn Source>,
+    access: Access<'_>,
+    known: &[Certificate],
+    limits: &Limits,
+    room: &dyn Room,
+) -> Result<Opened, OpenFault> {
+    caught("a message", || walked(message, access, known, limits, room))?
+}
+
+fn walked(
     message: Arc<dyn Source>,
     access: Access<'_>,
     known: &[Certificate],

@@ -24,6 +24,7 @@ use crate::{
     media::{MediaType, TransferEncoding, file_name},
     mime::{self, Survey},
     read::scan,
+    recipient_emails::Outside,
     source::{Letter, Part, Room, Source, disk, settled},
 };
 
@@ -71,11 +72,13 @@ pub(super) struct Walk<'a> {
     encryption: Option<Encryption>,
     signature: Signature,
     layers: usize,
+    /// What was decrypted cannot be what was encrypted: nothing comes of it, at the end.
+    damaged: bool,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(access: Access<'a>, known: &'a [Certificate], limits: &'a Limits, room: &'a dyn Room) -> Self {
-        Self { access, known, limits, room, encryption: None, signature: Signature::None, layers: 0 }
+        Self { access, known, limits, room, encryption: None, signature: Signature::None, layers: 0, damaged: false }
     }
 
     /// Takes layer after layer off the root.
@@ -151,11 +154,16 @@ impl<'a> Walk<'a> {
         };
         let mut scratch = self.room.scratch(container.outline.content_length());
         let mut reader = container.source.reader(0).map_err(|error| disk(&error))?;
-        opening.decrypt(&mut *reader, &mut *scratch).map_err(|fault| match fault {
-            StreamFault::Io(error) => disk(&error).into(),
-            StreamFault::Refused(fault) => OpenFault::from(fault),
-        })?;
+        match opening.decrypt(&mut *reader, &mut *scratch) {
+            Ok(()) => {}
+            Err(StreamFault::Io(error)) => return Err(disk(&error).into()),
+            // A wrong padding is treated as a right one to the end, and nobody can tell them apart (A9).
+            Err(StreamFault::Refused(_)) if !opening.authenticated() => self.damaged = true,
+            Err(StreamFault::Refused(fault)) => return Err(fault.into()),
+        }
+        let identifiers = opening.recipient_identifiers().map(<[u8]>::to_vec);
         self.encryption = Some(Encryption {
+            outside: Outside::of(opening.unprotected(), identifiers),
             cipher: opening.cipher(),
             key_transport: opening.key_transport,
             authenticated: opening.authenticated(),
@@ -260,10 +268,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What is below the root. A signer answers for what it signed, sloppy part headers included; limits and
+    /// fields that are there twice hold for everybody (A14, A20).
+    fn survey(&self, inner: &Letter) -> Result<Survey, MailFault> {
+        let found = mime::survey_stream(inner.reader(0).map_err(|error| disk(&error))?, self.limits);
+        match (found, &self.signature) {
+            (Err(MailFault::Mime(_)), Signature::Good(_)) => Ok(Survey::default()),
+            (found, _) => found,
+        }
+    }
+
     /// Under a cipher without authentication every fault looks the same (A2, H9).
     pub(super) fn hides_faults(&self) -> bool {
         let cbc = self.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
-        cbc && !matches!(self.signature, Signature::Good(_))
+        self.damaged || (cbc && !matches!(self.signature, Signature::Good(_)))
     }
 
     pub(super) fn finish(&mut self, outer: Facts, root: &Root) -> Result<Opened, OpenFault> {
@@ -283,12 +301,7 @@ impl<'a> Walk<'a> {
             }
             _ => None,
         };
-        let survey = match self.signature {
-            Signature::None | Signature::Outside => {
-                mime::survey_stream(inner.reader(0).map_err(|error| disk(&error))?, self.limits)?
-            }
-            Signature::Good(_) | Signature::Broken(_) => Survey::default(),
-        };
+        let survey = if broken { Survey::default() } else { self.survey(&inner)? };
         Ok(Opened {
             outer,
             inner_digest: Fingerprint::new(hash.finish()),

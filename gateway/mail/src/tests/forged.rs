@@ -12,10 +12,10 @@ use crate::{
     Access, BoundBy, Envelope, Judgement, OpenFault, SignatureState, Verdict, attributes, catalogue, judge, mime, open,
 };
 
-const ZOE: &str = "zoe@ch-exemple.test";
+pub(super) const ZOE: &str = "zoe@ch-exemple.test";
 
 /// What the receiving gateway answers: refused while opening, or judged.
-fn outcome(
+pub(super) fn outcome(
     world: &World,
     message: &[u8],
     trust: &Fake,
@@ -29,7 +29,7 @@ fn outcome(
 }
 
 /// The one code that refuses, whichever door said it.
-fn refused(world: &World, message: &[u8], trust: &Fake) -> String {
+pub(super) fn refused(world: &World, message: &[u8], trust: &Fake) -> String {
     match outcome(world, message, trust, None, &["b@ch-autre.test"]) {
         Err(fault) => format!("open:{}", fault.code()),
         Ok(judgement) => {
@@ -39,34 +39,34 @@ fn refused(world: &World, message: &[u8], trust: &Fake) -> String {
     }
 }
 
-fn part(der: &[u8], kind: &str) -> Vec<u8> {
+pub(super) fn part(der: &[u8], kind: &str) -> Vec<u8> {
     let mut out = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n\r\n").into_bytes();
     mime::write_base64(&mut out, der);
     out
 }
 
-fn container(der: &[u8]) -> Vec<u8> {
+pub(super) fn container(der: &[u8]) -> Vec<u8> {
     part(der, "application/pkcs7-mime; name=smime.p7m")
 }
 
 /// A mail whose root is this MIME entity.
-fn mail(from: &str, entity: &[u8]) -> Vec<u8> {
+pub(super) fn mail(from: &str, entity: &[u8]) -> Vec<u8> {
     [format!("From: {from}\r\nTo: b@ch-autre.test\r\nSubject: x\r\nMIME-Version: 1.0\r\n").as_bytes(), entity].concat()
 }
 
-fn text(body: &str) -> Vec<u8> {
+pub(super) fn text(body: &str) -> Vec<u8> {
     wire(&format!("Content-Type: text/plain\n\n{body}\n"))
 }
 
-fn signed(key: &FileKey, entity: &[u8]) -> Vec<u8> {
+pub(super) fn signed(key: &FileKey, entity: &[u8]) -> Vec<u8> {
     container(&cms::sign(entity, key, NOW, &[]).unwrap())
 }
 
-fn clear_signed(key: &FileKey, entity: &[u8]) -> Vec<u8> {
+pub(super) fn clear_signed(key: &FileKey, entity: &[u8]) -> Vec<u8> {
     clear_with(entity, &cms::sign_detached(entity, key, NOW, &[]).unwrap())
 }
 
-fn clear_with(entity: &[u8], signature: &[u8]) -> Vec<u8> {
+pub(super) fn clear_with(entity: &[u8], signature: &[u8]) -> Vec<u8> {
     let head = wire(
         "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=s\n\n--s\n",
     );
@@ -74,7 +74,7 @@ fn clear_with(entity: &[u8], signature: &[u8]) -> Vec<u8> {
     [&head[..], entity, b"\r\n--s\r\n", &signature, b"--s--\r\n"].concat()
 }
 
-fn mixed(parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn mixed(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = wire("Content-Type: multipart/mixed; boundary=m\n\n");
     for part in parts {
         out.extend_from_slice(b"--m\r\n");
@@ -85,11 +85,11 @@ fn mixed(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-fn wrap(message: &str) -> Vec<u8> {
+pub(super) fn wrap(message: &str) -> Vec<u8> {
     [&b"Content-Type: message/rfc822\r\n\r\n"[..], &wire(message)].concat()
 }
 
-fn encrypted(world: &World, entity: &[u8], cipher: ContentCipher) -> Vec<u8> {
+pub(super) fn encrypted(world: &World, entity: &[u8], cipher: ContentCipher) -> Vec<u8> {
     container(&cms::encrypt(entity, &[world.reader.certificate()], cipher).unwrap())
 }
 
