@@ -1,11 +1,8 @@
 //! Sealing, opening and judging together: a small trust space of real certificates, real
 //! containers, and every forged shape of the catalogue.
 
-<<<<<<< HEAD
 mod author;
-=======
 mod catalogue;
->>>>>>> c037b56 (Opening: the attack catalogue in 196 forms, KIM's recipient-emails compared, one work for every failure, readers at a guarded border)
 mod forged;
 mod interop;
 mod round_trip;
