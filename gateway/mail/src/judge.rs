@@ -13,8 +13,8 @@ use pki::{
 };
 
 use crate::{
-    AuthorSignature, BoundBy, Facts, Judgement, Opened, Reason, Signature, SignatureState, Signed, Signer, Verdict,
-    reasons::Why,
+    AuthorSignature, BoundBy, Facts, HeaderOrigin, Judgement, Opened, Reason, Signature, SignatureState, Signed,
+    Signer, Verdict, reasons::Why,
 };
 
 /// Whether an authenticated operator handed the message over, and for whom it may speak.
@@ -225,9 +225,9 @@ impl Case<'_> {
         handed_over && self.trust.book_awaits(signer, from)
     }
 
-    /// Where the header was protected, the outer one may not say otherwise (H8).
+    /// Where the header came from inside, the outer one may not say otherwise (H8).
     fn headers(&mut self) {
-        if !self.opened.header_protected {
+        if self.opened.header == HeaderOrigin::Wire {
             return;
         }
         let (outer, inner) = (&self.opened.outer, &self.opened.facts);
@@ -250,6 +250,9 @@ impl Case<'_> {
             }
         }
         differs.into_iter().for_each(|why| self.say(why));
+        if self.opened.outer_fields_differ {
+            self.say(Why::OuterFields);
+        }
     }
 
     fn envelope(&mut self, envelope: &Envelope<'_>) {
@@ -275,13 +278,15 @@ impl Case<'_> {
                 (!all).then_some(Why::NotIntended)
             }
             // NT-H01: protected To and Cc are the next best statement.
-            (None, None) if self.opened.header_protected => {
+            (None, None) => {
                 let all = envelope.recipients.iter().all(|recipient| self.facts().names(recipient));
-                (!all).then_some(Why::NotNamed)
+                let signed = self.opened.header == HeaderOrigin::Signed;
+                (!all).then_some(if signed { Why::NotNamed } else { Why::NotShown })
             }
-            (None, None) => None,
         };
-        missing.into_iter().for_each(|why| self.say(why));
+        // Subject, date and recipients may be anybody's: the signer vouches for the content only.
+        let unsigned = (self.opened.header != HeaderOrigin::Signed).then_some(Why::HeaderNotSigned);
+        unsigned.into_iter().chain(missing).for_each(|why| self.say(why));
     }
 
     /// NT-H02, NT-H04: the envelope sender is the author or the sender, and a sender that is

@@ -3,6 +3,9 @@
 use ident::{Address, Bilingual, Fingerprint};
 use serde::{Deserialize, Serialize};
 
+/// Reason of a judgement: the signature covers no header.
+const HEADER_NOT_SIGNED: &str = "header_not_signed";
+
 /// Whether a received message may be handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -220,6 +223,14 @@ impl Judgement {
             _ => {
                 Bilingual::new("Opérateur authentifié, message non signé", "Operator authenticated, message not signed")
             }
+        };
+        let sentence = if self.reasons.iter().any(|reason| reason.code == HEADER_NOT_SIGNED) {
+            Bilingual::new(
+                format!("{} (texte et pièces jointes ; ni objet, ni date, ni destinataires)", sentence.fr),
+                format!("{} (text and attachments; not subject, date or recipients)", sentence.en),
+            )
+        } else {
+            sentence
         };
         let sentence = match &self.author {
             None => sentence,

@@ -61,6 +61,15 @@ pub(crate) fn tokens<'a>(value: &'a str, specials: &str) -> Option<Vec<Spaced<'a
     Some(found)
 }
 
+/// Whether a value has neither comment nor backslash: what some readers drop, and others do not.
+pub(crate) fn is_plain(value: &str) -> bool {
+    let mut quoted = false;
+    value.chars().all(|c| {
+        quoted ^= c == '"';
+        c != '\\' && (quoted || c != '(')
+    })
+}
+
 /// What follows the comment that starts here.
 fn skip_comment(text: &str) -> Option<&str> {
     let mut depth = 0usize;
@@ -127,6 +136,15 @@ mod tests {
     fn refuses_what_stays_open() {
         for text in ["(a", "\"a", "a)", "(a\\", "\"a\\", "a\\b", &"(".repeat(20)] {
             assert_eq!(tokens(text, "<>"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_values_have_nothing_to_drop() {
+        for (value, plain) in
+            [("a; b=\"c (d)\"", true), ("a; b=c(d)", false), ("a; b=\"\\c\"", false), ("\"a\"(b)", false)]
+        {
+            assert_eq!(is_plain(value), plain, "{value}");
         }
     }
 

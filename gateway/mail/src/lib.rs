@@ -44,7 +44,7 @@ pub use judgement::{
 };
 pub use limits::Limits;
 pub use mailboxes::Mailbox;
-pub use open::{Access, Encryption, OpenFault, Opened, Signature, Signed, author, open, open_source};
+pub use open::{Access, Encryption, HeaderOrigin, OpenFault, Opened, Signature, Signed, author, open, open_source};
 pub use read::{Facts, ProtectionHint, facts, read, read_again, read_source};
 pub use reasons::catalogue;
 pub use received::{Hop, received};

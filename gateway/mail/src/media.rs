@@ -2,7 +2,7 @@
 
 use crate::{
     HeaderBlock, MailFault,
-    lexer::{Token, tokens},
+    lexer::{Token, is_plain, tokens},
 };
 
 /// Parameters of one field, sections of RFC 2231 counted apart. They are compared with each other: without a bound
@@ -16,6 +16,8 @@ pub struct MediaType {
     /// `type/subtype` in lower case.
     pub essence: String,
     parameters: Vec<(String, String)>,
+    /// Whether every reader finds the same boundary: no comment, no backslash, no RFC 2231 form of it.
+    plain_boundary: bool,
 }
 
 impl MediaType {
@@ -29,7 +31,7 @@ impl MediaType {
 
     /// `text/plain`, which stands for a missing field (RFC 2045 §5.2).
     pub fn plain() -> Self {
-        Self { essence: "text/plain".into(), parameters: Vec::new() }
+        Self { essence: "text/plain".into(), parameters: Vec::new(), plain_boundary: true }
     }
 
     /// Of a header block.
@@ -80,6 +82,32 @@ impl MediaType {
         }
         Ok(boundary)
     }
+
+    /// The boundary of a `multipart/signed` that counts: old readers and new ones must find the same one (A12).
+    ///
+    /// # Errors
+    /// As [`Self::boundary`]; a comment or a backslash anywhere in the field, the boundary in a form of RFC 2231.
+    pub fn signed_boundary(&self) -> Result<&str, MailFault> {
+        if self.plain_boundary { self.boundary() } else { Err(MailFault::Mime("boundary")) }
+    }
+
+    /// Which protection of header fields the entity claims for its own fields (RFC 9788 §2.1).
+    pub fn header_protection(&self) -> Option<HeaderProtection> {
+        match self.parameter("hp")?.to_ascii_lowercase().as_str() {
+            "clear" => Some(HeaderProtection::Clear),
+            "cipher" => Some(HeaderProtection::Cipher),
+            _ => None,
+        }
+    }
+}
+
+/// The parameter `hp` of RFC 9788.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderProtection {
+    /// Nothing in the header was confidential: outside stands the same.
+    Clear,
+    /// Something outside is missing, or says less.
+    Cipher,
 }
 
 fn parse(value: &str) -> Option<MediaType> {
@@ -110,7 +138,8 @@ fn parse(value: &str) -> Option<MediaType> {
         return None;
     }
     let essence = format!("{kind}/{subtype}").to_ascii_lowercase();
-    Some(MediaType { essence, parameters: join(pieces)? })
+    let plain_boundary = is_plain(value) && !pieces.iter().any(|(name, _)| name.starts_with("boundary*"));
+    Some(MediaType { essence, parameters: join(pieces)?, plain_boundary })
 }
 
 /// Joins `name*0=`, `name*1*=`… and decodes `name*=` (RFC 2231 §3, §4); refuses a second value.

@@ -46,15 +46,22 @@ pub fn parts<'a>(body: &'a [u8], boundary: &str, limit: usize) -> Result<Vec<&'a
     Ok(found.into_iter().map(|part| body.get(place(part.start)..place(part.end)).unwrap_or_default()).collect())
 }
 
-/// Where the parts of a multipart body lie in its stream.
+/// Where the parts of a multipart body lie in its stream, which is read to its end.
+///
+/// RFC 2046 §5.1.1 lets readers take a line for a delimiter that only *begins* with it, and some do: such a line
+/// is refused wherever it stands, and so is any delimiter behind the last (A12).
 pub(crate) fn places(body: impl Read, boundary: &str, limit: usize) -> Result<Vec<Range<u64>>, MailFault> {
     let mut found = Vec::new();
     let mut start: Option<u64> = None;
+    let mut closed = false;
     let mut crlf_before = false;
     let mut lines = Fragments::new(body);
     while let Some(line) = lines.next().map_err(|error| disk(&error))? {
-        let whole = line.begins && line.ends;
-        if let Some(closing) = whole.then(|| delimiter(line.text, boundary)).flatten() {
+        let delimiter = if line.begins { Delimiter::of(line.text, boundary) } else { None };
+        if let Some(delimiter) = delimiter {
+            if closed || !line.ends || delimiter == Delimiter::Doubtful {
+                return Err(MailFault::Mime("boundary"));
+            }
             if let Some(from) = start {
                 let end = if crlf_before { line.at.saturating_sub(2) } else { line.at };
                 found.push(from..end.max(from));
@@ -62,24 +69,38 @@ pub(crate) fn places(body: impl Read, boundary: &str, limit: usize) -> Result<Ve
                     return Err(MailFault::TooManyParts);
                 }
             }
-            if closing {
-                return Ok(found);
-            }
+            closed = delimiter == Delimiter::Last;
             start = Some(line.at.saturating_add(u64::try_from(line.text.len()).unwrap_or(u64::MAX)));
         }
         crlf_before = line.text.ends_with(b"\r\n");
     }
-    Err(MailFault::Mime("boundary"))
+    if closed { Ok(found) } else { Err(MailFault::Mime("boundary")) }
 }
 
-/// `Some(false)` for `--boundary`, `Some(true)` for `--boundary--`; trailing blanks are padding.
-fn delimiter(line: &[u8], boundary: &str) -> Option<bool> {
-    let rest = line.strip_prefix(b"--")?.strip_prefix(boundary.as_bytes())?;
-    let rest = rest.trim_ascii_end();
-    match rest {
-        b"" => Some(false),
-        b"--" => Some(true),
-        _ => None,
+/// What a line that begins with `--boundary` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delimiter {
+    /// `--boundary`; blanks and tabs behind it are padding.
+    Next,
+    /// `--boundary--`
+    Last,
+    /// Something else follows: a delimiter to some readers, text to others.
+    Doubtful,
+}
+
+impl Delimiter {
+    fn of(line: &[u8], boundary: &str) -> Option<Self> {
+        let rest = line.strip_prefix(b"--")?.strip_prefix(boundary.as_bytes())?;
+        let rest = rest.strip_suffix(b"\n").unwrap_or(rest);
+        let mut rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+        while let Some(padded) = rest.strip_suffix(b" ").or_else(|| rest.strip_suffix(b"\t")) {
+            rest = padded;
+        }
+        Some(match rest {
+            b"" => Self::Next,
+            b"--" => Self::Last,
+            _ => Self::Doubtful,
+        })
     }
 }
 
@@ -104,7 +125,7 @@ pub fn survey(entity: &[u8], limits: &Limits) -> Result<Survey, MailFault> {
 
 /// As [`survey`], of a stream.
 pub(crate) fn survey_stream(entity: impl Read, limits: &Limits) -> Result<Survey, MailFault> {
-    let mut walk = Walk { limits, stack: Vec::new(), seen: Survey::default() };
+    let mut walk = Walk { limits, stack: Vec::new(), doubtful: false, seen: Survey::default() };
     let mut header = Some(Vec::new());
     let mut root = true;
     let mut lines = Fragments::new(entity);
@@ -120,8 +141,8 @@ pub(crate) fn survey_stream(entity: impl Read, limits: &Limits) -> Result<Survey
                     header = another.then(Vec::new);
                 }
             }
-            None if line.begins && line.ends && walk.boundary(line.text) == Some(false) => header = Some(Vec::new()),
-            None => {}
+            None if line.begins && line.ends && walk.boundary(line.text)? => header = Some(Vec::new()),
+            None => walk.body(line.text)?,
         }
     }
     if let Some(octets) = header {
@@ -147,6 +168,8 @@ struct Walk<'l> {
     limits: &'l Limits,
     /// Open levels: a boundary, or `None` for an attached message.
     stack: Vec<Option<String>>,
+    /// To a reader who takes the beginning of a line for a delimiter, these lines are another part.
+    doubtful: bool,
     seen: Survey,
 }
 
@@ -190,19 +213,44 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether the line is a delimiter of an open level; inner levels end with it.
-    fn boundary(&mut self, line: &[u8]) -> Option<bool> {
+    /// Whether a part's header follows the line: a delimiter of an open level; inner levels end with it.
+    ///
+    /// The exact line counts. A line that merely begins with an outer boundary is one to some readers: what they
+    /// would take for structure behind it is refused by [`Self::body`].
+    fn boundary(&mut self, line: &[u8]) -> Result<bool, MailFault> {
         if !line.starts_with(b"--") {
-            return None;
+            self.body(line)?;
+            return Ok(false);
         }
-        let (level, closing) = self
-            .stack
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(level, open)| Some((level, delimiter(line, open.as_deref()?)?)))?;
+        let (mut exact, mut doubtful) = (None, None);
+        for (level, open) in self.stack.iter().enumerate().rev() {
+            match open.as_deref().and_then(|boundary| Delimiter::of(line, boundary)) {
+                Some(Delimiter::Doubtful) => doubtful = Some(level),
+                Some(delimiter) => exact = exact.or(Some((level, delimiter == Delimiter::Last))),
+                None => {}
+            }
+        }
+        if let Some(outer) = doubtful {
+            let inner = exact.map_or(self.stack.len(), |(level, _)| level);
+            let between = self.stack.get(outer..inner).unwrap_or_default();
+            // An attached message to one reader, a part of the message to another.
+            if between.iter().any(Option::is_none) {
+                return Err(MailFault::Mime("boundary"));
+            }
+        }
+        self.doubtful = match exact {
+            Some((_, closing)) => doubtful.is_some() && closing,
+            None => self.doubtful || doubtful.is_some(),
+        };
+        let Some((level, closing)) = exact else { return Ok(false) };
         self.stack.truncate(if closing { level } else { level.saturating_add(1) });
-        Some(closing)
+        Ok(!closing)
+    }
+
+    /// A line of a part's body.
+    fn body(&self, line: &[u8]) -> Result<(), MailFault> {
+        let structural = self.doubtful && is_structural(&String::from_utf8_lossy(line));
+        if structural { Err(MailFault::Mime("boundary")) } else { Ok(()) }
     }
 }
 
@@ -214,12 +262,18 @@ mod tests {
 
     #[test]
     fn cuts_parts_at_the_octet() {
-        let body =
-            b"preamble\r\n--b\r\nA: 1\r\n\r\none\r\n\r\n--b  \r\n\r\ntwo\r\n--bb\r\n--b--\r\nepilogue\r\n--b\r\n";
+        let body = b"preamble\r\n--b\r\nA: 1\r\n\r\none\r\n\r\n--b  \r\n\r\ntwo\r\n-b\r\n--b--\r\nepilogue\r\n";
         let found = parts(body, "b", 10).unwrap();
-        assert_eq!(found, [&b"A: 1\r\n\r\none\r\n"[..], b"\r\ntwo\r\n--bb"]);
+        assert_eq!(found, [&b"A: 1\r\n\r\none\r\n"[..], b"\r\ntwo\r\n-b"]);
         assert_eq!(parts(body, "b", 1), Err(MailFault::TooManyParts));
         assert_eq!(parts(b"--b\r\nopen\r\n", "b", 9), Err(MailFault::Mime("boundary")));
+        for doubtful in ["--bb\r\n", "--b-\r\n", "--b\x0c\r\n", "--b\r\n", "--b--\r\n"] {
+            let text = format!("--b\r\n\r\none\r\n--b--\r\n{doubtful}");
+            assert_eq!(parts(text.as_bytes(), "b", 9), Err(MailFault::Mime("boundary")), "{doubtful}");
+        }
+        let long = [&b"--b\r\n\r\n--b"[..], &[b' '; 70_000], b"\r\n--b--"].concat();
+        assert_eq!(parts(&long, "b", 9), Err(MailFault::Mime("boundary")));
+        assert_eq!(parts(b"--b\r\n\r\none\r\n--b--", "b", 9).unwrap(), [&b"\r\none"[..]]);
     }
 
     #[test]

@@ -132,6 +132,15 @@ reasons! {
     AuthorUndetermined "author_signature_undetermined" "H25" Note
         "La signature de l'auteur, sous celle de l'opérateur, n'a pas pu être vérifiée."
         "The author's signature under the operator's could not be checked.";
+    HeaderNotSigned "header_not_signed" "H8" Note
+        "La signature couvre le texte et les pièces jointes, mais ni l'objet, ni la date, ni les destinataires."
+        "The signature covers text and attachments, but not subject, date or recipients.";
+    NotShown "recipient_not_shown" "NT-H01" Note
+        "Le destinataire n'est pas parmi ceux que montre le message (To, Cc)."
+        "The recipient is not among those that the message shows (To, Cc).";
+    OuterFields "outer_fields_differ" "H8" Note
+        "L'objet ou la date visibles en chemin ne sont pas ceux qui sont signés ; vous voyez ceux qui sont signés."
+        "Subject or date visible on the way are not the signed ones; you see the signed ones.";
     DisplayName "display_name_shows_address" "NT-H07" Note
         "Le nom affiché montre une autre adresse que celle de l'expéditeur."
         "The display name shows another address than the sender's.";

@@ -121,6 +121,23 @@ impl Source for Part {
     }
 }
 
+/// One source of known length, then some octets.
+pub(crate) struct Joined {
+    pub(crate) first: Arc<dyn Source>,
+    /// Octets of the first.
+    pub(crate) length: u64,
+    pub(crate) then: Zeroizing<Vec<u8>>,
+}
+
+impl Source for Joined {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(match from.checked_sub(self.length) {
+            Some(behind) => slice_reader(&self.then, behind),
+            None => Box::new(self.first.reader(from)?.chain(slice_reader(&self.then, 0))),
+        })
+    }
+}
+
 /// A message: some octets of its own, then the rest of a source. So fields are put on top of a message, or
 /// its header is replaced, without a copy of what is below.
 #[derive(Clone)]
@@ -258,6 +275,10 @@ mod tests {
         let body: Arc<dyn Source> = Arc::new(b"0123456789".to_vec());
         let part = Part { source: Arc::clone(&body), from: 2, to: Some(6) };
         assert_eq!((all(&part, 0), all(&part, 3), all(&part, 9)), (b"2345".to_vec(), b"5".to_vec(), vec![]));
+        let joined = Joined { first: Arc::new(part), length: 4, then: Zeroizing::new(b"xy".to_vec()) };
+        for (from, expected) in [(0, &b"2345xy"[..]), (3, b"5xy"), (4, b"xy"), (5, b"y"), (6, b""), (9, b"")] {
+            assert_eq!(all(&joined, from), expected, "{from}");
+        }
         let letter = Letter::new(Zeroizing::new(b"ab".to_vec()), body, 8);
         for (from, expected) in [(0, &b"ab89"[..]), (1, b"b89"), (2, b"89"), (3, b"9"), (4, b""), (9, b"")] {
             assert_eq!(all(&letter, from), expected, "{from}");

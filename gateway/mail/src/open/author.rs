@@ -14,7 +14,7 @@ use pki::{
 use zeroize::Zeroizing;
 
 use super::{
-    Access, OpenFault, Opened, Signature,
+    Access, HeaderOrigin, OpenFault, Opened, Signature,
     walk::{Walk, is_wrap},
 };
 use crate::{
@@ -75,7 +75,7 @@ fn own_header(content: &Arc<dyn Source>, limits: &Limits) -> Result<Option<Facts
     let head = Head::read(&**content, 0, limits)?;
     let block = head.block(limits)?;
     let media = MediaType::of(&block)?;
-    if media.parameter("hp").is_some() {
+    if media.header_protection().is_some() {
         return facts(&block, limits).map(Some);
     }
     if !is_wrap(&media) || TransferEncoding::of(&block)? != TransferEncoding::Identity {
@@ -89,7 +89,8 @@ fn said(of: &Facts, inside: Option<Facts>, signature: Signature) -> Opened {
         outer: of.clone(),
         inner: Letter::of(Zeroizing::default()),
         inner_size: 0,
-        header_protected: inside.is_some(),
+        header: if inside.is_some() { HeaderOrigin::Signed } else { HeaderOrigin::Wire },
+        outer_fields_differ: false,
         facts: inside.unwrap_or_else(|| of.clone()),
         inner_digest: Fingerprint::new([0; 32]),
         encryption: None,

@@ -5,6 +5,7 @@
 
 mod author;
 mod fault;
+mod frame;
 mod hand_over;
 mod repair;
 mod walk;
@@ -70,6 +71,17 @@ pub enum Signature {
     Good(Box<Signed>),
 }
 
+/// Where the header comes from that the reader gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderOrigin {
+    /// What came over the wire, readable for everybody on the way. No signature covers it.
+    Wire,
+    /// From under the encryption, but no signature that counts covers it.
+    Inside,
+    /// The signature that counts covers it (RFC 9788, or a message/rfc822 wrap).
+    Signed,
+}
+
 /// A signature that verifies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
@@ -100,8 +112,11 @@ pub struct Opened {
     pub encryption: Option<Encryption>,
     /// The signature.
     pub signature: Signature,
-    /// Whether the inner header came from the protected part.
-    pub header_protected: bool,
+    /// Where the header of `inner` comes from.
+    pub header: HeaderOrigin,
+    /// Subject or date outside are not the signed ones, although the signer says that they would be (RFC 9788,
+    /// `hp="clear"`). The reader gets the signed ones.
+    pub outer_fields_differ: bool,
     /// What hides below the root of `inner`; not looked for when its signature is broken.
     pub survey: Survey,
     /// The author's own signature inside the wrap of a gateway, as a message to judge: see [`author()`].
@@ -127,7 +142,7 @@ impl fmt::Debug for Opened {
             .field("octets", &self.inner_size)
             .field("encryption", &self.encryption)
             .field("signature", &self.signature)
-            .field("header_protected", &self.header_protected)
+            .field("header", &self.header)
             .field("survey", &self.survey)
             .finish_non_exhaustive()
     }

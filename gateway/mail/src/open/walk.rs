@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Read},
-    ops::Range,
     sync::Arc,
 };
 
@@ -15,10 +14,11 @@ use pki::{
 use zeroize::Zeroizing;
 
 use super::{
-    Access, Encryption, OpenFault, Opened, Signature, author::author, hand_over::handed_over, repair::canonical, signed,
+    Access, Encryption, HeaderOrigin, OpenFault, Opened, Signature, author::author, frame::ClearSigned,
+    hand_over::HandedOver, repair::canonical, signed,
 };
 use crate::{
-    Facts, Limits, MailFault,
+    Facts, HeaderBlock, Limits, MailFault,
     coding::{Decoded, skip},
     head::{Entity, Head},
     media::{MediaType, TransferEncoding, file_name},
@@ -31,18 +31,67 @@ use crate::{
 /// The entity at the bottom of all layers.
 pub(super) struct Root {
     pub(super) entity: Entity,
-    /// Whether it is still the received message itself.
-    pub(super) untouched: bool,
-    /// Whether it is a whole message that came in a message/rfc822 wrap.
-    pub(super) whole: bool,
-    /// Header block of the message that the entity came in, for entities that are no whole message.
-    pub(super) frame: Vec<u8>,
+    pub(super) shape: Shape,
+    /// Whether the signature that counts covers all of the entity, its header too.
+    covered: bool,
+    /// The message that the entity came in, for entities that are no whole message.
+    pub(super) frame: Frame,
+}
+
+/// What the root is.
+pub(super) enum Shape {
+    /// Still the received message itself.
+    Received,
+    /// A whole message, from a message/rfc822 wrap.
+    Message,
+    /// Content of a container that is no whole message.
+    Entity,
+    /// `multipart/signed` with a good signature that stays.
+    ClearSigned(ClearSigned),
+}
+
+/// The header block of a message, and where it comes from.
+#[derive(Clone)]
+pub(super) struct Frame {
+    octets: Vec<u8>,
+    pub(super) origin: HeaderOrigin,
+}
+
+impl Frame {
+    const NONE: Self = Self { octets: Vec::new(), origin: HeaderOrigin::Wire };
+
+    pub(super) fn block(&self, limits: &Limits) -> Result<HeaderBlock<'_>, MailFault> {
+        HeaderBlock::parse(&self.octets, limits)
+    }
+}
+
+impl Root {
+    /// Where the root's own header comes from.
+    pub(super) const fn header(&self) -> HeaderOrigin {
+        match self.shape {
+            Shape::Received => HeaderOrigin::Wire,
+            _ if self.covered => HeaderOrigin::Signed,
+            _ => HeaderOrigin::Inside,
+        }
+    }
+
+    /// The message around what comes out of a layer of this root.
+    fn frame_of(&self, block: &HeaderBlock<'_>) -> Frame {
+        match self.shape {
+            Shape::Received | Shape::Message => {
+                Frame { octets: [block.block(), b"\r\n"].concat(), origin: self.header() }
+            }
+            Shape::Entity | Shape::ClearSigned(_) => self.frame.clone(),
+        }
+    }
 }
 
 /// What one step of the walk did.
 enum Step {
     /// The content of an opaque container is the next root.
     Into(Arc<dyn Source>),
+    /// The root is clear-signed, and that stays.
+    ClearSigned(ClearSigned),
     /// The root stays, and is not to be taken apart further.
     Stop,
 }
@@ -84,7 +133,7 @@ impl<'a> Walk<'a> {
     /// Takes layer after layer off the root.
     pub(super) fn descend(&mut self, message: Arc<dyn Source>) -> Result<Root, OpenFault> {
         let entity = Entity { source: message, from: 0 };
-        let mut root = Root { entity, untouched: true, whole: false, frame: Vec::new() };
+        let mut root = Root { entity, shape: Shape::Received, covered: false, frame: Frame::NONE };
         loop {
             let head = root.entity.head(self.limits)?;
             let block = head.block(self.limits)?;
@@ -95,13 +144,12 @@ impl<'a> Walk<'a> {
                 self.container(body, TransferEncoding::of(&block)?)?
             } else if is_clear_signed(&media) {
                 self.count()?;
+                untouched_encoding(&block)?;
                 self.clear_signed(&body, &media)?
-            } else if !root.untouched && !root.whole && is_wrap(&media) {
-                if TransferEncoding::of(&block)? != TransferEncoding::Identity {
-                    return Err(MailFault::Mime("Content-Transfer-Encoding").into());
-                }
+            } else if matches!(root.shape, Shape::Entity) && is_wrap(&media) {
+                untouched_encoding(&block)?;
+                root = Root { entity: body, shape: Shape::Message, frame: Frame::NONE, ..root };
                 // Once signed, the message inside is its reader's: its own layers stay as they are.
-                root = Root { entity: body, untouched: false, whole: true, frame: Vec::new() };
                 if self.signature != Signature::None {
                     return Ok(root);
                 }
@@ -109,12 +157,13 @@ impl<'a> Walk<'a> {
             } else {
                 Step::Stop
             };
+            let frame = root.frame_of(&block);
             match step {
                 Step::Into(source) => {
-                    let own = root.untouched || root.whole;
-                    let frame = if own { [block.block(), b"\r\n"].concat() } else { root.frame.clone() };
-                    root = Root { entity: Entity { source, from: 0 }, untouched: false, whole: false, frame };
+                    let covered = matches!(self.signature, Signature::Good(_));
+                    root = Root { entity: Entity { source, from: 0 }, shape: Shape::Entity, covered, frame };
                 }
+                Step::ClearSigned(signed) => return Ok(Root { shape: Shape::ClearSigned(signed), frame, ..root }),
                 Step::Stop => return Ok(root),
             }
         }
@@ -132,7 +181,7 @@ impl<'a> Walk<'a> {
             ContainerKind::Signed => {
                 let content: Arc<dyn Source> = Arc::new(Content(Arc::clone(&container.source)));
                 let content = settled(content)?;
-                let good = self.verified(&container.outline, false, &*content)?;
+                let good = self.verified(&container.outline, false, &*content)?.is_some();
                 Ok(if good { Step::Into(content) } else { Step::Stop })
             }
             ContainerKind::Enveloped | ContainerKind::AuthEnveloped => self.decrypt(&container).map(Step::Into),
@@ -190,9 +239,10 @@ impl<'a> Walk<'a> {
             self.verified(&container.outline, false, &*content)?;
             content
         } else if is_clear_signed(&media) {
+            untouched_encoding(&block)?;
             let (content, signature) = self.clear_parts(&body, &media)?;
-            self.clear_verified(&signature, &*content)?;
-            content
+            self.clear_verified(&signature, &content)?;
+            Arc::new(content)
         } else {
             return Ok(None);
         };
@@ -207,34 +257,39 @@ impl<'a> Walk<'a> {
     /// `multipart/signed`, taken apart only around another container.
     fn clear_signed(&mut self, body: &Entity, media: &MediaType) -> Result<Step, OpenFault> {
         let (content, signature) = self.clear_parts(body, media)?;
-        if !self.clear_verified(&signature, &*content)? {
-            return Ok(Step::Stop);
-        }
-        let inside = Head::read(&*content, 0, self.limits)?;
+        let Some((container, digest)) = self.clear_verified(&signature, &content)? else { return Ok(Step::Stop) };
+        let inside = Head::read(&content, 0, self.limits)?;
         let inside = inside.block(self.limits)?;
         // Only a container inside is taken apart; else the clear signature stays for the reader.
-        let container = MediaType::of(&inside)?.is_pkcs7_mime(file_name(&inside)?.as_deref());
-        Ok(if container { Step::Into(content) } else { Step::Stop })
+        Ok(if MediaType::of(&inside)?.is_pkcs7_mime(file_name(&inside)?.as_deref()) {
+            Step::Into(Arc::new(content))
+        } else {
+            Step::ClearSigned(ClearSigned::new(content, &*container.source, digest)?)
+        })
     }
 
     /// Exactly two parts: the content and its signature (A10).
-    fn clear_parts(&self, body: &Entity, media: &MediaType) -> Result<(Arc<dyn Source>, Entity), OpenFault> {
+    fn clear_parts(&self, body: &Entity, media: &MediaType) -> Result<(Part, Entity), OpenFault> {
         let malformed = || MailFault::Mime("multipart/signed");
         let stream = body.source.reader(body.from).map_err(|error| disk(&error))?;
-        let places = mime::places(stream, media.boundary()?, 2).map_err(|fault| match fault {
+        let places = mime::places(stream, media.signed_boundary()?, 2).map_err(|fault| match fault {
             MailFault::Storage(_) => fault,
             _ => malformed(),
         })?;
         let [content, signature] = places.as_slice() else { return Err(malformed().into()) };
-        let part = |place: &Range<u64>| -> Arc<dyn Source> {
-            let at = |octets: u64| body.from.saturating_add(octets);
-            Arc::new(Part { source: Arc::clone(&body.source), from: at(place.start), to: Some(at(place.end)) })
-        };
-        Ok((part(content), Entity { source: part(signature), from: 0 }))
+        let at = |octets: u64| body.from.saturating_add(octets);
+        let part = |from, to| Part { source: Arc::clone(&body.source), from: at(from), to: Some(at(to)) };
+        let signature = part(signature.start, signature.end);
+        Ok((part(content.start, content.end), Entity { source: Arc::new(signature), from: 0 }))
     }
 
-    /// Checks the second part of `multipart/signed` over the first: a signature without content (A10).
-    fn clear_verified(&mut self, signature: &Entity, content: &dyn Source) -> Result<bool, OpenFault> {
+    /// Checks the second part of `multipart/signed` over the first: a signature without content (A10). A good
+    /// one comes back, with what it digests with.
+    fn clear_verified(
+        &mut self,
+        signature: &Entity,
+        content: &dyn Source,
+    ) -> Result<Option<(Container, &'static str)>, OpenFault> {
         let head = signature.head(self.limits)?;
         let block = head.block(self.limits)?;
         if !MediaType::of(&block)?.is_pkcs7_signature() {
@@ -242,27 +297,36 @@ impl<'a> Walk<'a> {
         }
         let body = Entity { from: signature.body(&head), ..signature.clone() };
         match Container::find(decoded(body, TransferEncoding::of(&block)?)?) {
-            Ok(container) => self.verified(&container.outline, true, content),
+            Ok(container) => {
+                let digest = self.verified(&container.outline, true, content)?;
+                Ok(digest.map(|digest| (container, digest)))
+            }
             Err(OpenFault::Container(fault)) => {
                 self.signature = Signature::Broken(fault.into());
-                Ok(false)
+                Ok(None)
             }
             Err(fault) => Err(fault),
         }
     }
 
-    /// Checks a signature and notes the result: whether it is good. The innermost good one counts, and one
-    /// bad one is enough: nothing is taken out of it.
-    fn verified(&mut self, outline: &Outline, detached: bool, content: &dyn Source) -> Result<bool, OpenFault> {
+    /// Checks a signature and notes the result: what a good one digests with. The innermost good one counts, and
+    /// one bad one is enough: nothing is taken out of it.
+    fn verified(
+        &mut self,
+        outline: &Outline,
+        detached: bool,
+        content: &dyn Source,
+    ) -> Result<Option<&'static str>, OpenFault> {
         let mut content = content.reader(0).map_err(|error| disk(&error))?;
         match cms::verify_stream(outline, detached, &mut *content, self.known) {
             Ok(proof) => {
+                let digest = proof.digest;
                 self.signature = Signature::Good(Box::new(signed(proof)));
-                Ok(true)
+                Ok(Some(digest))
             }
             Err(StreamFault::Refused(fault)) => {
                 self.signature = Signature::Broken(fault);
-                Ok(false)
+                Ok(None)
             }
             Err(StreamFault::Io(error)) => Err(disk(&error).into()),
         }
@@ -278,10 +342,13 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn unauthenticated(&self) -> bool {
+        self.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated)
+    }
+
     /// Under a cipher without authentication every fault looks the same (A2, H9).
     pub(super) fn hides_faults(&self) -> bool {
-        let cbc = self.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
-        self.damaged || (cbc && !matches!(self.signature, Signature::Good(_)))
+        self.damaged || (self.unauthenticated() && !matches!(self.signature, Signature::Good(_)))
     }
 
     pub(super) fn finish(&mut self, outer: Facts, root: &Root) -> Result<Opened, OpenFault> {
@@ -289,13 +356,22 @@ impl<'a> Walk<'a> {
             return Err(OpenFault::Failed);
         }
         let broken = matches!(self.signature, Signature::Broken(_));
-        let (inner, header_protected) =
-            if broken { (Letter::of(Zeroizing::default()), false) } else { handed_over(root, self.limits)? };
+        let nothing = || HandedOver {
+            letter: Letter::of(Zeroizing::default()),
+            header: HeaderOrigin::Wire,
+            outer_fields_differ: false,
+        };
+        let handed_over = if broken { nothing() } else { HandedOver::of(root, self.limits)? };
+        let HandedOver { letter: inner, header, outer_fields_differ } = handed_over;
+        // Without a tag whoever handled the message may have written what no signature covers (A2).
+        if self.unauthenticated() && header == HeaderOrigin::Inside {
+            return Err(OpenFault::Failed);
+        }
         let mut hash = Sha256::new();
         let (facts, octets) =
             if broken { (outer.clone(), 0) } else { scan(&inner, self.limits, |octets| hash.update(octets))? };
         let author = match self.signature {
-            Signature::Good(_) if root.whole => {
+            Signature::Good(_) if matches!(root.shape, Shape::Message) => {
                 let message: Arc<dyn Source> = Arc::new(inner.clone());
                 author(&message, &facts, self.known, self.limits)?.map(Box::new)
             }
@@ -310,7 +386,8 @@ impl<'a> Walk<'a> {
             facts,
             encryption: self.encryption.take(),
             signature: std::mem::replace(&mut self.signature, Signature::None),
-            header_protected,
+            header,
+            outer_fields_differ,
             survey,
             author,
         })
@@ -339,6 +416,14 @@ fn decoded(body: Entity, encoding: TransferEncoding) -> Result<Arc<dyn Source>, 
     }
 }
 
+/// Containers in a part are encoded; what is around parts is not (RFC 2045 §6.4).
+fn untouched_encoding(block: &HeaderBlock<'_>) -> Result<(), MailFault> {
+    match TransferEncoding::of(block)? {
+        TransferEncoding::Identity => Ok(()),
+        _ => Err(MailFault::Mime("Content-Transfer-Encoding")),
+    }
+}
+
 /// Without the `protocol` that RFC 1847 asks for, some readers still show a signature: so it has to be one.
 fn is_clear_signed(media: &MediaType) -> bool {
     media.essence == "multipart/signed"
@@ -352,5 +437,5 @@ fn is_clear_signed(media: &MediaType) -> bool {
 
 /// A whole message as content; with `hp` the entity is itself the message (RFC 9788 §2.1).
 pub(super) fn is_wrap(media: &MediaType) -> bool {
-    media.parameter("hp").is_none() && matches!(media.essence.as_str(), "message/rfc822" | "message/global")
+    media.header_protection().is_none() && matches!(media.essence.as_str(), "message/rfc822" | "message/global")
 }

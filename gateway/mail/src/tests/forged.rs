@@ -28,13 +28,18 @@ pub(super) fn outcome(
     Ok(judge(&opened, &Envelope { sender: sender.as_ref(), recipients: &recipients }, trust))
 }
 
+/// The first reason, but for the note that mail clients sign no header: most rows here are such mail.
+pub(super) fn first(judgement: &Judgement) -> &'static str {
+    let mut codes = judgement.reasons.iter().map(|reason| reason.code);
+    codes.find(|code| *code != "header_not_signed").unwrap_or("none")
+}
+
 /// The one code that refuses, whichever door said it.
 pub(super) fn refused(world: &World, message: &[u8], trust: &Fake) -> String {
     match outcome(world, message, trust, None, &["b@ch-autre.test"]) {
         Err(fault) => format!("open:{}", fault.code()),
         Ok(judgement) => {
-            let first = judgement.reasons.first().map_or("none", |reason| reason.code);
-            format!("{:?}:{first}", judgement.verdict)
+            format!("{:?}:{}", judgement.verdict, first(&judgement))
         }
     }
 }
@@ -100,12 +105,8 @@ fn a_plain_good_signature_is_accepted() {
         let message = mail(ZOE, &entity);
         let judgement = outcome(&world, &message, &world.trust(), Some(ZOE), &["b@ch-autre.test"]).unwrap();
         assert_eq!((judgement.verdict, judgement.bound_by), (Verdict::Accept, Some(BoundBy::Person)), "{judgement:?}");
-        assert_eq!(judgement.notice().fr, "Signé par Médecin Zoé MARTIN-TEST");
+        assert!(judgement.notice().fr.starts_with("Signé par Médecin Zoé MARTIN-TEST ("));
     }
-    // The clear signature stays on the message, so that the reader's own client can check it.
-    let message = mail(ZOE, &clear_signed(&world.doctor, &text("bonjour")));
-    let opened = open(&message, Access::Keys(&[]), &[], &Limits::default()).unwrap();
-    assert_eq!(*bytes(&opened), message);
 }
 
 #[test]
@@ -346,7 +347,8 @@ fn binding_order() {
     let bound = |key: &FileKey, from: &str, trust: &Fake| {
         let message = mail(from, &signed(key, &good));
         let judgement = outcome(&world, &message, trust, None, &["b@ch-autre.test"]).unwrap();
-        (judgement.bound_by, judgement.notice().fr)
+        let notice = judgement.notice().fr;
+        (judgement.bound_by, notice.split(" (").next().unwrap_or_default().to_owned())
     };
     let trust = world.trust();
     let name = |text: &str| text.to_owned();
@@ -426,7 +428,7 @@ fn envelope_and_misleading_headers() {
         let entity = signed(&world.doctor, &text("bonjour"));
         let message = [&wire(&format!("{header}MIME-Version: 1.0\n"))[..], &entity].concat();
         let judgement = outcome(&world, &message, &world.trust(), sender, &[]).unwrap();
-        (judgement.verdict, judgement.reasons.first().map_or("none", |reason| reason.code))
+        (judgement.verdict, first(&judgement))
     };
     let delegate = "From: zoe@ch-exemple.test\nSender: sec@ch-exemple.test\n";
     assert_eq!(judged(delegate, Some("sec@ch-exemple.test")), (Verdict::Accept, "none"));

@@ -4,6 +4,7 @@
 mod author;
 mod catalogue;
 mod forged;
+mod frames;
 mod interop;
 mod round_trip;
 mod vouching;

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Access, BoundBy, Envelope, HeaderBlock, Routed, Signature, SignatureState, Verdict, annotate, clean, groups, judge,
-    media::TransferEncoding, mime, open, read, words,
+    Access, BoundBy, Envelope, HeaderBlock, HeaderOrigin, Routed, Signature, SignatureState, Verdict, annotate, clean,
+    groups, judge, media::TransferEncoding, mime, open, read, words,
 };
 
 const MESSAGE: &str = "Received: from pc by gw.ch-exemple.test; Sat, 21 Nov 2026 22:56:00 +0000\n\
@@ -51,7 +51,7 @@ fn gateway_profile_end_to_end() {
     assert_eq!(opened.inner_digest, sealed.inner_digest);
     let encryption = opened.encryption.clone().unwrap();
     assert_eq!((encryption.cipher, encryption.authenticated), ("AES-256-GCM", true));
-    assert!(opened.header_protected);
+    assert_eq!(opened.header, HeaderOrigin::Signed);
     let Signature::Good(signed) = &opened.signature else { panic!("{:?}", opened.signature) };
     assert_eq!(signed.said.assurance, Some(assurance()));
     assert_eq!(signed.said.checkpoint.as_deref(), Some("gw.ch-exemple.test\n7\n"));
@@ -86,7 +86,7 @@ fn client_and_signed_only_profiles() {
         assert_eq!(String::from_utf8_lossy(&bytes(&opened)), String::from_utf8_lossy(&message), "{profile:?}");
         assert_eq!(opened.inner_digest, sealed.inner_digest);
         assert_eq!(opened.encryption.as_ref().map(|e| e.cipher), cipher);
-        assert!(opened.header_protected);
+        assert_eq!(opened.header, HeaderOrigin::Signed);
         let envelope = Envelope { sender: None, recipients: &[address("b@ch-autre.test")] };
         let judgement = judge(&opened, &envelope, &world.trust());
         assert_eq!((judgement.verdict, judgement.bound_by), (Verdict::Accept, Some(BoundBy::Person)), "{judgement:?}");

@@ -325,7 +325,7 @@ pub(super) fn a23(cast: &Cast) -> Vec<Row> {
         let message = mail(ZOE, &in_base64(container));
         let opened = open(&message, Access::Keys(&[]), known, &Limits::default()).unwrap();
         let judgement = judge(&opened, &Envelope { sender: None, recipients: &[] }, &world.trust());
-        format!("{:?}:{}", judgement.verdict, judgement.reasons.first().map_or("none", |reason| reason.code))
+        format!("{:?}:{}", judgement.verdict, forged::first(&judgement))
     };
     let both = [other.certificate().clone(), world.gateway.certificate().clone()];
     vec![

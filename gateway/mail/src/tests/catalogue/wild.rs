@@ -83,7 +83,7 @@ fn every_spelling_of_the_type_is_read() {
         "boundary=\"s\"; micalg=SHA256; protocol=application/x-pkcs7-signature"
             .replace("protocol=application/x-pkcs7-signature", "protocol=\"application/x-pkcs7-signature\""),
         "micalg=\"sha-256\";\r\n boundary=s;\r\n protocol=\"APPLICATION/PKCS7-SIGNATURE\"".to_owned(),
-        "boundary*0=s; protocol=\"application/pkcs7-signature\"; micalg=unknown".to_owned(),
+        "boundary=s; protocol=\"application/pkcs7-signature\"; micalg=unknown".to_owned(),
     ] {
         assert!(read(&mail(ZOE, clear.replace(told, &other).as_bytes()), &[]).1, "{other}");
     }
