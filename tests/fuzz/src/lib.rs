@@ -8,6 +8,7 @@
 use std::{fs, path::Path};
 
 pub mod forge;
+pub mod layers;
 pub mod samples;
 pub mod targets;
 pub mod world;
@@ -35,6 +36,8 @@ pub const TARGETS: &[Target] = &[
     targets::pkcs12::TARGET,
     targets::cms::TARGET,
     targets::message::TARGET,
+    targets::judge::TARGET,
+    targets::headers::TARGET,
     targets::server::TARGET,
     targets::client::TARGET,
 ];

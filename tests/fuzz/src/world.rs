@@ -3,15 +3,18 @@
 
 use std::{fs, path::PathBuf, sync::LazyLock};
 
-use ident::{StructureId, Timestamp};
+use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
 use pki::{
     certificate::Certificate,
     issue::{
-        Authority, AuthorityRequest, CertificateRequest, CrlRequest, Issued, KeyAlgorithm, OcspDraft, OcspSigner,
-        OcspStatement, OrganisationUse, Profile, Reason, Revocation, Structure, Validity,
+        Authority, AuthorityRequest, CardKind, CardUse, CertificateRequest, CrlRequest, Issued, KeyAlgorithm,
+        OcspDraft, OcspSigner, OcspStatement, OrganisationUse, Profile, Reason, Revocation, ServerMailUse, Structure,
+        Validity,
     },
     keys::{FileKey, SigningKey},
 };
+
+use crate::forge;
 
 /// The time at which every input is judged.
 pub const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -49,6 +52,11 @@ pub static PUBLISHER: LazyLock<FileKey> = LazyLock::new(|| key("publisher"));
 pub static READER_RSA: LazyLock<FileKey> = LazyLock::new(|| key("reader-rsa"));
 /// Reads what is sealed with P-256.
 pub static READER_EC: LazyLock<FileKey> = LazyLock::new(|| key("reader-ec"));
+
+/// A doctor, who signs with a card.
+pub static DOCTOR: LazyLock<FileKey> = LazyLock::new(|| key("doctor"));
+/// Signs for the mailbox that its certificate names.
+pub static MAILER: LazyLock<FileKey> = LazyLock::new(|| key("mailer"));
 
 /// A fictional hospital.
 pub fn hospital() -> Structure {
@@ -89,6 +97,55 @@ pub fn revoked() -> CrlRequest {
 
 /// Makes the kept keys where there are none. Only for a new corpus: old inputs need the old keys.
 pub fn make_keys() {
+    make_first_keys();
+    for (name, profile) in [("doctor", doctor()), ("mailer", mailer())] {
+        if !folder().join(format!("{name}.key")).exists() {
+            adopted(name, profile);
+        }
+    }
+}
+
+fn doctor() -> Profile {
+    Profile::Person {
+        id: PersonId::parse("899700000017").expect("an id"),
+        family: "MARTIN-TEST".into(),
+        given: "Anne".into(),
+        title: "Médecin".into(),
+        structure: None,
+        card: CardNumber::parse("2990000001").expect("a card number"),
+        kind: CardKind::Cps,
+        usage: CardUse::Signature,
+    }
+}
+
+fn mailer() -> Profile {
+    let emails = vec![Address::parse("anne.martin-test@ch-exemple.test").expect("an address")];
+    Profile::ServerMail { name: "ch-exemple.test".into(), structure: hospital(), usage: ServerMailUse::Sign, emails }
+}
+
+/// A certificate as another authority issues it, signed by the kept root: its key was kept, the authority was not.
+fn adopted(name: &str, profile: Profile) {
+    let issued = issue(&authority(), profile, KeyAlgorithm::P256);
+    let parts = forge::members(issued.certificate_der());
+    let root = SigningKey::certificate(&*ROOT);
+    let body = forge::with_members(parts.first().expect("a signed part"), |all| {
+        forge::set(all, forge::place::ISSUER, root.subject().der().to_vec());
+        let extensions = all.get_mut(forge::place::EXTENSIONS).expect("extensions");
+        *extensions = forge::edit(extensions, &[0], &|list| {
+            // Without the name of the other authority's key.
+            forge::with_members(list, |all| {
+                all.retain(|one| !one.windows(3).any(|octets| octets == [0x55, 0x1d, 0x23]))
+            })
+        });
+    });
+    let write = |kind: &str, octets: &[u8]| {
+        fs::write(folder().join(format!("{name}.{kind}")), octets).expect("the key can be written");
+    };
+    write("pem", &forge::pem("CERTIFICATE", &forge::signed(&body)));
+    write("key", &issued.key_pem().expect("a key"));
+}
+
+fn make_first_keys() {
     if folder().exists() {
         return;
     }

@@ -3,6 +3,8 @@
 pub mod certificate;
 pub mod cms;
 pub mod crl;
+pub mod headers;
+pub mod judge;
 pub mod key_file;
 pub mod message;
 pub mod ocsp;

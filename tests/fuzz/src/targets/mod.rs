@@ -4,6 +4,8 @@ pub mod certificate;
 pub mod client;
 pub mod cms;
 pub mod crl;
+pub mod headers;
+pub mod judge;
 pub mod message;
 pub mod ocsp;
 pub mod partner_file;

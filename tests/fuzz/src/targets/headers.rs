@@ -1,0 +1,91 @@
+//! The comparison of the outer header with the one that was signed (RFC 9788, H8, A14, A16).
+//!
+//! An input is an outer header, an octet of zero, and the entity that is signed under it, with its own header.
+
+use std::collections::BTreeSet;
+
+use ident::Address;
+use mail::{Access, Facts, HeaderBlock, Verdict, media::MediaType};
+
+use crate::{
+    Target,
+    layers::{CONTENT_KEY, Layers},
+    samples,
+    targets::{
+        judge::{self, Space},
+        message::LIMITS,
+    },
+};
+
+/// The target.
+pub const TARGET: Target = Target {
+    name: "headers",
+    covers: &["gateway/mail/src/header.rs", "gateway/mail/src/open/hand_over.rs"],
+    run,
+    seeds: samples::headers::all,
+};
+
+fn run(data: &[u8]) -> bool {
+    let Some(at) = data.iter().position(|octet| *octet == 0) else { return false };
+    let (outer, inner) = data.split_at_checked(at).unwrap_or((data, &[]));
+    let inner = inner.get(1..).unwrap_or_default();
+    let mut layers = Layers::around(inner);
+    if layers.put(b's').is_none() {
+        return false;
+    }
+    let message = [outer, &layers.entity].concat();
+    let Some((opened, judgement)) = judge::judged(&message, Access::ContentKey(&CONTENT_KEY), &Space::default()) else {
+        return false;
+    };
+    if judgement.verdict != Verdict::Accept {
+        return false;
+    }
+    let visible = mail::read(&message, &judge_limits()).expect("what was accepted has an outer header");
+    let protected = protects(inner);
+    if protected {
+        same(&visible, &opened.facts);
+        assert!(
+            same_fields(inner, &opened.inner.bytes(1 << 20).expect("in memory")),
+            "the protected header, unchanged"
+        );
+    } else {
+        let handed = &opened.facts;
+        assert_eq!(
+            (&handed.from, &handed.to, &handed.cc),
+            (&visible.from, &visible.to, &visible.cc),
+            "the outer header"
+        );
+    }
+    // A protected header that agrees with the outer one, with a subject that no seed has.
+    protected && inner.contains(&b'~')
+}
+
+fn judge_limits() -> mail::Limits {
+    mail::Limits { message: 1 << 20, ..LIMITS }
+}
+
+/// Whether the entity says that its own header is the message's.
+fn protects(entity: &[u8]) -> bool {
+    let Ok(block) = HeaderBlock::parse(entity, &LIMITS) else { return false };
+    MediaType::of(&block).is_ok_and(|media| media.parameter("hp").is_some())
+}
+
+/// Who wrote, to whom, and which message it is: said inside and outside alike, or not outside.
+fn same(outer: &Facts, inner: &Facts) {
+    let keys = |all: &[Address]| all.iter().map(Address::key).collect::<BTreeSet<_>>();
+    assert!(outer.from.same_mailbox(&inner.from), "an outer From of its own (A13)");
+    assert!(outer.message_id.is_none() || inner.message_id.is_none() || outer.message_id == inner.message_id);
+    let named: BTreeSet<_> = keys(&outer.to).union(&keys(&outer.cc)).cloned().collect();
+    let meant: BTreeSet<_> = keys(&inner.to).union(&keys(&inner.cc)).cloned().collect();
+    assert!(named.is_subset(&meant), "an outer recipient of its own");
+}
+
+/// Whether the fields that readers see are those that were signed, in their order.
+fn same_fields(signed: &[u8], handed: &[u8]) -> bool {
+    let fields = |message: &[u8]| -> Option<Vec<(String, Vec<u8>)>> {
+        let block = HeaderBlock::parse(message, &judge_limits()).ok()?;
+        let shown = block.fields().iter().filter(|field| !field.is("HP-Outer") && !field.is("Content-Type"));
+        Some(shown.map(|field| (field.name().to_owned(), field.raw().to_vec())).collect())
+    };
+    fields(signed) == fields(handed)
+}
