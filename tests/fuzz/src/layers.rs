@@ -5,13 +5,13 @@ use openssl::symm::{Cipher, encrypt, encrypt_aead};
 use pki::{
     cms::{self, Attribute},
     der,
-    keys::FileKey,
+    keys::{DecryptionKey, FileKey},
 };
 
 use crate::{
     forge::{algorithm, oid},
     samples::message::{READER, SENDER},
-    world::{DOCTOR, MAILER, NOW, SIGNER},
+    world::{DOCTOR, MAILER, NOW, READER_RSA, SIGNER},
 };
 
 /// The content key of every layer of encryption here: opened again with it, no private key is used.
@@ -31,12 +31,14 @@ pub struct Layers {
     pub entity: Vec<u8>,
     /// What the next signature says besides.
     pub attributes: Vec<Attribute>,
+    /// What stands beside the next ciphertext, where anybody can change it.
+    pub outside: Vec<Attribute>,
 }
 
 impl Layers {
     /// Around this entity.
     pub fn around(entity: &[u8]) -> Self {
-        Self { entity: entity.to_vec(), attributes: Vec::new() }
+        Self { entity: entity.to_vec(), attributes: Vec::new(), outside: Vec::new() }
     }
 
     /// Puts on the layer of this letter; `None` for a letter without meaning.
@@ -48,8 +50,8 @@ impl Layers {
             b'o' => part("application/octet-stream; name=smime.p7m", &self.signed(&SIGNER)?),
             b'c' => self.apart(&SIGNER)?,
             b'e' => self.apart(&DOCTOR)?,
-            b'g' => part("application/pkcs7-mime; smime-type=authEnveloped-data", &authenticated(&self.entity)),
-            b'b' => part("application/pkcs7-mime; smime-type=enveloped-data", &enveloped(&self.entity)),
+            b'g' => part("application/pkcs7-mime; smime-type=authEnveloped-data", &self.authenticated()),
+            b'b' => part("application/pkcs7-mime; smime-type=enveloped-data", &self.enveloped()),
             b'w' => [b"Content-Type: message/rfc822\r\n\r\n", self.entity.as_slice()].concat(),
             b'f' => [header().as_bytes(), &self.entity].concat(),
             b'm' => {
@@ -68,6 +70,30 @@ impl Layers {
 
     fn signed(&mut self, key: &FileKey) -> Option<Vec<u8>> {
         cms::sign(&self.entity, key, NOW, &std::mem::take(&mut self.attributes)).ok()
+    }
+
+    /// AuthEnvelopedData under the content key, for a reader who needs no key of his own here.
+    fn authenticated(&mut self) -> Vec<u8> {
+        let mut tag = [0; 16];
+        let encrypted = encrypt_aead(Cipher::aes_256_gcm(), &CONTENT_KEY, Some(&[7; 12]), &[], &self.entity, &mut tag);
+        let parameters = der::sequence(&[der::octet_string(&[7; 12]), der::integer(16)]);
+        let info = info("2.16.840.1.101.3.4.1.46", &parameters, &encrypted.expect("encrypted"));
+        let body = [vec![der::integer(0), readers(), info, der::octet_string(&tag)], self.beside(2)].concat();
+        object("1.2.840.113549.1.9.16.1.23", &der::sequence(&body))
+    }
+
+    /// EnvelopedData likewise.
+    fn enveloped(&mut self) -> Vec<u8> {
+        let encrypted = encrypt(Cipher::aes_256_cbc(), &CONTENT_KEY, Some(&[7; 16]), &self.entity).expect("encrypted");
+        let info = info("2.16.840.1.101.3.4.1.42", &der::octet_string(&[7; 16]), &encrypted);
+        let body = [vec![der::integer(0), readers(), info], self.beside(1)].concat();
+        object("1.2.840.113549.1.7.3", &der::sequence(&body))
+    }
+
+    fn beside(&mut self, number: u8) -> Vec<Vec<u8>> {
+        let attribute = |it: Attribute| der::sequence(&[oid(&it.oid), der::set_of(&it.values)]);
+        let all: Vec<Vec<u8>> = std::mem::take(&mut self.outside).into_iter().map(attribute).collect();
+        if all.is_empty() { Vec::new() } else { vec![der::context(number, &all)] }
     }
 
     /// A signature beside what it signs.
@@ -91,21 +117,16 @@ pub fn part(kind: &str, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// AuthEnvelopedData under the content key, for nobody by name.
-fn authenticated(content: &[u8]) -> Vec<u8> {
-    let mut tag = [0; 16];
-    let encrypted = encrypt_aead(Cipher::aes_256_gcm(), &CONTENT_KEY, Some(&[7; 12]), &[], content, &mut tag);
-    let parameters = der::sequence(&[der::octet_string(&[7; 12]), der::integer(16)]);
-    let info = info("2.16.840.1.101.3.4.1.46", &parameters, &encrypted.expect("encrypted"));
-    let body = [der::integer(0), der::set_of::<Vec<u8>>(&[]), info, der::octet_string(&tag)];
-    object("1.2.840.113549.1.9.16.1.23", &der::sequence(&body))
+/// One reader by name, whose wrapped key is never looked at.
+fn readers() -> Vec<u8> {
+    let how = algorithm("1.2.840.113549.1.1.1", &der::null());
+    der::set_of(&[der::sequence(&[der::integer(0), reader_id(), how, der::octet_string(b"x")])])
 }
 
-/// EnvelopedData under the content key, for nobody by name.
-fn enveloped(content: &[u8]) -> Vec<u8> {
-    let encrypted = encrypt(Cipher::aes_256_cbc(), &CONTENT_KEY, Some(&[7; 16]), content).expect("encrypted");
-    let info = info("2.16.840.1.101.3.4.1.42", &der::octet_string(&[7; 16]), &encrypted);
-    object("1.2.840.113549.1.7.3", &der::sequence(&[der::integer(0), der::set_of::<Vec<u8>>(&[]), info]))
+/// How that reader is named.
+pub fn reader_id() -> Vec<u8> {
+    let reader = DecryptionKey::certificate(&*READER_RSA);
+    der::sequence(&[reader.issuer_der().to_vec(), der::tlv(der::tag::INTEGER, reader.serial())])
 }
 
 fn info(cipher: &str, parameters: &[u8], encrypted: &[u8]) -> Vec<u8> {

@@ -13,7 +13,7 @@ use pki::{
 use super::Sample;
 use crate::{
     forge::{algorithm, oid},
-    layers::{beside, header, part},
+    layers::{beside, header, part, reader_id},
     samples::message::{READER, SENDER, wire},
     targets::{judge::BODY, message::US},
     world::{DOCTOR, NOW, READER_EC, READER_RSA, SIGNER},
@@ -115,7 +115,19 @@ fn sayings() -> Vec<Sample> {
     let three = |texts: [&str; 3]| der::sequence(&texts.map(der::utf8));
     let checkpoint = value(&attributes::checkpoint("gw.test\n1\nx"));
     let long = der::sequence(&[der::utf8(&"a".repeat(130))]);
+    let pair = |address: &str, id: &[u8]| der::sequence(&[der::tlv(0x16, address.as_bytes()), id.to_vec()]);
+    let emails = pair(READER, &reader_id());
+    let strange = pair(READER, &der::sequence(&[der::sequence::<Vec<u8>>(&[]), der::integer(7)]));
     vec![
+        ("emails", saying("rusg", &[emails.clone(), emails.clone()])),
+        ("emails-inside", saying("rsg", std::slice::from_ref(&emails))),
+        ("emails-outside", saying("usg", std::slice::from_ref(&emails))),
+        ("emails-cbc", saying("rusb", &[emails.clone(), emails.clone()])),
+        ("emails-strange", saying("rusg", &[strange.clone(), strange])),
+        ("emails-other", saying("rusg8", &[pair("eva@ch-autre.test", &reader_id()), emails.clone()])),
+        ("emails-address", saying("rs", &[pair("nobody", &reader_id())])),
+        ("emails-odd", saying("rs", &[der::null()])),
+        ("emails-odd-outside", saying("rusg", &[emails, der::null()])),
         ("says-all", saying("itks", &[intended.clone(), known(AssuranceLevel::Delegated), checkpoint.clone()])),
         ("says-authenticated", saying("ts", &[known(AssuranceLevel::Authenticated)])),
         ("says-organisation", saying("ts", &[known(AssuranceLevel::Organisation)])),

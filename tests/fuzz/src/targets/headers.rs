@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use ident::Address;
-use mail::{Access, Facts, HeaderBlock, Verdict, media::MediaType};
+use mail::{Access, Facts, HeaderBlock, SignatureState, Verdict, media::MediaType};
 
 use crate::{
     Target,
@@ -37,7 +37,8 @@ fn run(data: &[u8]) -> bool {
     let Some((opened, judgement)) = judge::judged(&message, Access::ContentKey(&CONTENT_KEY), &Space::default()) else {
         return false;
     };
-    if judgement.verdict != Verdict::Accept {
+    // Without a valid signature the outer header ended before the container: another message, and not the question here.
+    if (judgement.verdict, judgement.signature) != (Verdict::Accept, SignatureState::Valid) {
         return false;
     }
     let visible = mail::read(&message, &judge_limits()).expect("what was accepted has an outer header");

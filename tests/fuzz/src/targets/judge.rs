@@ -1,7 +1,7 @@
 //! Opening and judging (RFC 8551, design §3): what a message is under its layers, and whether it may be believed.
 //!
 //! The first line of an input is a recipe: letters put layers around the rest, from the inside (`Layers::put`), or take
-//! an attribute from it for the next signature; digits say what the world knows. `M` alone: the rest is a whole message,
+//! an attribute from it for the next signature (`u`: beside the next ciphertext); digits say what the world knows. `M` alone: the rest is a whole message,
 //! as a stranger would send it.
 
 use std::{
@@ -48,6 +48,7 @@ pub const TARGET: Target = Target {
         "gateway/mail/src/open/mod.rs",
         "gateway/mail/src/open/repair.rs",
         "gateway/mail/src/open/walk.rs",
+        "gateway/mail/src/recipient_emails.rs",
     ],
     run,
     seeds: samples::judge::all,
@@ -160,7 +161,7 @@ fn run(data: &[u8]) -> bool {
 
 /// The message of a recipe.
 fn layered(recipe: &[u8], mut rest: &[u8], space: &mut Space) -> Option<Vec<u8>> {
-    let takes = |step: &&u8| matches!(**step, b'i' | b't' | b'k');
+    let takes = |step: &&u8| matches!(**step, b'i' | b't' | b'k' | b'r' | b'u');
     let mut values = Vec::new();
     for step in recipe.iter().filter(takes) {
         let (length, after) = rest.split_first()?;
@@ -168,6 +169,7 @@ fn layered(recipe: &[u8], mut rest: &[u8], space: &mut Space) -> Option<Vec<u8>>
         let kind = match step {
             b'i' => attributes::INTENDED_RECIPIENTS,
             b't' => attributes::ASSURANCE,
+            b'r' | b'u' => mail::recipient_emails::RECIPIENT_EMAILS,
             _ => attributes::CHECKPOINT,
         };
         values.push(Attribute::single(kind, value.to_vec()));
@@ -178,6 +180,7 @@ fn layered(recipe: &[u8], mut rest: &[u8], space: &mut Space) -> Option<Vec<u8>>
     for step in recipe {
         match step {
             b'0'..=b'9' => space.digits.push(*step),
+            b'u' => layers.outside.extend(values.next()),
             step if takes(&step) => layers.attributes.extend(values.next()),
             step => layers.put(*step)?,
         }
@@ -254,7 +257,11 @@ fn believed(opened: &Opened, space: &Space) -> Judgement {
         assert!(again.malformed || again.assurance.as_ref() == Some(said), "what is passed on is what was said");
     }
     if judgement.verdict == Verdict::Accept {
-        assert!(!opened.survey.inner_signature, "a signature that is not the root's is never accepted (A12)");
+        let covered = matches!(opened.signature, Signature::Good(_));
+        assert!(
+            covered || !opened.survey.inner_signature,
+            "a signature that is not the root's counts for nothing (A12)"
+        );
         assert!(judgement.bound_by.is_some(), "somebody speaks for From");
         let text = opened.inner.bytes(1 << 20).expect("in memory");
         let roomy = Limits { header: 1 << 20, fields: 1000, ..ROOMY };
