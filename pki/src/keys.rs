@@ -15,6 +15,7 @@ pub use self::{
 use crate::certificate::{Certificate, CertificateError, KeyKind};
 
 mod file;
+pub(crate) mod substitute;
 mod token;
 mod uri;
 

@@ -328,6 +328,25 @@ fn a_message_sealed_for_another_key_is_refused() {
     assert_refused(&reply, 554, "opening-failed");
 }
 
+/// Decryption is no oracle (A9): after a few failures the peer's next messages wait, good ones too, and a person
+/// is called.
+#[test]
+fn a_peer_of_many_unreadable_messages_waits() {
+    let world = World::new();
+    world.append(B, "sceau.toml", "\n[limits]\nunreadable_per_hour = 2\n");
+    let b = world.serve(B);
+    let inner = letter(&world.address("martin"), &world.address("moreau"), "often");
+    let good = sealed(&world, &inner, SIGNER_A, "ch-b/decryption.pem");
+    let mut damaged = good.clone();
+    let place = damaged.len() - 40;
+    damaged[place] = if damaged[place] == b'A' { b'B' } else { b'A' };
+    for _ in 0..2 {
+        assert_refused(&from_a_to_b(&world, &damaged), 554, "opening-failed");
+    }
+    assert_refused(&from_a_to_b(&world, &good), 451, "too-many-unreadable");
+    b.wait_for_line(&["many-unreadable-messages"]);
+}
+
 #[test]
 fn a_broken_signature_is_refused() {
     let (world, _b) = hospital_b();

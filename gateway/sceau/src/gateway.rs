@@ -25,6 +25,7 @@ use crate::{
     bound::Binder,
     config::{Loaded, Problem},
     health::Standing,
+    intake::failures::Failures,
     keys,
     knocks::Knocks,
     refresh,
@@ -50,6 +51,8 @@ pub struct Gateway {
     vault: ArcSwap<Vault>,
     /// How addresses and texts may appear in the trail.
     pub masker: Masker,
+    /// Messages that could not be opened.
+    pub failures: Failures,
     /// What binds queued messages to their rows.
     pub binder: Binder,
     /// The present.
@@ -155,6 +158,7 @@ impl Gateway {
             wake: Notify::new(),
             secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
+            failures: Failures::default(),
             standing: Standing::default(),
             knocks: Knocks::default(),
             schedule,

@@ -269,10 +269,11 @@ impl Snapshot {
         Some(format!("{known} in generation {}", generation.id()))
     }
 
-    /// Every decryption key that we hold, current ones first.
-    pub fn decryption_keys(&self) -> Vec<&dyn DecryptionKey> {
+    /// The decryption keys that open mail for these recipients, current ones first. Not those of other domains of
+    /// ours: what was sealed for one hospital is not read in another, though both are served here (A16).
+    pub fn decryption_keys(&self, recipients: &[Address]) -> Vec<&dyn DecryptionKey> {
         let mut keys: Vec<(usize, &dyn DecryptionKey)> = Vec::new();
-        for own in self.domains.values() {
+        for own in self.domains.values().filter(|own| recipients.iter().any(|to| *to.domain() == own.name)) {
             keys.extend(own.keys.reading.keys().enumerate());
         }
         keys.sort_by_key(|(age, _)| *age);

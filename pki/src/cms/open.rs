@@ -147,13 +147,13 @@ impl<'o> Opening<'o> {
     }
 
     /// Decrypts the content from the stream of the container into `out`, which belongs to nobody before this
-    /// returns `Ok`: tag or padding are judged last (A18). Under a cipher that is not [`Self::authenticated`]
-    /// all but the last block stands there even when the padding is wrong, so that a caller can go on as if it
-    /// were right and let nobody see the difference (A9).
+    /// returns `Ok`: tag or padding are judged last (A18). `Ok(false)` means that the padding of a cipher without
+    /// authentication was wrong: the caller does with the content all that it would do, and then answers as to
+    /// [`OpenError::Failed`], so that the time that it takes tells nobody which (A9).
     ///
     /// # Errors
     /// Those of the streams; [`OpenError::Failed`] for everything else.
-    pub fn decrypt(&self, container: &mut dyn Read, out: &mut dyn Write) -> Result<(), StreamFault<OpenError>> {
+    pub fn decrypt(&self, container: &mut dyn Read, out: &mut dyn Write) -> Result<bool, StreamFault<OpenError>> {
         let failed = |_| StreamFault::Refused(OpenError::Failed);
         let mut decryptor = self.encrypted.decryptor(&self.content_key).map_err(failed)?;
         let mut encrypted = ContentReader::new(container);
@@ -169,8 +169,9 @@ impl<'o> Opening<'o> {
             out.write_all(&plain)?;
         }
         plain.clear();
-        decryptor.finish(&mut plain).map_err(failed)?;
-        Ok(out.write_all(&plain)?)
+        let sound = decryptor.finish(&mut plain).map_err(failed)?;
+        out.write_all(&plain)?;
+        Ok(sound)
     }
 
     /// The buffer is reserved whole, so that no copy of the plaintext is left behind by growth.
@@ -181,8 +182,8 @@ impl<'o> Opening<'o> {
         for piece in encrypted.pieces() {
             decryptor.update(piece, &mut content).map_err(failed)?;
         }
-        decryptor.finish(&mut content).map_err(failed)?;
-        Ok(content)
+        let sound = decryptor.finish(&mut content).map_err(failed)?;
+        sound.then_some(content).ok_or(OpenError::Failed)
     }
 }
 

@@ -9,7 +9,6 @@ use openssl::{
     ec::{EcGroup, EcKey, EcPoint},
     nid::Nid,
     pkey::{Id, PKey, Public},
-    rand::rand_bytes,
 };
 use zeroize::Zeroizing;
 
@@ -25,7 +24,7 @@ use super::{
 use crate::{
     certificate::KeyKind,
     der,
-    keys::{DecryptionKey, KeyError, RsaPadding},
+    keys::{DecryptionKey, KeyError, RsaPadding, substitute::substitute},
 };
 
 /// Recipients of one container (A20).
@@ -176,11 +175,11 @@ impl Attempt<'_> {
         self.key.certificate().fingerprint()
     }
 
-    /// The content key, or a random one when unwrapping fails in any way or gives another length:
-    /// the failure then shows where a false key shows, and looks the same (H4, RFC 3218 §2.3.2).
+    /// The content key, or another one when unwrapping fails in any way or gives another length: the failure
+    /// then shows where a false key shows, and looks the same, however often it is tried (H4, RFC 3218 §2.3.2).
     pub(crate) fn content_key(self) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let mut random = Zeroizing::new(vec![0; self.key_length]);
-        rand_bytes(&mut random).map_err(|_| OpenError::Failed)?;
+        let other = substitute(&self.wrapped).map_err(|_| OpenError::Failed)?;
+        let other = Zeroizing::new(other.get(..self.key_length).ok_or(OpenError::Failed)?.to_vec());
         let unwrapped = match &self.how {
             How::Rsa(padding) => self.key.rsa_decrypt(*padding, &self.wrapped),
             How::Ecdh { peer, derivation, shared_info, wrap_length } => {
@@ -190,7 +189,7 @@ impl Attempt<'_> {
         match unwrapped {
             // The one failure that may be told apart: it says nothing about the message.
             Err(KeyError::Unavailable(fault)) => Err(OpenError::Unavailable(fault)),
-            unwrapped => Ok(one_of(unwrapped.as_deref().map_or(&[], Vec::as_slice), random)),
+            unwrapped => Ok(one_of(unwrapped.as_deref().map_or(&[], Vec::as_slice), other)),
         }
     }
 
@@ -220,14 +219,14 @@ pub(crate) fn unwrapped(wrapping: &[u8], wrapped: &[u8], length: usize) -> Resul
     Ok(key)
 }
 
-/// `found` if it has the right length, else `random`, without a branch on which.
-fn one_of(found: &[u8], mut random: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    let fits = std::hint::black_box(if found.len() == random.len() { 0xff } else { 0u8 });
-    for (index, octet) in random.iter_mut().enumerate() {
+/// `found` if it has the right length, else `other`, without a branch on which.
+fn one_of(found: &[u8], mut other: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    let fits = std::hint::black_box(if found.len() == other.len() { 0xff } else { 0u8 });
+    for (index, octet) in other.iter_mut().enumerate() {
         let candidate = found.get(index).copied().unwrap_or(0);
         *octet = (candidate & fits) | (*octet & !fits);
     }
-    random
+    other
 }
 
 /// The padding of an RSA key transport (RFC 3370 §4.2.1, RFC 3560), named and never a default.

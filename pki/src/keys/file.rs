@@ -9,14 +9,13 @@ use openssl::{
     pkcs12::Pkcs12,
     pkey::{Id, PKey, Private, Public},
     pkey_ctx::PkeyCtx,
-    rand::rand_bytes,
     rsa::Padding,
     sign::{RsaPssSaltlen, Signer},
     stack::Stack,
 };
 use zeroize::Zeroizing;
 
-use super::{DecryptionKey, KeyError, RsaPadding, SignatureScheme, SigningKey};
+use super::{DecryptionKey, KeyError, RsaPadding, SignatureScheme, SigningKey, substitute::substitute};
 use crate::{certificate::Certificate, pkcs1};
 
 /// A key held in this process, from a PEM or PKCS#12 file.
@@ -125,9 +124,8 @@ impl DecryptionKey for FileKey {
         let length = context.decrypt(wrapped, Some(&mut out)).map_err(failed)?;
         out.truncate(length);
         if padding == RsaPadding::Pkcs1 {
-            let mut random = Zeroizing::new([0; 32]);
-            rand_bytes(&mut *random).map_err(failed)?;
-            return pkcs1::message(&out, *random).ok_or(KeyError::Failed);
+            let other = substitute(wrapped).map_err(failed)?;
+            return pkcs1::message(&out, *other).ok_or(KeyError::Failed);
         }
         Ok(out)
     }

@@ -204,10 +204,9 @@ impl<'a> Walk<'a> {
         let mut scratch = self.room.scratch(container.outline.content_length());
         let mut reader = container.source.reader(0).map_err(|error| disk(&error))?;
         match opening.decrypt(&mut *reader, &mut *scratch) {
-            Ok(()) => {}
-            Err(StreamFault::Io(error)) => return Err(disk(&error).into()),
             // A wrong padding is treated as a right one to the end, and nobody can tell them apart (A9).
-            Err(StreamFault::Refused(_)) if !opening.authenticated() => self.damaged = true,
+            Ok(sound) => self.damaged = !sound,
+            Err(StreamFault::Io(error)) => return Err(disk(&error).into()),
             Err(StreamFault::Refused(fault)) => return Err(fault.into()),
         }
         let identifiers = opening.recipient_identifiers().map(<[u8]>::to_vec);

@@ -6,6 +6,7 @@ mod catalogue;
 mod forged;
 mod frames;
 mod interop;
+mod oracle;
 mod round_trip;
 mod vouching;
 

@@ -382,6 +382,8 @@ pub struct Limits {
     pub session: Span,
     /// Longest life of a session whose peer has not proved who it is.
     pub stranger: Span,
+    /// Messages of one operator within an hour that could not be opened; its next ones wait for the next hour.
+    pub unreadable_per_hour: u32,
 }
 
 /// How what goes out is tried.
@@ -421,6 +423,7 @@ impl Default for Limits {
             idle: Span(std::time::Duration::from_secs(300)),
             session: Span(std::time::Duration::from_secs(1800)),
             stranger: Span(std::time::Duration::from_secs(120)),
+            unreadable_per_hour: 50,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ident::{Address, Timestamp};
 use mail::{
-    Access, Judgement, MailFault, Opened, Signature, report,
+    Access, Judgement, MailFault, OpenFault, Opened, ProtectionHint, Signature, report,
     source::{self, Source},
 };
 use pki::certificate::Certificate;
@@ -16,7 +16,7 @@ use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store
 use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome};
 
 use super::{
-    REPEAT_WINDOW, Received,
+    REPEAT_WINDOW, Received, failures,
     in_hand::{InHand, Writer},
     outgoing::{Sealing, envelope, notify, trace},
     storage, taken, technical,
@@ -94,8 +94,20 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     let message: Arc<dyn Source> = Arc::new(spool);
     let arrived = Received::of(&*message)?;
     // What is wrong outside may be named; from here on a fault may be about what is inside.
-    mail::read_source(&*message, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
-    let opened = opened(gateway, &snapshot, &message)?;
+    let outer = mail::read_source(&*message, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
+    // Opening costs more than anything before: what is refused anyway is refused first.
+    speaks_for(&snapshot, &operator, &outer.from, now)?;
+    if outer.protection == ProtectionHint::None {
+        admit_unsealed(&snapshot, &outer.from)?;
+    }
+    let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
+    failures::may_open(gateway, &operator, now)?;
+    let opened = opened(gateway, &snapshot, &message, &recipients).map_err(|fault| {
+        if fault == OpenFault::Failed {
+            failures::not_opened(gateway, &operator, now);
+        }
+        unopened(&fault)
+    })?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
     let from = &opened.facts.from;
@@ -106,7 +118,6 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         admit_unsealed(&snapshot, from)?;
     }
     let report = null_sender(&snapshot, incoming, &operator, &opened, now)?;
-    let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
     let (judgement, judged) =
         judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
     if let Signature::Good(signed) = &opened.signature {
@@ -149,15 +160,19 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
 }
 
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
-fn opened(gateway: &Gateway, snapshot: &Snapshot, message: &Arc<dyn Source>) -> Result<Opened, Refusal> {
-    let keys = snapshot.decryption_keys();
+fn opened(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    message: &Arc<dyn Source>,
+    recipients: &[Address],
+) -> Result<Opened, OpenFault> {
+    let keys = snapshot.decryption_keys(recipients);
     let (known, limits, room) = (snapshot.known_certificates(), limits(snapshot), gateway.room());
-    let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)
-        .map_err(|fault| unopened(&fault))?;
+    let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)?;
     // Without a tag, a failed decryption may look like anything: the peer must not see what (H9).
     let unproven = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
     if unproven && !matches!(opened.signature, Signature::Good(_)) {
-        return Err(Refusal::new(RefusalId::OpeningFailed, "unauthenticated_without_signature"));
+        return Err(OpenFault::Failed);
     }
     Ok(opened)
 }
@@ -351,7 +366,7 @@ pub(crate) fn from_ourselves(
     recipients: &[Address],
 ) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
     let snapshot = sealing.snapshot;
-    let opened = opened(sealing.gateway, snapshot, message)?;
+    let opened = opened(sealing.gateway, snapshot, message, recipients).map_err(|fault| unopened(&fault))?;
     let ourselves = snapshot.tls.certificate();
     let sender = Some(&sealing.facts.from);
     let (judgement, record) =

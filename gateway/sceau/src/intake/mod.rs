@@ -2,6 +2,7 @@
 //! only then.
 
 mod author;
+pub(crate) mod failures;
 pub(crate) mod in_hand;
 pub mod incoming;
 pub mod outgoing;

@@ -227,6 +227,10 @@ refusals! {
     OpeningFailed = "opening-failed", 554 5 . 7 . 5, 554,
         "Le message scelle n'a pas pu etre ouvert : renvoyez-le avec le certificat actuel de ce domaine.",
         "The sealed message could not be opened: send it again with this domain's current certificate.", "a_message_sealed_for_another_key_is_refused";
+    /// Too many of the peer's messages could not be opened: decryption is no oracle (design §7).
+    TooManyUnreadable = "too-many-unreadable", 451 4 . 7 . 1, 451,
+        "Trop de messages de votre operateur n'ont pas pu etre ouverts : verifiez le certificat de ce domaine ; les suivants passeront plus tard, rien n'est perdu.",
+        "Too many of your operator's messages could not be opened: check this domain's certificate; the next ones pass later, nothing is lost.", "a_peer_of_many_unreadable_messages_waits";
     /// Signature missing where needed, broken, or not covering the message.
     SignatureInvalid = "signature-invalid", 554 5 . 7 . 7, 554,
         "La signature du message n'est pas valable : renvoyez-le, ou prevenez votre operateur.",

@@ -40,7 +40,7 @@ use super::{
 use crate::{
     certificate::{Certificate, KeyKind},
     der,
-    keys::{DecryptionKey, KeyError, KeyUri, RsaPadding},
+    keys::{DecryptionKey, KeyError, KeyUri, RsaPadding, substitute::substitute},
     pkcs1,
 };
 
@@ -377,9 +377,7 @@ fn raw_rsa(session: &Session, key: ObjectHandle, wrapped: &[u8]) -> Result<Secre
 }
 
 fn unpadded(reader: impl Fn(&[u8], [u8; 32]) -> Option<Secret>, block: &[u8]) -> Option<Secret> {
-    let mut random = Zeroizing::new([0; 32]);
-    rand_bytes(&mut *random).ok()?;
-    reader(block, *random)
+    reader(block, *substitute(block).ok()?)
 }
 
 fn agree(session: &Session, key: ObjectHandle, form: PointForm, point: &[u8], length: usize) -> Result<Secret, Error> {
