@@ -128,11 +128,7 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Prote
     let partner = snapshot.partners.get(to.domain());
     match partner.map_or(SmimeRule::Required, |partner| partner.smime) {
         SmimeRule::Never => Ok((Protection::Transport, "partner-never-sealed")),
-        // "When possible" asks whether a certificate is held or ever was, not whether it is good today: a
-        // domain whose certificate expired, was revoked or vanished is not silently downgraded (promise 2).
-        SmimeRule::WhenPossible if snapshot.book.readers(to).is_empty() && !was_sealed(snapshot, to.domain()) => {
-            Ok((Protection::Transport, "partner-without-certificate"))
-        }
+        SmimeRule::WhenPossible if !seals(snapshot, to) => Ok((Protection::Transport, "partner-without-certificate")),
         SmimeRule::WhenPossible | SmimeRule::Required => {
             let certificates = readers(snapshot, to, at)?;
             let transport = match partner {
@@ -144,6 +140,22 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Prote
             Ok((Protection::Sealed { form, certificates }, rule))
         }
     }
+}
+
+/// Whether what was taken unsealed for a recipient may still leave so: a rule, a certificate or a first sealed
+/// message may have come while it waited (promise 2).
+pub fn may_stay_unsealed(snapshot: &Snapshot, to: &Address) -> bool {
+    match snapshot.partners.get(to.domain()).map_or(SmimeRule::Required, |partner| partner.smime) {
+        SmimeRule::Never => true,
+        SmimeRule::WhenPossible => !seals(snapshot, to),
+        SmimeRule::Required => false,
+    }
+}
+
+/// Whether "when possible" means sealed. It asks whether a certificate is held or ever was, not whether it is
+/// good today: a domain whose certificate expired, was revoked or vanished is not silently downgraded (promise 2).
+fn seals(snapshot: &Snapshot, to: &Address) -> bool {
+    !snapshot.book.readers(to).is_empty() || was_sealed(snapshot, to.domain())
 }
 
 /// Whether mail for the domain was ever sealed, or a certificate to seal for it approved.

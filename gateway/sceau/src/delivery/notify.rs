@@ -102,6 +102,10 @@ fn advice(action: Action, end: &End) -> Bilingual {
             "Le certificat pour lequel le message était chiffré n'est plus valable. Renvoyez le message : il sera chiffré avec le certificat actuel.",
             "The certificate that the message was sealed for is no longer valid. Send it again: it will be sealed with the current one.",
         ),
+        (Action::Failed, End::Permanent { code, .. }) if code == super::relay::NOW_SEALED => Bilingual::new(
+            "Le domaine du destinataire exige maintenant des messages chiffrés, et celui-ci avait été accepté avant. Renvoyez-le : il sera chiffré.",
+            "The recipient's domain now takes sealed messages only, and this one was taken before. Send it again: it will be sealed.",
+        ),
         (Action::Failed, End::Permanent { code, .. }) if *code == RefusalId::OutsideTrustedSpace.row().id => {
             Bilingual::new(
                 "Le domaine du destinataire n'est plus sur la liste blanche de l'espace de confiance : rien ne lui a été envoyé. Cherchez une autre adresse dans l'annuaire, ou prévenez le destinataire par un autre moyen.",

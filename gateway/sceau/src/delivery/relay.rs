@@ -20,7 +20,13 @@ use super::{
     stapled,
     talk::{Judge, Line, TalkError},
 };
-use crate::{gateway::Gateway, net::tls::TlsFacts, queued, refusal::RefusalId, snapshot::Snapshot};
+use crate::{
+    admission::recipient::may_stay_unsealed, gateway::Gateway, net::tls::TlsFacts, queued, refusal::RefusalId,
+    snapshot::Snapshot,
+};
+
+/// What was taken unsealed must not leave so any more.
+pub(super) const NOW_SEALED: &str = "domain-now-sealed";
 
 /// Tries the servers of a domain in order; the first that takes the mail ends the attempt.
 pub(super) async fn attempt(
@@ -91,6 +97,11 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
     if !snapshot.trusts(domain, at) {
         let id = RefusalId::OutsideTrustedSpace.row().id;
         return Err(End::permanent(id, format!("{domain} is no longer on the trust list")));
+    }
+    let sealed = work.body.profile.is_some();
+    if let Some(to) = work.recipients.iter().find(|to| !sealed && !may_stay_unsealed(snapshot, &to.address)) {
+        let why = format!("{} is sealed for now, and this message was taken unsealed", to.address.domain());
+        return Err(End::permanent(NOW_SEALED, why));
     }
     for fingerprint in queued::Notes::of(work).readers(work) {
         let entry = still_known(snapshot, fingerprint)?;

@@ -280,6 +280,18 @@ impl Attended {
         notes: Notes,
         way: impl Fn(&Address) -> store::Destination,
     ) -> QueueId {
+        // As if it were sealed: what is not leaves for few.
+        self.queue_as(from, to, notes, Some("gateway"), way)
+    }
+
+    fn queue_as(
+        &self,
+        from: &str,
+        to: &[&str],
+        notes: Notes,
+        profile: Option<&str>,
+        way: impl Fn(&Address) -> store::Destination,
+    ) -> QueueId {
         let (id, now) = (self.gateway().queue_id(), self.now());
         let text = format!(
             "From: <{from}>\r\nTo: <{}>\r\nSubject: attente\r\nMessage-ID: <{id}@ch-a.test>\r\n\r\nrien\r\n",
@@ -290,6 +302,8 @@ impl Attended {
             let destination = way(&address);
             NewRecipient { destination, address, body: 0, notify: Notify::default(), orcpt: None, due: now }
         };
+        let body = under_storage_key(self.gateway(), &mut InHand::default(), &text.as_bytes(), text.len() as u64);
+        let body = store::NewBody { profile: profile.map(str::to_owned), ..body.unwrap() };
         let message = NewMessage {
             id,
             direction: Direction::Outgoing,
@@ -300,9 +314,7 @@ impl Attended {
             accepted: now,
             expires: self.gateway().schedule.expires(now),
             repeat: None,
-            bodies: vec![
-                under_storage_key(self.gateway(), &mut InHand::default(), &text.as_bytes(), text.len() as u64).unwrap(),
-            ],
+            bodies: vec![body],
             recipients: to.iter().map(recipient).collect(),
             notes: notes.to_json(),
             records: Vec::new(),
@@ -393,6 +405,26 @@ fn struck_off(others: u32, entries: &[TrustListEntry]) -> Vec<TrustListEntry> {
 }
 
 const ONE: &str = "dr.un-test@d1.mssante.test";
+
+/// What was taken unsealed, for a domain that is sealed for by now, does not leave in the clear (promise 2).
+#[test]
+fn what_waits_unsealed_does_not_leave_once_its_domain_is_sealed() {
+    let mut attended = Attended::new();
+    let unsealed = |to: &str| {
+        attended.queue_as(MARTIN, &[to], Notes::new([BodyNotes::default()]), None, |address| {
+            store::Destination::Relay(address.domain().clone())
+        })
+    };
+    let (to_b, to_c) = (unsealed(MOREAU), unsealed("jean.petit-test@operateur-c.mssante.test"));
+    let sealed = attended.queue(&["jean.petit-test@operateur-c.mssante.test"]);
+    attended.attend();
+    assert_eq!(attended.states(to_b), ["failed domain-now-sealed"]);
+    assert_eq!(
+        (attended.states(to_c), attended.states(sealed)),
+        (vec!["waiting unreachable".into()], vec!["waiting unreachable".into()])
+    );
+    assert_eq!(attended.notices(), 1);
+}
 
 #[test]
 fn domains_struck_off_in_great_number_wait_then_are_refused() {
