@@ -128,6 +128,11 @@ impl Book {
         &self.others
     }
 
+    /// Every entry, whatever its standing. No question of trust is answered from these.
+    pub fn ever(&self) -> impl Iterator<Item = &BookEntry> {
+        self.entries.iter().chain(self.others.iter().map(|(entry, _)| entry))
+    }
+
     /// A certificate by its fingerprint, whatever its standing; the best standing if it has several.
     pub fn lookup(&self, certificate: Fingerprint) -> Option<(&BookEntry, Standing)> {
         let used = self.entries.iter().find(|entry| entry.certificate.fingerprint() == certificate);

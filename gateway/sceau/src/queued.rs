@@ -314,7 +314,6 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Load) -> Result<Op
     let worker = Arc::clone(gateway);
     let outcome = gateway
         .compute(move || {
-            let snapshot = worker.snapshot();
             let key = match (wrapped, protection) {
                 (Some(wrapped), Protection::AsReceived) => worker.vault().unwrap(&wrapped).map(Some),
                 (Some(wrapped), Protection::StorageKey) => worker.vault().beside(&wrapped),
@@ -322,7 +321,8 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Load) -> Result<Op
             };
             let key = key.map_err(|error| error.to_string())?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
-            let known = snapshot.known_certificates();
+            // Whoever signed what was accepted is known still, whatever became of the certificate since.
+            let known = worker.snapshot().ever_known_certificates();
             mail::open_source(message.source, access, &known, &accepted_limits(), &worker.room())
                 .map_err(|fault| fault.to_string())
         })

@@ -251,6 +251,12 @@ impl Snapshot {
             .collect()
     }
 
+    /// The same, and those that no longer sign: withdrawn, rejected, waiting for approval.
+    pub fn ever_known_certificates(&self) -> Vec<Certificate> {
+        let all = self.book.ever().filter(|entry| entry.usage == BookUse::Signs);
+        all.map(|entry| entry.certificate.clone()).collect()
+    }
+
     /// Octets of the partners' ledger that this snapshot knows.
     pub fn ledger_octets(&self) -> u64 {
         self.known.octets

@@ -25,7 +25,15 @@ pub(super) fn outcome(
     let recipients: Vec<Address> = to.iter().map(|r| address(r)).collect();
     let opened = open(message, Access::Keys(&[&world.reader]), &[], &Limits::default())?;
     let sender = sender.map(address);
-    Ok(judge(&opened, &Envelope { sender: sender.as_ref(), recipients: &recipients }, trust))
+    let judgement = judge(&opened, &Envelope { sender: sender.as_ref(), recipients: &recipients }, trust);
+    if judgement.verdict == Verdict::Accept {
+        // Delivery opens again, without our keys, and hands over the same octets.
+        let key = opened.encryption.as_ref().map(|encryption| encryption.content_key.as_slice());
+        let access = key.map_or(Access::Keys(&[]), Access::ContentKey);
+        let again = open(message, access, &[], &Limits::default()).unwrap();
+        assert_eq!(again.inner_digest, opened.inner_digest);
+    }
+    Ok(judgement)
 }
 
 /// The first reason, but for the note that mail clients sign no header: most rows here are such mail.

@@ -54,13 +54,17 @@ impl News {
             Step::Deferred { due, .. } => Some(*due),
             _ => None,
         };
+        // How our house is built is nobody's affair outside: not its servers, nor their words, nor where a
+        // mailbox is redirected. The trail has them.
+        let inside = matches!(work.destination, store::Destination::Inner(_));
+        let remote = attempt.facts.host.clone().or_else(|| attempt.facts.address.clone());
         let reported = Reported {
             recipient: recipient.address.clone(),
             original: recipient.orcpt.clone(),
             action,
             status: status(action, end),
-            remote: attempt.facts.host.clone().or_else(|| attempt.facts.address.clone()),
-            reply: text,
+            remote: remote.filter(|_| !inside),
+            reply: if inside { text.as_deref().map(codes).filter(|codes| !codes.is_empty()) } else { text },
             advice: advice(action, end),
             last_attempt: Some(now),
             next_attempt,
@@ -71,6 +75,12 @@ impl News {
         };
         Some(Self { recipient: recipient.clone(), reported })
     }
+}
+
+/// The codes at the start of a reply.
+fn codes(reply: &str) -> String {
+    let code = |word: &&str| word.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+    reply.split([' ', '-']).take(2).take_while(code).collect::<Vec<_>>().join(" ")
 }
 
 /// What success means here: in the mailbox, or handed to somebody who will not report (DS6).
@@ -323,5 +333,22 @@ impl Writer<'_> {
         Record::new(self.now, Event::NotificationSent { kind, notification: Some(id), suppressed: None })
             .of_message(self.work.info.id)
             .of_recipient(self.gateway.masker.party(&piece.recipient.address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_inner_reply_only_the_codes_leave_the_house() {
+        for (reply, codes_of_it) in [
+            ("550 5.1.1 <u4711@interne.ch-exemple.test> unknown at store3", "550 5.1.1"),
+            ("452-4.2.2 mailbox full", "452 4.2.2"),
+            ("550 no such user", "550"),
+            ("unreachable: 10.0.0.7:24", ""),
+        ] {
+            assert_eq!(codes(reply), codes_of_it);
+        }
     }
 }
