@@ -88,11 +88,11 @@ impl Decryptor {
     }
 
     /// Appends the last block and judges: `Ok` for a good tag; under CBC whether the padding was sound. If not,
-    /// everything goes on as with a padding of no octets, for as long and as far, and ends as a failure.
+    /// everything goes on as with a whole block of it, for as long and as far, and ends as a failure.
     pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> Result<bool, ErrorStack> {
         self.context.cipher_final_vec(out)?;
         let padding = if self.authenticated { Some(0) } else { padding(&self.last) };
-        let kept = self.last.len().saturating_sub(padding.unwrap_or(0));
+        let kept = self.last.len().saturating_sub(padding.unwrap_or(BLOCK));
         out.extend_from_slice(self.last.get(..kept).unwrap_or_default());
         Ok(padding.is_some())
     }

