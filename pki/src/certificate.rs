@@ -323,6 +323,12 @@ impl Certificate {
         self.0.extensions.extended_key_usage.as_deref()
     }
 
+    /// Whether its extended key usage is critical and names time stamps and nothing else (RFC 3161 §2.3).
+    pub fn stamps_time_only(&self) -> bool {
+        self.0.extensions.extended_key_usage_critical
+            && self.extended_key_usage().is_some_and(|purposes| purposes == [usage::TIME_STAMPING])
+    }
+
     /// Whether key usage lets it verify signatures of messages.
     pub fn may_sign(&self) -> bool {
         let bits = KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::NON_REPUDIATION);
@@ -601,6 +607,8 @@ pub mod usage {
     pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
     /// id-kp-emailProtection
     pub const EMAIL_PROTECTION: &str = "1.3.6.1.5.5.7.3.4";
+    /// id-kp-timeStamping
+    pub const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
     /// Smart-card logon, as professional cards carry it
     pub const SMART_CARD_LOGON: &str = "1.3.6.1.4.1.311.20.2.2";
     /// anyExtendedKeyUsage
@@ -612,6 +620,7 @@ pub mod usage {
             SERVER_AUTH => "serverAuth",
             CLIENT_AUTH => "clientAuth",
             EMAIL_PROTECTION => "emailProtection",
+            TIME_STAMPING => "timeStamping",
             SMART_CARD_LOGON => "smartCardLogon",
             other => other,
         }

@@ -133,6 +133,8 @@ pub(crate) struct DistributionPoint {
 pub(crate) struct Extensions {
     pub(crate) key_usage: Option<u16>,
     pub(crate) extended_key_usage: Option<Vec<String>>,
+    /// Whether that extension is critical.
+    pub(crate) extended_key_usage_critical: bool,
     pub(crate) basic_constraints: Option<BasicConstraints>,
     pub(crate) subject_key_id: Option<Vec<u8>>,
     pub(crate) authority_key_id: Option<Vec<u8>>,
@@ -199,7 +201,10 @@ impl Extensions {
                 }
                 self.key_usage = Some(usage);
             }
-            oids::EXTENDED_KEY_USAGE => self.extended_key_usage = Some(purposes(value).map_err(malformed)?),
+            oids::EXTENDED_KEY_USAGE => {
+                self.extended_key_usage = Some(purposes(value).map_err(malformed)?);
+                self.extended_key_usage_critical = extension.critical;
+            }
             oids::BASIC_CONSTRAINTS => self.basic_constraints = Some(basic_constraints(value).map_err(malformed)?),
             oids::SUBJECT_KEY_ID => {
                 let id = Reader::only(value, tag::OCTET_STRING).map_err(malformed)?.value;

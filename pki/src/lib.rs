@@ -27,4 +27,5 @@ mod pkcs1;
 pub mod revocation;
 pub mod self_test;
 pub mod status;
+pub mod timestamp;
 pub mod trust_list;

@@ -24,6 +24,7 @@ use crate::{
     status::{self, Holdings, RevocationStore, StatusSource},
 };
 pub use checks::Terms;
+pub(crate) use checks::floor;
 use memory::Memory;
 pub use search::Effort;
 use search::Search;

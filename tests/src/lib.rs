@@ -41,5 +41,6 @@ pub mod responder;
 pub mod swaks;
 pub mod tier;
 pub mod token;
+pub mod tsa;
 pub mod wire;
 pub mod world;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    Judgement, Limits, MailFault, SignatureState, Signer, Verdict,
+    Judgement, Limits, MailFault, SignatureState, Signer, StampState, Verdict,
     clean::{is_own_result, without},
     words::{folded, text_field},
 };
@@ -34,6 +34,11 @@ pub fn result_fields(judgement: &Judgement, authserv_id: &str) -> String {
     if let Some(signer) = &judgement.signer {
         out.push_str(&text_field("X-Sceau-Signer", &named(signer)));
         out.push_str(&text_field("X-Sceau-Signer-Cert", &format!("sha256 {}", signer.fingerprint)));
+    }
+    if let Some(stamped) = &judgement.timestamp {
+        let at = stamped.at.map(|at| format!("{}; ", at.rfc3339())).unwrap_or_default();
+        let authority = stamped.authority.as_deref().map(|it| format!("; {it}")).unwrap_or_default();
+        out.push_str(&text_field("X-Sceau-Timestamp", &format!("{at}{}{authority}", stamp_word(stamped.state))));
     }
     if let Some(author) = &judgement.author {
         out.push_str(&text_field("X-Sceau-Author-Signature", signature_word(author.signature)));
@@ -101,6 +106,15 @@ const fn signature_word(state: SignatureState) -> &'static str {
     }
 }
 
+const fn stamp_word(state: StampState) -> &'static str {
+    match state {
+        StampState::Valid => "valid",
+        StampState::Invalid => "invalid",
+        StampState::Undetermined => "undetermined",
+        StampState::NotJudged => "not judged",
+    }
+}
+
 const fn bound_word(by: crate::BoundBy) -> &'static str {
     match by {
         crate::BoundBy::CertificateAddress => "certificate-address",
@@ -157,6 +171,7 @@ mod tests {
             }),
             operator: Some("CH AUTRE-TEST".into()),
             assurance: None,
+            timestamp: None,
             author: None,
             reasons: Vec::new(),
         }

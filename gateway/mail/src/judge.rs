@@ -10,11 +10,12 @@ use pki::{
     finding::Finding,
     identity::Identity,
     path::{Purpose, Verdict as PathVerdict},
+    timestamp::{TimeStamp, TimestampFault},
 };
 
 use crate::{
     AuthorSignature, BoundBy, Facts, HeaderOrigin, Judgement, Opened, Reason, Signature, SignatureState, Signed,
-    Signer, Verdict, reasons::Why,
+    Signer, Stamp, StampState, TimeStamped, Verdict, reasons::Why,
 };
 
 /// Whether an authenticated operator handed the message over, and for whom it may speak.
@@ -49,6 +50,11 @@ pub trait Trust {
         false
     }
 
+    /// Is the authority of this time stamp to be believed, now? `None` when none is pinned for that.
+    fn stamps(&self, _stamp: &TimeStamp) -> Option<Result<PathVerdict, TimestampFault>> {
+        None
+    }
+
     /// Who handed the message over, as far as this domain is concerned?
     fn handover(&self, domain: &Domain) -> Handover;
 
@@ -79,6 +85,7 @@ pub fn judge(opened: &Opened, envelope: &Envelope<'_>, trust: &dyn Trust) -> Jud
         signer: None,
         operator: None,
         assurance: None,
+        timestamp: None,
         author: None,
         reasons: Vec::new(),
     };
@@ -181,12 +188,39 @@ impl Case<'_> {
             _ if bound.is_none() => self.say(Why::FromNotBound),
             _ => {}
         }
+        judgement.timestamp = signed.stamp.as_ref().map(|stamp| self.stamp(stamp));
         if signed.said.malformed {
             self.say(Why::AttributesMalformed);
         } else if matches!(bound, Some(BoundBy::Organisation | BoundBy::Book)) && state == SignatureState::Valid {
             // Whoever signs personally vouches for nobody else.
             judgement.assurance.clone_from(&signed.said.assurance);
         }
+    }
+
+    /// A bad time stamp is told, and changes nothing else: nobody signed that it is there.
+    fn stamp(&mut self, stamp: &Stamp) -> TimeStamped {
+        let stamped = match stamp {
+            Stamp::Bad(fault) => {
+                TimeStamped { state: StampState::Invalid, at: None, authority: None, fault: Some(fault) }
+            }
+            Stamp::Read(stamp) => {
+                let (state, fault) = match self.trust.stamps(stamp) {
+                    None => (StampState::NotJudged, None),
+                    Some(Ok(PathVerdict::Valid(_))) => (StampState::Valid, None),
+                    Some(Ok(PathVerdict::Undetermined(finding))) => (StampState::Undetermined, Some(finding.code)),
+                    Some(Ok(PathVerdict::Invalid(finding))) => (StampState::Invalid, Some(finding.code)),
+                    Some(Err(fault)) => (StampState::Invalid, Some(fault.code())),
+                };
+                let at = (state != StampState::Invalid).then_some(stamp.at);
+                TimeStamped { state, at, authority: Some(stamp.signer.subject().to_string()), fault }
+            }
+        };
+        match stamped.state {
+            StampState::Valid | StampState::NotJudged => {}
+            StampState::Invalid => self.say(Why::TimestampInvalid),
+            StampState::Undetermined => self.say(Why::TimestampUndetermined),
+        }
+        stamped
     }
 
     /// Design §3: certificate address · person · organisation · book. A step counts only with a

@@ -1,6 +1,6 @@
 //! What we decided about a received message, for the trail, the reader and the peer.
 
-use ident::{Address, Bilingual, Fingerprint};
+use ident::{Address, Bilingual, Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Reason of a judgement: the signature covers no header.
@@ -152,6 +152,33 @@ pub struct Reason {
     pub text: Bilingual,
 }
 
+/// What a time stamp beside a signature is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StampState {
+    /// About this signature, by an authority that the operator pinned for time stamps.
+    Valid,
+    /// It counts for nothing.
+    Invalid,
+    /// About this signature; its authority cannot be judged now.
+    Undetermined,
+    /// About this signature; no authority of time stamps is pinned here.
+    NotJudged,
+}
+
+/// A time stamp beside the signature: proof of when, never of who.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TimeStamped {
+    /// What it is worth.
+    pub state: StampState,
+    /// The time that it says, unless it is invalid.
+    pub at: Option<Timestamp>,
+    /// Who says so.
+    pub authority: Option<String>,
+    /// Why it counts for less than valid.
+    pub fault: Option<&'static str>,
+}
+
 /// What the author's own signature is worth: that inside the wrap of a gateway, or on a message handed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuthorSignature {
@@ -200,6 +227,8 @@ pub struct Judgement {
     pub operator: Option<String>,
     /// What the sending gateway says about the author; only from a valid, bound signature.
     pub assurance: Option<Assurance>,
+    /// The time stamp beside the signature.
+    pub timestamp: Option<TimeStamped>,
     /// The author's own signature inside the one that was judged.
     pub author: Option<AuthorSignature>,
     /// Every reason, refusals first.

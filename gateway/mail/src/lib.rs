@@ -40,14 +40,18 @@ pub use groups::{Group, Routed, groups, intended};
 pub use header::{Field, HeaderBlock, check_lines};
 pub use judge::{Envelope, Handover, Trust, judge};
 pub use judgement::{
-    Assurance, AssuranceLevel, AuthorSignature, BoundBy, Judgement, Reason, SignatureState, Signer, Verdict, Weight,
+    Assurance, AssuranceLevel, AuthorSignature, BoundBy, Judgement, Reason, SignatureState, Signer, StampState,
+    TimeStamped, Verdict, Weight,
 };
 pub use limits::Limits;
 pub use mailboxes::Mailbox;
-pub use open::{Access, Encryption, HeaderOrigin, OpenFault, Opened, Signature, Signed, author, open, open_source};
+pub use open::{
+    Access, Encryption, HeaderOrigin, OpenFault, Opened, Signature, Signed, Stamp, author, open, open_source,
+};
 pub use read::{Facts, ProtectionHint, facts, read, read_again, read_source};
 pub use reasons::catalogue;
 pub use received::{Hop, received};
 pub use seal::{
-    DEFAULT_SUBJECT, Inside, Profile, SealFault, SealPlan, SealRequest, SealedMessage, seal, seal_with, size_bound,
+    DEFAULT_SUBJECT, Inside, Profile, SealFault, SealPlan, SealRequest, SealedMessage, Stamping, seal, seal_with,
+    size_bound,
 };

@@ -125,6 +125,13 @@ reasons! {
     NotNamed "recipient_not_named" "NT-H01" Refuse
         "Le destinataire n'est pas nommé dans le message signé."
         "The recipient is not named in the signed message.";
+    /// When.
+    TimestampInvalid "timestamp_invalid" "RFC 3161" Note
+        "L'horodatage à côté de la signature n'est pas valable : il ne prouve rien."
+        "The time stamp beside the signature is not valid: it proves nothing.";
+    TimestampUndetermined "timestamp_undetermined" "H25" Note
+        "L'autorité d'horodatage n'a pas pu être vérifiée."
+        "The authority of the time stamp could not be checked.";
     /// What could mislead a reader.
     AuthorInvalid "author_signature_invalid" "A13" Note
         "La signature de l'auteur, sous celle de l'opérateur, n'est pas valable ou n'est pas celle de l'expéditeur."

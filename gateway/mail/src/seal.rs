@@ -107,7 +107,13 @@ pub enum SealFault {
     /// More than one recipient that the header does not name: blind copies would betray each other (A22).
     #[error("a body may have one blind-copy recipient and nobody beside it")]
     BlindCopy,
+    /// A time stamp is required and was not had.
+    #[error("no time stamp was had: {0}")]
+    Stamp(String),
 }
+
+/// Has a signature stamped: gives the unsigned attribute to write beside it, or none.
+pub type Stamping<'s> = &'s dyn Fn(&[u8]) -> Result<Option<Attribute>, SealFault>;
 
 /// Seals one body for one group of recipients, in memory.
 ///
@@ -164,6 +170,19 @@ impl<'a> SealPlan<'a> {
     /// # Errors
     /// See [`SealFault`].
     pub fn new(request: &SealRequest<'a>, facts: &Facts, transport: RsaTransport) -> Result<Self, SealFault> {
+        Self::stamped(request, facts, transport, &|_| Ok(None))
+    }
+
+    /// As [`Self::new`], with a time stamp beside the signature (RFC 3161 appendix A).
+    ///
+    /// # Errors
+    /// See [`SealFault`]; those of `stamp`.
+    pub fn stamped(
+        request: &SealRequest<'a>,
+        facts: &Facts,
+        transport: RsaTransport,
+        stamp: Stamping<'_>,
+    ) -> Result<Self, SealFault> {
         if request.to.is_empty() != (request.profile == Profile::SignedOnly) {
             return Err(SealFault::Recipients);
         }
@@ -193,7 +212,9 @@ impl<'a> SealPlan<'a> {
         };
         digest(&payload_head)?;
         each_chunk(request.message, head.len(), &mut digest)?;
-        let signed = signing.opaque(request.at, &extra)?;
+        let signed = signing.signed(request.at, &extra)?;
+        let unsigned: Vec<Attribute> = stamp(signed.value())?.into_iter().collect();
+        let signed = signed.opaque(&unsigned)?;
         let signed_length = signed.length(octets);
         let encryption = Encryption::new(signed_length, transport, request)?;
         let kind = match request.profile {
@@ -351,8 +372,9 @@ pub fn size_bound(profile: Profile, octets: u64, named: u64, readers: u64) -> u6
     const FRAME: u64 = 24 * 1024;
     const ADDRESS: u64 = 300;
     const READER: u64 = 2048;
+    const STAMP: u64 = pki::timestamp::MAX_TOKEN as u64;
     let addresses = named.saturating_add(1).saturating_mul(ADDRESS);
-    let signed = octets.saturating_add(FRAME).saturating_add(addresses.saturating_mul(2));
+    let signed = octets.saturating_add(FRAME).saturating_add(STAMP).saturating_add(addresses.saturating_mul(2));
     let container = match profile {
         Profile::SignedOnly => signed,
         Profile::Gateway => signed.saturating_add(readers.saturating_mul(READER)),

@@ -280,6 +280,19 @@ impl Gateway {
         tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
     }
 
+    /// Waits for somebody else in the middle of such work: meanwhile another thread may have its place.
+    ///
+    /// # Errors
+    /// A sentence when there is nobody to wait with: not on a thread of [`Self::compute`].
+    pub fn aside<T>(&self, wait: impl Future<Output = T>) -> Result<T, String> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
+        self.crypto.add_permits(1);
+        let outcome = runtime.block_on(wait);
+        // What was lent is taken back: whoever called us gives its own place back when it is done.
+        runtime.block_on(self.crypto.acquire()).map_err(|error| error.to_string())?.forget();
+        Ok(outcome)
+    }
+
     /// Room for what becomes of messages while they are worked on.
     pub fn room(&self) -> SpoolRoom {
         SpoolRoom::new(self.data().join("spool"))

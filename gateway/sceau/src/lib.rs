@@ -29,5 +29,6 @@ pub mod rest;
 pub mod sealed_before;
 pub mod serve;
 pub mod snapshot;
+pub mod stamping;
 pub mod submission;
 pub mod trust;

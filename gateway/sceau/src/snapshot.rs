@@ -22,6 +22,7 @@ use crate::{
     partners, refresh,
     rest::Vault,
     sealed_before::SealedBefore,
+    stamping::Stamps,
     trust::{self, Administrator, GrantRules, Held, OrderBook, Orders},
 };
 
@@ -68,6 +69,8 @@ pub struct Snapshot {
     pub sealed_before: Arc<SealedBefore>,
     /// Our keys, and the tokens that some are on.
     pub keys: Arc<KeyRing>,
+    /// Time stamps beside signatures, if they are configured.
+    pub stamps: Option<Arc<Stamps>>,
 }
 
 /// What the book is made of: with another trust list it is another book.
@@ -167,6 +170,7 @@ impl Snapshot {
         let configured = configured_book(loaded, &mut problems);
         let vouching = vouching(loaded, &mut problems);
         let generation = keep(&mut problems, generation(loaded)).flatten();
+        let stamps = keep(&mut problems, Stamps::load(loaded)).flatten();
         keep(&mut problems, vault(loaded));
         let data = loaded.data();
         let sealed_before =
@@ -194,6 +198,7 @@ impl Snapshot {
                     generation,
                     sealed_before: Arc::new(sealed_before),
                     keys: Arc::new(keys),
+                    stamps: stamps.map(Arc::new),
                 })
             }
             _ => Err(problems),

@@ -141,6 +141,9 @@ pub enum Event {
         size: u64,
         signer: Option<Fingerprint>,
         readers: Vec<Fingerprint>,
+        /// The time stamp beside the signature, or why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stamp: Option<SafeText>,
     },
 
     /// A recipient waits for delivery.

@@ -82,9 +82,10 @@ pub(crate) fn tell(event: &Event) -> (Mood, Bilingual) {
         }
         Event::Repeated { .. } => (Mood::Neutral, say("")),
         Event::Judged(verdict) => judged(verdict),
-        Event::Sealed { protection, profile, digest, size, .. } => {
+        Event::Sealed { protection, profile, digest, size, stamp, .. } => {
             let profile = profile.as_deref().map(|profile| format!(", {profile}")).unwrap_or_default();
-            (Mood::Good, say(&format!("{protection}{profile}, {}, {digest}", octets(*size, "octets"))))
+            let stamp = stamp.as_ref().map(|stamp| format!(", time stamp: {stamp}")).unwrap_or_default();
+            (Mood::Good, say(&format!("{protection}{profile}, {}, {digest}{stamp}", octets(*size, "octets"))))
         }
         Event::Queued { destination, expires, .. } => (
             Mood::Neutral,

@@ -34,10 +34,12 @@ pub use attribute::Attribute;
 pub use container::{ContainerKind, kind};
 pub use encrypt::{ContentCipher, Encrypting, RsaTransport, encrypt, encrypt_with};
 pub use error::{CmsError, OpenError, Refusal};
+pub(crate) use oid::TST_INFO;
 pub use open::{Opened, Opening, open, reopen};
 pub use reader::Malformed;
-pub use sign::{Frame, Signing, sign, sign_detached};
+pub use sign::{Frame, Signed, Signing, sign, sign_detached};
 pub use splitter::{ContentReader, Outline, StreamFault};
+pub(crate) use verify::verify_typed;
 pub use verify::{Proof, Verified, verify, verify_stream};
 
 #[cfg(test)]

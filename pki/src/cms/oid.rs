@@ -24,6 +24,9 @@ pub(crate) const SIGNING_CERTIFICATE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x
 /// id-aa-signingCertificateV2, RFC 5035 §3
 pub(crate) const SIGNING_CERTIFICATE_V2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 2, 47];
 
+/// id-ct-TSTInfo, RFC 3161 §2.4.2
+pub(crate) const TST_INFO: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 1, 4];
+
 /// id-sha1
 pub(crate) const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 26];
 /// id-sha256

@@ -13,6 +13,7 @@ use super::{
     signature::{Written, written},
 };
 use crate::{
+    certificate::Certificate,
     der,
     keys::{SignatureScheme, SigningKey},
 };
@@ -52,7 +53,7 @@ pub fn sign_detached(
 ) -> Result<Vec<u8>, CmsError> {
     let mut signing = Signing::new(key)?;
     signing.update(content)?;
-    signing.detached(at, extra_attributes)
+    signing.signed(at, extra_attributes)?.detached()
 }
 
 /// What stands before and after content that is written into a container.
@@ -104,30 +105,14 @@ impl<'k> Signing<'k> {
     /// # Errors
     /// As [`sign`].
     pub fn opaque(self, at: Timestamp, extra_attributes: &[Attribute]) -> Result<Frame, CmsError> {
-        let octets = self.octets;
-        let Frame { before, after } = self.parts(at, extra_attributes)?;
-        let data = der::tlv(der::tag::OID, oid::DATA);
-        let layers = [
-            Layer { tag: der::tag::OCTET_STRING, before: &[], after: 0 },
-            Layer { tag: 0xa0, before: &[], after: 0 },
-            Layer { tag: der::tag::SEQUENCE, before: &data, after: 0 },
-            Layer { tag: der::tag::SEQUENCE, before: &before, after: after.len() },
-            Layer { tag: 0xa0, before: &[], after: 0 },
-            Layer { tag: der::tag::SEQUENCE, before: &der::tlv(der::tag::OID, oid::SIGNED_DATA), after: 0 },
-        ];
-        Ok(Frame { before: head(&layers, octets), after })
+        self.signed(at, extra_attributes)?.opaque(&[])
     }
 
-    /// Signs; the content stays apart.
-    fn detached(self, at: Timestamp, extra_attributes: &[Attribute]) -> Result<Vec<u8>, CmsError> {
-        let Frame { before, after } = self.parts(at, extra_attributes)?;
-        let content_info = der::sequence(&[der::tlv(der::tag::OID, oid::DATA)]);
-        let signed = der::tlv(der::tag::SEQUENCE, &[before, content_info, after].concat());
-        Ok(der::sequence(&[der::tlv(der::tag::OID, oid::SIGNED_DATA), der::context(0, &[signed])]))
-    }
-
-    /// What stands before and after the content in SignedData.
-    fn parts(mut self, at: Timestamp, extra: &[Attribute]) -> Result<Frame, CmsError> {
+    /// Signs, and leaves open what is said about the signature itself.
+    ///
+    /// # Errors
+    /// As [`sign`].
+    pub fn signed(mut self, at: Timestamp, extra: &[Attribute]) -> Result<Signed, CmsError> {
         let Written { digest_oid, algorithm, .. } = written(self.scheme);
         let certificate = self.key.certificate();
         let digest = self.hasher.finish()?;
@@ -143,23 +128,71 @@ impl<'k> Signing<'k> {
         }
         // Signed as a SET OF, written under [0] (RFC 5652 §5.4).
         let mut attributes = der::set_of(&attributes);
-        let signature = self.key.sign(self.scheme, &attributes).map_err(CmsError::Key)?;
+        let value = self.key.sign(self.scheme, &attributes).map_err(CmsError::Key)?;
         if let Some(tag) = attributes.first_mut() {
             *tag = 0xa0;
         }
         let digest_algorithm = identifier(digest_oid, None);
-        let signer = der::sequence(&[
-            der::integer(1),
-            issuer_serial(certificate),
-            digest_algorithm.clone(),
-            attributes,
-            algorithm,
-            der::octet_string(&signature),
-        ]);
+        let about =
+            [der::integer(1), issuer_serial(certificate), digest_algorithm.clone(), attributes, algorithm].concat();
+        Ok(Signed { octets: self.octets, about, value, digest_algorithm, certificate: certificate.clone() })
+    }
+}
+
+/// A signature that is made, and not yet written.
+pub struct Signed {
+    octets: usize,
+    /// Members of the SignerInfo before the signature.
+    about: Vec<u8>,
+    value: Vec<u8>,
+    digest_algorithm: Vec<u8>,
+    certificate: Certificate,
+}
+
+impl Signed {
+    /// The signature: what a time stamp is about (RFC 3161 appendix A).
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The container that will hold the content, with unsigned attributes beside the signature.
+    ///
+    /// # Errors
+    /// [`CmsError::AttributeRefused`].
+    pub fn opaque(self, unsigned: &[Attribute]) -> Result<Frame, CmsError> {
+        let octets = self.octets;
+        let Frame { before, after } = self.parts(unsigned)?;
+        let data = der::tlv(der::tag::OID, oid::DATA);
+        let layers = [
+            Layer { tag: der::tag::OCTET_STRING, before: &[], after: 0 },
+            Layer { tag: 0xa0, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &data, after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &before, after: after.len() },
+            Layer { tag: 0xa0, before: &[], after: 0 },
+            Layer { tag: der::tag::SEQUENCE, before: &der::tlv(der::tag::OID, oid::SIGNED_DATA), after: 0 },
+        ];
+        Ok(Frame { before: head(&layers, octets), after })
+    }
+
+    /// The content stays apart.
+    fn detached(self) -> Result<Vec<u8>, CmsError> {
+        let Frame { before, after } = self.parts(&[])?;
+        let content_info = der::sequence(&[der::tlv(der::tag::OID, oid::DATA)]);
+        let signed = der::tlv(der::tag::SEQUENCE, &[before, content_info, after].concat());
+        Ok(der::sequence(&[der::tlv(der::tag::OID, oid::SIGNED_DATA), der::context(0, &[signed])]))
+    }
+
+    /// What stands before and after the content in SignedData.
+    fn parts(self, unsigned: &[Attribute]) -> Result<Frame, CmsError> {
+        let mut signer = vec![self.about, der::octet_string(&self.value)];
+        if !unsigned.is_empty() {
+            let attributes: Vec<_> = unsigned.iter().map(Attribute::encoded).collect::<Result<_, _>>()?;
+            signer.push(der::context(1, &[der::sorted(&attributes)]));
+        }
         Ok(Frame {
-            before: [der::integer(1), der::set_of(&[digest_algorithm])].concat(),
+            before: [der::integer(1), der::set_of(&[self.digest_algorithm])].concat(),
             // Exactly the signer's certificate and exactly one SignerInfo (KIM A_2122, A_2123; H6).
-            after: [der::context(0, &[certificate.der()]), der::set_of(&[signer])].concat(),
+            after: [der::context(0, &[self.certificate.der()]), der::set_of(&[der::sequence(&signer)])].concat(),
         })
     }
 }

@@ -51,6 +51,10 @@ pub struct Proof {
     pub signing_time: Option<Timestamp>,
     /// All signed attributes, in received order.
     pub attributes: Vec<Attribute>,
+    /// Attributes that nobody signed, in received order: worth what they prove by themselves (a time stamp).
+    pub unsigned: Vec<Attribute>,
+    /// The signature itself: what a time stamp is about.
+    pub value: Vec<u8>,
 }
 
 impl Proof {
@@ -85,8 +89,18 @@ impl Deref for Verified<'_> {
 /// # Errors
 /// See [`CmsError`].
 pub fn verify<'a>(cms: &'a [u8], detached: Option<&'a [u8]>, known: &[Certificate]) -> Result<Verified<'a>, CmsError> {
+    verify_typed(cms, detached, known, oid::DATA)
+}
+
+/// As [`verify`], for content of another type.
+pub(crate) fn verify_typed<'a>(
+    cms: &'a [u8],
+    detached: Option<&'a [u8]>,
+    known: &[Certificate],
+    content_type: &[u8],
+) -> Result<Verified<'a>, CmsError> {
     let (outline, opaque) = Outline::of(cms)?;
-    let mut verifying = Verifying::new(&outline, detached.is_some())?;
+    let mut verifying = Verifying::new(&outline, detached.is_some(), content_type)?;
     let content = detached.map_or(opaque, Octets::from);
     for piece in content.pieces() {
         verifying.update(piece)?;
@@ -107,7 +121,7 @@ pub fn verify_stream(
     content: &mut dyn Read,
     known: &[Certificate],
 ) -> Result<Proof, StreamFault<CmsError>> {
-    let mut verifying = Verifying::new(outline, detached).map_err(StreamFault::Refused)?;
+    let mut verifying = Verifying::new(outline, detached, oid::DATA).map_err(StreamFault::Refused)?;
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
         let octets = some(content, &mut chunk)?;
@@ -129,8 +143,8 @@ struct Verifying<'o> {
 }
 
 impl<'o> Verifying<'o> {
-    fn new(outline: &'o Outline, detached: bool) -> Result<Self, CmsError> {
-        let signed = Signed::read(outline.octets())?;
+    fn new(outline: &'o Outline, detached: bool, content_type: &[u8]) -> Result<Self, CmsError> {
+        let signed = Signed::read(outline.octets(), content_type)?;
         match (signed.has_content, detached) {
             (true, true) => return Err(CmsError::ContentPresent),
             (false, false) => return Err(CmsError::ContentMissing),
@@ -172,6 +186,8 @@ impl<'o> Verifying<'o> {
             digest: self.digest,
             signing_time,
             attributes: self.attributes.iter().map(Received::to_public).collect(),
+            unsigned: self.signer.unsigned.iter().map(Received::to_public).collect(),
+            value: self.signer.signature.to_vec(),
         })
     }
 }
@@ -187,7 +203,7 @@ struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    fn read(cms: &'a [u8]) -> Result<Self, CmsError> {
+    fn read(cms: &'a [u8], wanted: &[u8]) -> Result<Self, CmsError> {
         const WHAT: &str = "the signed data";
         let mut members = match container::read(cms)? {
             (ContainerKind::Signed, members) => members,
@@ -211,7 +227,7 @@ impl<'a> Signed<'a> {
         let signers = members.expect(der::tag::SET, "the signers")?.members()?.all(MAX_SIGNERS, "signers")?;
         members.end(WHAT)?;
         let [signer] = signers.as_slice() else { return Err(CmsError::SignerCount(signers.len())) };
-        if content_type != oid::DATA {
+        if content_type != wanted {
             return Err(CmsError::ContentType(oid::name(content_type)));
         }
         Ok(Self { digests, content_type, has_content, certificates, signer: *signer })
@@ -239,6 +255,7 @@ struct SignerInfo<'a> {
     attributes: Element<'a>,
     algorithm: Algorithm<'a>,
     signature: Cow<'a, [u8]>,
+    unsigned: Vec<Received<'a>>,
 }
 
 impl<'a> SignerInfo<'a> {
@@ -254,12 +271,13 @@ impl<'a> SignerInfo<'a> {
         let attributes = members.optional(0xa0)?.ok_or(CmsError::NoSignedAttributes)?;
         let algorithm = Algorithm::read(&mut members, "the signature algorithm")?;
         let signature = members.octets("the signature")?.joined();
-        // Unsigned attributes (a timestamp at most) say nothing here, but must be well formed.
-        if let Some(unsigned) = members.optional(0xa1)? {
-            attribute::read(&unsigned)?;
-        }
+        // Unsigned attributes (a time stamp at most) say nothing here, but must be well formed.
+        let unsigned = match members.optional(0xa1)? {
+            Some(unsigned) => attribute::read(&unsigned)?,
+            None => Vec::new(),
+        };
         members.end(WHAT)?;
-        Ok(Self { id, digest, attributes, algorithm, signature })
+        Ok(Self { id, digest, attributes, algorithm, signature, unsigned })
     }
 }
 

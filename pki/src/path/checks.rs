@@ -38,7 +38,7 @@ pub(super) fn dates(certificate: &Certificate, at: Timestamp) -> Result<(), Reas
 }
 
 /// Algorithm floor: applies to every certificate below the anchor, and to the anchor's key.
-pub(super) fn floor(certificate: &Certificate, is_anchor: bool) -> Result<(), Reason> {
+pub(crate) fn floor(certificate: &Certificate, is_anchor: bool) -> Result<(), Reason> {
     if certificate.faults().contains(&Fault::Serial) && !is_anchor {
         return Err(Reason::BadSerial);
     }

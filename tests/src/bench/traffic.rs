@@ -140,6 +140,7 @@ impl Traffic {
             directory: Some("2026-11-20-1".to_owned()),
         };
         let sealed = Event::Sealed {
+            stamp: None,
             body: 0,
             protection: "sealed".to_owned(),
             profile: Some("gateway".to_owned()),

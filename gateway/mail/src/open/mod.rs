@@ -18,6 +18,7 @@ use pki::{
     cms::{CmsError, Proof},
     guard::caught,
     keys::DecryptionKey,
+    timestamp::{self, TimeStamp},
 };
 use zeroize::Zeroizing;
 
@@ -93,6 +94,17 @@ pub struct Signed {
     pub signing_time: Option<Timestamp>,
     /// Our attributes in its signed part.
     pub said: Said,
+    /// The time stamp beside the signature. Nobody signed that it is there.
+    pub stamp: Option<Stamp>,
+}
+
+/// A time stamp as it was read (RFC 3161).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stamp {
+    /// It is about this signature; its authority is still to be judged.
+    Read(Box<TimeStamp>),
+    /// It counts for nothing, with this code.
+    Bad(&'static str),
 }
 
 /// A received message under its layers.
@@ -147,6 +159,7 @@ impl fmt::Debug for Opened {
             .finish_non_exhaustive()
     }
 }
+
 /// Opens a received message in memory. `known` are certificates that a signer may be found among.
 ///
 /// # Errors
@@ -186,11 +199,26 @@ fn walked(
         walked => walked,
     }
 }
+
 fn signed(verified: Proof) -> Signed {
     Signed {
         algorithm: format!("{} {}", verified.scheme, verified.digest),
         signing_time: verified.signing_time,
         said: said(&verified.attributes),
+        stamp: stamp(&verified),
         signer: verified.signer,
     }
+}
+
+/// One attribute with one token, or nothing that counts.
+fn stamp(proof: &Proof) -> Option<Stamp> {
+    let mut found = proof.unsigned.iter().filter(|attribute| attribute.oid == timestamp::ATTRIBUTE);
+    let first = found.next()?;
+    Some(match (first.values.as_slice(), found.next()) {
+        ([token], None) => match TimeStamp::about(token, &proof.value) {
+            Ok(stamp) => Stamp::Read(Box::new(stamp)),
+            Err(fault) => Stamp::Bad(fault.code()),
+        },
+        _ => Stamp::Bad("timestamp_repeated"),
+    })
 }

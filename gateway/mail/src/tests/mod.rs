@@ -8,6 +8,7 @@ mod frames;
 mod interop;
 mod oracle;
 mod round_trip;
+mod stamped;
 mod vouching;
 
 use std::collections::HashMap;

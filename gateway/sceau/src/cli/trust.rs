@@ -73,6 +73,21 @@ pub(super) struct Judge {
 }
 
 impl TrustArgs {
+    /// A validator of authorities of time stamps, if any anchors for them are given.
+    pub(super) fn stamps(&self, anchors: &[PathBuf]) -> Result<Option<Validator>, Problem> {
+        if anchors.is_empty() {
+            return Ok(None);
+        }
+        let of_stamps = Self {
+            anchors: anchors.to_vec(),
+            intermediates: self.intermediates.clone(),
+            crls: self.crls.clone(),
+            ocsp: self.ocsp.clone(),
+            at: self.at,
+        };
+        of_stamps.judge(&PolicyArgs::default(), &[Purpose::Any]).map(|judge| Some(judge.validator))
+    }
+
     /// Reads everything; the anchors count for each of `purposes`.
     ///
     /// Test certificates are accepted only where the caller gave a test root as an anchor: test and

@@ -7,6 +7,7 @@ mod model;
 mod partners;
 mod refresh;
 mod retention;
+mod seal;
 mod sound;
 mod trust;
 
@@ -22,6 +23,7 @@ pub use model::*;
 pub use partners::{Cipher, Partner, Partners, Publish, Transport};
 pub use refresh::Refresh;
 pub use retention::Retention;
+pub use seal::{Seal, StampAnchor, Timestamps};
 pub(crate) use sound::faults;
 pub use trust::*;
 

@@ -72,6 +72,9 @@ pub struct Config {
     /// What is fetched in the background.
     #[serde(default)]
     pub refresh: Refresh,
+    /// What holds for every message that we seal.
+    #[serde(default)]
+    pub seal: super::Seal,
     /// Where monitoring asks how we are.
     #[serde(default)]
     pub health: super::Health,

@@ -19,6 +19,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     found.extend(config.trail.faults(config.operator.environment));
     config.refresh.faults(&mut found);
     config.health.faults(&mut found);
+    config.seal.faults(&mut found);
     super::partners::faults(&mut found, &config.partners);
     for own in &config.domains {
         let inner = &own.inner;

@@ -319,6 +319,9 @@ impl Writer<'_> {
                     facts,
                     assurance: Some(&assurance),
                     now: self.now,
+                    // A notice proves nothing that would need a witness.
+                    stamped: false,
+                    stamp_told: std::cell::RefCell::default(),
                 };
                 let (body, notes) = sealing
                     .sealed(&mut InHand::default(), *form, certificates, std::slice::from_ref(self.sender))

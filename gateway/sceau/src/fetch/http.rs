@@ -59,9 +59,8 @@ fn question(place: &Place, request: &Request<'_>) -> Result<hyper::Request<Full<
         // A compressed answer could be a thousand times larger than what its limit says.
         .header(header::ACCEPT_ENCODING, "identity");
     if request.question.is_some() {
-        builder = builder
-            .header(header::CONTENT_TYPE, "application/ocsp-request")
-            .header(header::ACCEPT, "application/ocsp-response");
+        let (question, answer) = request.kind.asked();
+        builder = builder.header(header::CONTENT_TYPE, question).header(header::ACCEPT, answer);
     }
     if let Some(etag) = request.held.and_then(|tags| tags.etag.as_deref()) {
         builder = builder.header(header::IF_NONE_MATCH, etag);

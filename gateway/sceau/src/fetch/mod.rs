@@ -61,9 +61,19 @@ pub enum Kind {
     OcspAnswer,
     /// A partner's signed file of certificates.
     PartnerFile,
+    /// A time stamp (RFC 3161 §3.4).
+    TimeStamp,
 }
 
 impl Kind {
+    /// Media types of what is handed over with a question, and of its answer.
+    const fn asked(self) -> (&'static str, &'static str) {
+        match self {
+            Self::TimeStamp => ("application/timestamp-query", "application/timestamp-reply"),
+            _ => ("application/ocsp-request", "application/ocsp-response"),
+        }
+    }
+
     /// Whether an answer declared as this media type can be what was asked for. Publishers are loose
     /// about lists, and the signature decides; an error page must still be called by its name.
     fn accepts(self, media: &str) -> bool {
@@ -78,6 +88,7 @@ impl Kind {
             ],
             Self::TrustList => &["application/xml", "text/xml"],
             Self::OcspAnswer => return media == "application/ocsp-response",
+            Self::TimeStamp => return media == "application/timestamp-reply",
             Self::PartnerFile => {
                 &["application/pkcs7-mime", "application/cms", "application/json", "application/jose", "text/plain"]
             }

@@ -447,6 +447,7 @@ mod tests {
             signer: None,
             operator: None,
             assurance: None,
+            timestamp: None,
             author: None,
             reasons: Vec::new(),
         }

@@ -100,6 +100,7 @@ pub(crate) fn unopened(fault: &OpenFault) -> Refusal {
 pub(crate) fn unsealed(fault: &SealFault) -> Refusal {
     match fault {
         SealFault::Mail(MailFault::Storage(kind)) => kept(*kind),
+        SealFault::Stamp(why) => Refusal::new(RefusalId::TimestampUnavailable, why.clone()),
         SealFault::Cms(CmsError::Key(why)) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
         fault => technical(format!("sealing: {fault}")),
     }

@@ -3,17 +3,17 @@
 //! The whole message is judged once more with the world as it is at end of data; then one body
 //! is made for each group of recipients who may share it, and everything is one transaction.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use ident::{Address, Domain, Timestamp};
 use mail::{
-    Assurance as Shown, AssuranceLevel, Facts, Group, Inside, SealPlan, SealRequest, groups, received,
+    Assurance as Shown, AssuranceLevel, Facts, Group, Inside, SealFault, SealPlan, SealRequest, groups, received,
     source::{Letter, Room as _, Source},
 };
-use pki::{certificate::Certificate, identity::Identity};
+use pki::{certificate::Certificate, cms::Attribute, identity::Identity};
 use smtp::MailFrom;
 use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
-use trail::{Acceptance, Event, QueueId, Record};
+use trail::{Acceptance, Event, QueueId, Record, SafeText};
 use zeroize::Zeroizing;
 
 use super::{
@@ -95,6 +95,8 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: Spool) -> Result<NewMe
         facts: &facts,
         assurance: Some(&shown),
         now,
+        stamped: true,
+        stamp_told: RefCell::default(),
     };
     let asked = outgoing.recipients.iter().map(|wanted| wanted.rcpt.clone());
     let wanted: Vec<_> =
@@ -260,6 +262,10 @@ pub(crate) struct Sealing<'a> {
     pub(crate) assurance: Option<&'a Shown>,
     /// Now.
     pub(crate) now: Timestamp,
+    /// Whether its signatures are stamped, where the configuration says so.
+    pub(crate) stamped: bool,
+    /// What came of the last one.
+    pub(crate) stamp_told: RefCell<Option<SafeText>>,
 }
 
 type Bodies = (Vec<(NewBody, BodyNotes)>, Vec<NewRecipient>, Vec<Record>);
@@ -409,10 +415,32 @@ impl Sealing<'_> {
             assurance: self.assurance,
             extra: &extra,
             authserv_id: self.snapshot.config.server.hostname.as_str(),
-            subject: mail::DEFAULT_SUBJECT,
+            subject: &self.snapshot.config.seal.subject,
             limits: &limits(self.snapshot),
         };
-        write(SealPlan::new(&request, self.facts, form.transport).map_err(|fault| unsealed(&fault))?)
+        let stamp = |signature: &[u8]| self.stamp(signature);
+        let plan = SealPlan::stamped(&request, self.facts, form.transport, &stamp);
+        write(plan.map_err(|fault| unsealed(&fault))?)
+    }
+
+    /// A time stamp for a signature, where one is wanted; what came of it goes into the trail.
+    fn stamp(&self, signature: &[u8]) -> Result<Option<Attribute>, SealFault> {
+        let Some(stamps) = self.snapshot.stamps.as_ref().filter(|stamps| stamps.asks() && self.stamped) else {
+            return Ok(None);
+        };
+        let (attribute, told) = match stamps.stamp(self.gateway, signature, self.now) {
+            Ok(token) => {
+                let stamp = token.stamp();
+                (Some(token.attribute()), format!("{} by {}", stamp.at.rfc3339(), stamp.signer.subject()))
+            }
+            Err(why) if stamps.is_required() => return Err(SealFault::Stamp(why)),
+            Err(why) => {
+                tracing::warn!(why, "no time stamp: sealed without");
+                (None, format!("none, {why}"))
+            }
+        };
+        self.stamp_told.replace(Some(self.gateway.masker.text(&told)));
+        Ok(attribute)
     }
 
     fn sealed_record(&self, index: u32, way: &Way, body: &NewBody, notes: &BodyNotes) -> Record {
@@ -429,6 +457,7 @@ impl Sealing<'_> {
             size: u64::try_from(size).unwrap_or(u64::MAX),
             signer: self.own.signing_at(self.now).filter(|_| sealed).map(|key| key.certificate().fingerprint()),
             readers: notes.readers.clone(),
+            stamp: self.stamp_told.take(),
         };
         Record::new(self.now, event).of_message(self.id)
     }

@@ -7,6 +7,7 @@ use pki::{
     book::BookUse,
     certificate::Certificate,
     path::{Purpose, Verdict},
+    timestamp::{TimeStamp, TimestampFault},
 };
 
 use crate::{admission::cards, snapshot::Snapshot};
@@ -70,6 +71,10 @@ impl Trust for Answers<'_> {
     fn book_awaits(&self, certificate: &Certificate, address: &Address) -> bool {
         let mut waiting = self.snapshot.book.waiting(address, BookUse::Signs);
         waiting.any(|entry| entry.certificate.fingerprint() == certificate.fingerprint())
+    }
+
+    fn stamps(&self, stamp: &TimeStamp) -> Option<Result<Verdict, TimestampFault>> {
+        self.snapshot.stamps.as_ref().map(|stamps| stamps.judge(stamp, self.at))
     }
 
     fn handover(&self, domain: &Domain) -> Handover {

@@ -256,6 +256,11 @@ refusals! {
     KeyUnavailable = "key-unavailable", 451 4 . 3 . 0, 451,
         "La cle de ce serveur n'est pas disponible pour le moment : votre logiciel reessaiera, rien n'est perdu.",
         "This server's key is not available right now: your software will try again, nothing is lost.", "an_unreachable_key_defers";
+    /// The time stamp that the configuration requires was not had.
+    TimestampUnavailable = "timestamp-unavailable", 451 4 . 3 . 0, 451,
+        "L'horodatage obligatoire n'est pas disponible pour le moment : votre logiciel reessaiera, rien n'est perdu.",
+        "The required time stamp is not available right now: your software will try again, nothing is lost.",
+        "a_required_time_stamp_that_is_not_had_defers";
     /// Disk or database refused the message.
     StorageUnavailable = "storage-unavailable", 451 4 . 3 . 0, 451,
         "Incident technique : le message n'est pas pris en charge, votre logiciel reessaiera.",

@@ -6,7 +6,8 @@ use mail::{Handover, Trust};
 use pki::{
     book::Book,
     certificate::Certificate,
-    path::{Purpose, Verdict},
+    path::{Purpose, Validator, Verdict},
+    timestamp::{TimeStamp, TimestampFault},
 };
 
 use crate::cli::trust::Judge;
@@ -16,6 +17,8 @@ pub(super) struct Answers<'a> {
     pub(super) judge: &'a Judge,
     pub(super) generation: Option<Generation>,
     pub(super) book: Book,
+    /// Judges time stamps, if anchors for them were given.
+    pub(super) stamps: Option<Validator>,
 }
 
 impl Trust for Answers<'_> {
@@ -39,6 +42,10 @@ impl Trust for Answers<'_> {
 
     fn book_signs(&self, certificate: &Certificate, address: &Address) -> bool {
         self.book.signers_for(address).iter().any(|entry| entry.certificate == *certificate)
+    }
+
+    fn stamps(&self, stamp: &TimeStamp) -> Option<Result<Verdict, TimestampFault>> {
+        self.stamps.as_ref().map(|validator| stamp.judge(validator, self.judge.at))
     }
 
     /// A file says nothing about who handed it over.

@@ -57,6 +57,10 @@ pub(super) struct Args {
     /// (`ch-exemple.test.pem`, `ch-exemple.test-signs.pem`), or that name it themselves
     #[arg(long, value_name = "FOLDER")]
     book: Option<PathBuf>,
+    /// Roots of time stamps (PEM or DER): with them the time stamp beside a signature is judged, without them
+    /// only told. Revocation of its authority is judged where --crls are given
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    timestamp_anchors: Vec<PathBuf>,
     /// Write the report there, as JSON; else a summary goes to standard error
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -75,6 +79,7 @@ fn open(args: &Args) -> Result<Exit, Problem> {
     let answers = Answers {
         judge: &judge,
         generation: args.annuaire.as_deref().map(directory).transpose()?,
+        stamps: args.trust.stamps(&args.timestamp_anchors)?,
         book: args.book.as_deref().map(book::read).transpose()?.unwrap_or_default(),
     };
     let known: Vec<Certificate> = answers.book.entries().iter().map(|entry| entry.certificate.clone()).collect();

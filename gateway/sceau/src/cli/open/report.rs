@@ -28,6 +28,7 @@ pub(super) struct Report {
     bound_by: Option<BoundBy>,
     assurance: Option<mail::Assurance>,
     author: Option<mail::AuthorSignature>,
+    timestamp: Option<mail::TimeStamped>,
     notice: Option<Bilingual>,
     reasons: Vec<Reason>,
 }
@@ -56,6 +57,7 @@ impl Report {
             bound_by: None,
             assurance: None,
             author: None,
+            timestamp: None,
             notice: None,
             reasons: Vec::new(),
         }
@@ -90,6 +92,7 @@ impl Report {
         self.bound_by = judgement.bound_by;
         self.assurance.clone_from(&judgement.assurance);
         self.author.clone_from(&judgement.author);
+        self.timestamp.clone_from(&judgement.timestamp);
         self.notice = Some(judgement.notice());
         self.reasons = judgement
             .reasons
@@ -128,6 +131,9 @@ impl Report {
             "bound_by": self.bound_by,
             "assurance": self.assurance,
             "author": self.author,
+            "timestamp": self.timestamp.as_ref().map(|it| json!({
+                "state": it.state, "at": it.at.map(Timestamp::rfc3339), "authority": it.authority, "fault": it.fault,
+            })),
             "verdict": self.verdict,
             "notice": self.notice,
             "reasons": self.reasons.iter().map(|reason| json!({
@@ -160,6 +166,11 @@ impl Report {
                 .bound_by
                 .map_or_else(|| "not bound to the signer".to_owned(), |by| format!("bound by {}", word(json!(by))));
             lines.push(format!("from          {from}, {bound}"));
+        }
+        if let Some(stamped) = &self.timestamp {
+            let at = stamped.at.map_or_else(|| "no time".to_owned(), Timestamp::rfc3339);
+            let authority = stamped.authority.as_deref().unwrap_or("unknown authority");
+            lines.push(format!("time stamp    {at} by {authority}: {}", word(json!(stamped.state))));
         }
         if let Some(author) = &self.author {
             let by = author.signer.as_ref().map(|signer| format!(" by {}", signer.name)).unwrap_or_default();
