@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     oid,
-    reader::{Element, Malformed, Reader},
+    reader::{Element, Length, Malformed, Reader, header},
 };
 use crate::der;
 
@@ -54,6 +54,15 @@ impl fmt::Display for ContainerKind {
 /// The octets are not one complete CMS object.
 pub fn kind(cms: &[u8]) -> Result<ContainerKind, Malformed> {
     read(cms).map(|(kind, _)| kind)
+}
+
+/// Whether octets begin as a signed, encrypted or compressed object does, in DER or BER: enough to know one
+/// that is called something else, by its first forty octets.
+pub fn begins(octets: &[u8]) -> bool {
+    let Ok((der::tag::SEQUENCE, _, inside)) = header(octets) else { return false };
+    let Ok((der::tag::OID, Length::Definite(length), content)) = header(inside) else { return false };
+    let kind = content.get(..length).map(ContainerKind::of);
+    kind.is_some_and(|kind| !matches!(kind, ContainerKind::Other(_)))
 }
 
 /// The kind of an object, and a reader over the members of its content.
@@ -122,6 +131,26 @@ mod tests {
         built.extend_from_slice(&content);
         built.extend_from_slice(&tail);
         assert_eq!(built, der::sequence(&[version, der::octet_string(&content), tail]));
+    }
+
+    #[test]
+    fn a_container_is_known_by_how_it_begins() {
+        for oid in [oid::SIGNED_DATA, oid::ENVELOPED_DATA, oid::AUTH_ENVELOPED_DATA, oid::COMPRESSED_DATA] {
+            let members = [der::tlv(der::tag::OID, oid), der::context(0, &[vec![7; 70_000]])].concat();
+            let der = der::tlv(der::tag::SEQUENCE, &members);
+            assert!(begins(&der) && begins(&der[..40]));
+            assert!(begins(&[&[0x30, 0x80][..], &members[..40]].concat()), "indefinite");
+            assert!(!begins(&der[..10]) && !begins(&der[1..]));
+        }
+        for other in
+            [&b""[..], b"0", b"0\x80\x06", b"MIAGCSqGSIb3", &[0x30, 0x82, 1, 0, 6, 0x88], b"%PDF-1.7", b"PK\x03\x04"]
+        {
+            assert!(!begins(other), "{other:?}");
+        }
+        // A certificate, a PKCS#12 file, plain data: not what hides a letter.
+        assert!(!begins(&der::sequence(&[der::sequence(&[der::integer(1)])])));
+        assert!(!begins(&der::sequence(&[der::integer(3), der::sequence(&[der::tlv(der::tag::OID, oid::DATA)])])));
+        assert!(!begins(&der::sequence(&[der::tlv(der::tag::OID, oid::DATA)])));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | [`encrypt`], [`encrypt_with`] | AuthEnvelopedData (GCM) or EnvelopedData (CBC) for several certificates |
 //! | [`open`], [`reopen`] | decrypts what is encrypted for one of our keys; again with the content key |
 //! | [`verify`] | mathematics and structure of a signature; the path is the caller's to judge |
-//! | [`kind`] | what a CMS object is |
+//! | [`kind`], [`begins`] | what a CMS object is; whether something begins like one |
 //! | [`Signing`], [`Encrypting`] | the same writing, of content that goes by |
 //! | [`Outline`], [`ContentReader`], [`Opening`], [`verify_stream`] | the same reading, of content that goes by |
 //!
@@ -31,7 +31,7 @@ mod splitter;
 mod verify;
 
 pub use attribute::Attribute;
-pub use container::{ContainerKind, kind};
+pub use container::{ContainerKind, begins, kind};
 pub use encrypt::{ContentCipher, Encrypting, RsaTransport, encrypt, encrypt_with};
 pub use error::{CmsError, OpenError, Refusal};
 pub(crate) use oid::TST_INFO;

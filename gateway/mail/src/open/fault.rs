@@ -35,6 +35,10 @@ pub enum OpenFault {
     /// Compressed or otherwise unknown content (A20).
     #[error("the container holds {0}, which is not accepted")]
     Kind(String),
+    /// The body is a container, and the header calls it something else: a reader would be shown ciphertext, or
+    /// what nobody has verified, as if it were the message (A12).
+    #[error("the body is an S/MIME container, which its header does not say")]
+    Mislabelled,
     /// More layers than the limit (A20).
     #[error("the message has too many layers of protection")]
     Layers,
@@ -83,6 +87,7 @@ impl OpenFault {
             Self::Failed => "decryption_failed",
             Self::Refused(refusal) => refusal.code(),
             Self::Kind(_) => "container_kind",
+            Self::Mislabelled => "container_mislabelled",
             Self::Layers => "too_many_layers",
             Self::EncryptedTwice => "encrypted_twice",
             Self::BrokenOff(_) => "reader_broke_off",
@@ -105,6 +110,10 @@ impl OpenFault {
             Self::KeyUnavailable(_) => Bilingual::new(
                 "Notre clé de lecture n'est pas disponible pour le moment. Renvoyez le message plus tard : rien n'est perdu.",
                 "Our reading key is not available right now. Send the message again later: nothing is lost.",
+            ),
+            Self::Mislabelled => Bilingual::new(
+                "Le corps du message est un conteneur S/MIME que l'en-tête Content-Type n'annonce pas : renvoyez-le tel que votre logiciel l'a fait, ou corrigez cet en-tête.",
+                "The body of the message is an S/MIME container that its Content-Type header does not announce: send it again as your software made it, or mend that header.",
             ),
             // What the peer's own software wrote, known without a key: it may be named.
             Self::Refused(Refusal::ContentCipher(name) | Refusal::KeyManagement(name)) => Bilingual::new(

@@ -7,6 +7,7 @@ mod author;
 mod fault;
 mod frame;
 mod hand_over;
+mod label;
 mod repair;
 mod walk;
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Access, Encryption, HeaderOrigin, OpenFault, Opened, Signature, author::author, frame::ClearSigned,
-    hand_over::HandedOver, repair::canonical, signed,
+    hand_over::HandedOver, label::is_container, repair::canonical, signed,
 };
 use crate::{
     Facts, HeaderBlock, Limits, MailFault,
@@ -154,6 +154,8 @@ impl<'a> Walk<'a> {
                     return Ok(root);
                 }
                 continue;
+            } else if is_container(&body, TransferEncoding::of(&block)?) {
+                return Err(OpenFault::Mislabelled);
             } else {
                 Step::Stop
             };

@@ -200,6 +200,20 @@ fn structure_shapes() {
             "open:not_for_us",
         ),
         ("no container", mail(ZOE, &container(b"bonjour")), "open:cms_malformed"),
+        ("A12 a container called text", mail(ZOE, &part(&opaque, "text/plain")), "open:container_mislabelled"),
+        (
+            "A12 a container called a file",
+            mail(ZOE, &part(&opaque, "application/octet-stream")),
+            "open:container_mislabelled",
+        ),
+        (
+            "A12 a container called nothing",
+            mail(
+                ZOE,
+                &part(&cms::encrypt(&good, &[world.reader.certificate()], gcm).unwrap(), "application/pkcs7-mjme"),
+            ),
+            "open:container_mislabelled",
+        ),
     ];
     for (shape, message, expected) in rows {
         assert_eq!(refused(&world, &message, &world.trust()), expected, "{shape}");

@@ -3,6 +3,7 @@
 
 mod author;
 mod catalogue;
+mod flips;
 mod forged;
 mod frames;
 mod interop;
@@ -49,11 +50,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(KeyAlgorithm::P256)
+    }
+
+    /// Everybody's keys of this kind.
+    pub(super) fn with(keys: KeyAlgorithm) -> Self {
         let validity = Validity::days(NOW, 3650);
         let root = Authority::root(&AuthorityRequest::new("RACINE EXEMPLE", KeyAlgorithm::P256, validity)).unwrap();
-        let issue = |profile: Kind| {
-            root.issue(&CertificateRequest::new(profile, KeyAlgorithm::P256, validity)).unwrap().file_key().unwrap()
-        };
+        let issue =
+            |profile: Kind| root.issue(&CertificateRequest::new(profile, keys, validity)).unwrap().file_key().unwrap();
         let hospital = |id: &str, name: &str| Structure::new(StructureId::parse(id).unwrap(), name, "Paris (75)");
         let organisation = |id: &str, name: &str, usage, emails: Vec<Address>| {
             issue(Kind::Organisation { structure: hospital(id, name), label: "SCEAU".into(), usage, emails })
