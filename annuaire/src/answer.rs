@@ -320,7 +320,7 @@ impl<'a> Shown<'a> {
     }
 
     /// What the extract publishes and what the registry adds, less the red list, preferred first.
-    fn mailboxes_of(&self, person: &Person<'a>) -> Vec<MailboxAnswer> {
+    pub(crate) fn mailboxes_of(&self, person: &Person<'a>) -> Vec<MailboxAnswer> {
         let mut mailboxes: Vec<MailboxAnswer> =
             person.mailboxes().filter(|m| !self.is_red(m)).map(|mailbox| self.mailbox(&mailbox)).collect();
         if let (Some(registry), Some(id)) = (self.registry, person.id()) {
@@ -359,18 +359,18 @@ impl<'a> Shown<'a> {
         self.own(mailbox).is_some_and(|own| own.red_list)
     }
 
-    fn mailbox(&self, mailbox: &Mailbox<'_>) -> MailboxAnswer {
+    pub(crate) fn mailbox(&self, mailbox: &Mailbox<'_>) -> MailboxAnswer {
         let rank = self.own(mailbox).and_then(|own| own.rank);
         MailboxAnswer { address: mailbox.address_text().to_owned(), r#type: mailbox.kind(), rank }
     }
 }
 
-fn registered(own: &RegisteredMailbox) -> MailboxAnswer {
+pub(crate) fn registered(own: &RegisteredMailbox) -> MailboxAnswer {
     MailboxAnswer { address: own.address.to_string(), r#type: own.kind, rank: own.rank }
 }
 
 /// By rank; without one PER before CAB before ORG before APP; then by address.
-fn in_order(mailboxes: &mut [MailboxAnswer]) {
+pub(crate) fn in_order(mailboxes: &mut [MailboxAnswer]) {
     mailboxes.sort_by(|a, b| {
         let key = |m: &MailboxAnswer| (m.rank.unwrap_or(u32::MAX), m.r#type);
         key(a).cmp(&key(b)).then_with(|| a.address.cmp(&b.address))

@@ -12,6 +12,7 @@ mod ask;
 mod date;
 mod extract;
 pub mod face;
+pub mod fhir;
 mod fold;
 mod folder;
 mod fonem;
@@ -28,7 +29,8 @@ pub use answer::{
     PersonAnswer, Query, StructureAnswer, lookup,
 };
 pub use ask::{
-    Filter, Hit, Hits, How, MAX_DEPTH, MAX_PARTS, MAX_QUESTION, MAX_WORDS, Page, Question, Similar, Total, WORK_LIMIT,
+    Filter, Hit, Hits, How, MAX_DEPTH, MAX_PARTS, MAX_QUESTION, MAX_WORDS, Page, Question, Rows, Similar, Total,
+    WORK_LIMIT,
 };
 pub use date::Date;
 pub use extract::FileKind;

@@ -93,6 +93,11 @@ impl Compiler<'_> {
             Filter::Value { fields, value } => Node::Leaf(self.value(value, *fields)),
             Filter::Id { text, how } => Node::Leaf(self.id(text, *how)),
             Filter::Address { text, how } => Node::Leaf(self.address(text, *how)),
+            Filter::Rows(rows) => {
+                let docs = rows.0.iter().map(|row| (self.generation.doc_of(self.space, *row), MatchKind::Exact));
+                let docs = docs.filter(|(doc, _)| *doc < self.generation.docs(self.space)).collect();
+                Node::Leaf(self.finish(docs))
+            }
             Filter::And(parts) => match self.stage {
                 Stage::Typed => Node::And(parts.iter().map(|part| self.node(part, below)).collect()),
                 _ => self.loose(parts, below),

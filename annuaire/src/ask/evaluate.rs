@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use super::{
-    Page, Question, Similar, Total, WORK_LIMIT,
+    Filter, Page, Question, Similar, Total, WORK_LIMIT,
     compile::{Compiler, Leaf, Node, Span, Stage},
     set::Set,
 };
@@ -58,6 +58,17 @@ pub(super) fn run(
     Found { docs: Vec::new(), total: Total::Exactly(0), cut }
 }
 
+/// One filter as typed, ready for [`fits`].
+pub(super) fn compile(generation: &Generation, registry: Option<&Registry>, space: Space, filter: &Filter) -> Node {
+    let mut compiler = Compiler { generation, registry, space, stage: Stage::Typed, parts: 0, cut: false, work: 0 };
+    compiler.node(filter, 0)
+}
+
+/// Whether a compiled filter is true of one document.
+pub(super) fn fits(generation: &Generation, space: Space, node: &Node, doc: u32) -> bool {
+    Run { generation, space, work: &Cell::new(0) }.test(node, doc).is_some()
+}
+
 /// A level of worth, where hits are too many to be weighed one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -104,7 +115,7 @@ impl Run<'_> {
                         seen.push(set);
                     }
                 }
-                self.rest(node, all.as_ref(), &seen, wanted, &mut docs);
+                self.rest(node, all.as_ref(), &seen, page, &mut docs);
                 let total = match &all {
                     Some(all) => Total::Exactly(all.len()),
                     None => Total::AtLeast(u64::try_from(docs.len()).unwrap_or(u64::MAX)),
@@ -116,15 +127,18 @@ impl Run<'_> {
     }
 
     /// Fills the page with what no level had, in the order of documents.
-    fn rest(&self, node: &Node, all: Option<&Set>, seen: &[Set], wanted: usize, docs: &mut Vec<(u32, MatchKind)>) {
+    fn rest(&self, node: &Node, all: Option<&Set>, seen: &[Set], page: Page, docs: &mut Vec<(u32, MatchKind)>) {
+        let wanted = page.skip.saturating_add(page.limit);
         let new = |doc: u32| !seen.iter().any(|before| before.has(doc));
         if let Some(all) = all {
             for doc in all.iter().filter(|doc| new(*doc)) {
                 if docs.len() >= wanted {
                     return;
                 }
-                let kind = self.test(node, doc).map_or(MatchKind::Prefix, |(kind, _)| kind);
-                docs.push((doc, kind));
+                // What is passed over is not weighed: deep pages cost little more than the first.
+                let passed = docs.len() < page.skip;
+                let kind = if passed { None } else { self.test(node, doc).map(|(kind, _)| kind) };
+                docs.push((doc, kind.unwrap_or(MatchKind::Prefix)));
             }
             return;
         }

@@ -73,6 +73,8 @@ pub enum Filter {
         /// [`How::Exact`], or its start.
         how: How,
     },
+    /// Is one of these, found already by other means.
+    Rows(Rows),
     /// All of them. None: everything.
     And(Vec<Filter>),
     /// One of them. None: nothing.
@@ -80,6 +82,10 @@ pub enum Filter {
     /// Not this.
     Not(Box<Filter>),
 }
+
+/// People, or structures, of one generation, as a face found them: only the crate's own faces make such lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows(pub(crate) std::sync::Arc<[u32]>);
 
 impl Filter {
     /// What people type into one field: words in any order, the last or any of them unfinished; numbers and
@@ -166,6 +172,23 @@ pub struct Hits<T> {
     pub cut: bool,
 }
 
+/// A filter that is ready to be tried on single rows: what a page of activities needs, of which each is judged by
+/// its own place only.
+#[derive(Debug)]
+pub(crate) struct Trial<'g> {
+    generation: &'g Generation,
+    space: Space,
+    node: compile::Node,
+}
+
+impl Trial<'_> {
+    /// Whether the filter is true of this row.
+    pub(crate) fn fits(&self, row: u32) -> bool {
+        let doc = self.generation.doc_of(self.space, row);
+        doc < self.generation.docs(self.space) && evaluate::fits(self.generation, self.space, &self.node, doc)
+    }
+}
+
 impl Generation {
     /// The people of whom the question is true: exact matches before starts of words before near misses; names
     /// before other fields; who can be written to before who cannot; then by name.
@@ -188,6 +211,11 @@ impl Generation {
     ) -> Hits<Structure<'g>> {
         let found = evaluate::run(self, registry, Space::Places, question, page);
         self.shown(found, Space::Places, |generation, row| Structure { generation, row })
+    }
+
+    /// One filter, to be tried on many people or structures.
+    pub(crate) fn trial<'g>(&'g self, registry: Option<&Registry>, space: Space, filter: &Filter) -> Trial<'g> {
+        Trial { generation: self, space, node: evaluate::compile(self, registry, space, filter) }
     }
 
     fn shown<'g, T>(&'g self, found: evaluate::Found, space: Space, of: impl Fn(&'g Self, u32) -> T) -> Hits<T> {

@@ -34,7 +34,8 @@ pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Stru
 
 use strings::Strings;
 pub(crate) use strings::{extend_hash, hash};
-use tables::Tables;
+pub(crate) use tables::Column;
+pub(crate) use tables::Tables;
 pub(crate) use words::PARTICLES;
 
 /// Age of the data from which on somebody should be told: the national files come out daily, and stopped once for ten

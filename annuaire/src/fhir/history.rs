@@ -1,0 +1,248 @@
+//! What became of resources between the generations that are kept: `_history` of one resource, of a kind, of all
+//! (IHE mCSD, ITI-91).
+
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+use ident::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Answered, Asked, expired, ids,
+    item::Item,
+    moment::span,
+    outcome::Problem,
+    params::{Parameter, encoded},
+    read::missing,
+    render::{Renderer, version},
+    search::{MAX_PAGE, PAGE},
+    table::Kind,
+    token::{PageToken, Position},
+    view::{Change, Changed},
+};
+
+/// What a client asks of a history.
+struct Wanted {
+    since: Option<Timestamp>,
+    count: usize,
+    page: Option<String>,
+    question: String,
+}
+
+impl Wanted {
+    fn read(parameters: &[Parameter], of: &str) -> Result<Self, Problem> {
+        let mut wanted = Self { since: None, count: PAGE, page: None, question: String::new() };
+        for parameter in parameters {
+            match parameter.name.as_str() {
+                "_since" => {
+                    let from = span(&parameter.raw).map(|(from, _)| from);
+                    wanted.since = Some(from.ok_or_else(|| {
+                        parameter.wrong("attendu une date ou un instant.", "a date or an instant is expected.")
+                    })?);
+                }
+                "_count" => {
+                    let count = parameter.raw.parse::<usize>();
+                    let count = count
+                        .map_err(|_| parameter.wrong("attendu un nombre entier.", "a whole number is expected."))?;
+                    wanted.count = count.clamp(1, MAX_PAGE);
+                }
+                "_page" => wanted.page = Some(parameter.raw.clone()),
+                "_format" | "_pretty" => {}
+                _ => return Err(parameter.wrong("paramètre inconnu d'un historique.", "unknown in a history.")),
+            }
+        }
+        wanted.question = format!("{of}@{}", wanted.since.map_or_else(String::new, Timestamp::rfc3339));
+        Ok(wanted)
+    }
+}
+
+/// The history of one kind, or of all.
+pub(super) fn of_kinds(asked: &Asked<'_>, kind: Option<Kind>, parameters: &[Parameter]) -> Result<Answered, Problem> {
+    let name = kind.map_or("all", Kind::name);
+    let wanted = Wanted::read(parameters, name)?;
+    let oldest = asked.view.oldest();
+    if wanted.since.is_some_and(|since| since < oldest) {
+        return Err(Problem::with(
+            StatusCode::GONE,
+            "expired",
+            format!("L'historique ne remonte qu'au {oldest} : recopiez tout ($export), puis demandez _since."),
+            format!("The history goes back to {oldest} only: copy everything ($export), then ask with _since."),
+        )
+        .about("_since"));
+    }
+    let current = asked.view.current();
+    let at = match &wanted.page {
+        None => Position::default(),
+        Some(page) => {
+            let token = PageToken::open(page, asked.keys).filter(|token| token.question == wanted.question);
+            let token = token.filter(|token| token.of == "history").ok_or_else(|| {
+                Problem::bad(
+                    "invalid",
+                    "Ce jeton de page n'est pas de cet historique : recommencez.",
+                    "This page token is not of this history: start again.",
+                )
+                .about("_page")
+            })?;
+            if token.generation != current.id() {
+                return Err(expired());
+            }
+            token.at
+        }
+    };
+    let (entries, next) = page(asked, kind, wanted.since.unwrap_or(oldest), at, wanted.count);
+    let path = kind.map_or_else(String::new, |kind| format!("/{}", kind.name()));
+    let since = wanted.since.map_or_else(String::new, |since| format!("_since={}&", encoded(&since.rfc3339())));
+    let base = format!("{}{path}/_history?{since}_count={}", asked.base, wanted.count);
+    let mut links = vec![json!({"relation": "self", "url": base})];
+    let next = next.and_then(|at| {
+        let token = PageToken {
+            of: "history".into(),
+            generation: current.id().into(),
+            question: wanted.question.clone(),
+            at,
+            total: None,
+        };
+        token.seal(asked.keys)
+    });
+    if let Some(next) = next {
+        links.push(json!({"relation": "next", "url": format!("{base}&_page={next}")}));
+    }
+    Ok(bundle(asked, entries, links))
+}
+
+fn page(
+    asked: &Asked<'_>,
+    kind: Option<Kind>,
+    since: Timestamp,
+    at: Position,
+    count: usize,
+) -> (Vec<Value>, Option<Position>) {
+    let mut entries = Vec::new();
+    for (n, change) in asked.view.changes_since(since).enumerate().skip(at.skip) {
+        let own = opened(asked, kind, &change);
+        let inner = if n == at.skip { at.inner } else { 0 };
+        for (m, entry) in own.into_iter().enumerate().skip(inner) {
+            if entries.len() >= count {
+                return (entries, Some(Position { skip: n, inner: m }));
+            }
+            entries.push(entry);
+        }
+    }
+    (entries, None)
+}
+
+/// The entries of one change: of a person also those of the activities.
+fn opened(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec<Value> {
+    let means = |kind: Kind| wanted.is_none_or(|wanted| wanted == kind);
+    let renderer = |generation| Renderer { generation, registry: asked.registry, settings: asked.settings };
+    let (before, after) = (renderer(changed.older), renderer(changed.newer));
+    let id = changed.id();
+    let mut all = Vec::new();
+    if means(changed.kind) {
+        let (old, new) = (ids::find(changed.older, &id), ids::find(changed.newer, &id));
+        all.extend(entry(asked, [&before, &after], changed.kind, &id, [old, new]));
+    }
+    if changed.kind == Kind::Practitioner && means(Kind::PractitionerRole) {
+        let roles = |generation| -> Vec<(String, Item<'_>)> {
+            let person = ids::find(generation, &id).and_then(|item| item.person());
+            let activities = person.into_iter().flat_map(|person| person.activities().map(Item::Role));
+            activities.map(|item| (item.id(), item)).collect()
+        };
+        let (old, new) = (roles(changed.older), roles(changed.newer));
+        let names: BTreeSet<&String> = old.iter().chain(&new).map(|(id, _)| id).collect();
+        for name in names {
+            let of = |list: &[(String, Item<'_>)]| list.iter().position(|(id, _)| id == name);
+            let old = of(&old).and_then(|at| old.get(at)).map(|(_, item)| *item);
+            let new = of(&new).and_then(|at| new.get(at)).map(|(_, item)| *item);
+            all.extend(entry(asked, [&before, &after], Kind::PractitionerRole, name, [old, new]));
+        }
+    }
+    all
+}
+
+/// One change of one resource; nothing when the resource is the same.
+fn entry<'g>(
+    asked: &'g Asked<'_>,
+    [before, after]: [&Renderer<'g>; 2],
+    kind: Kind,
+    id: &str,
+    [old, new]: [Option<Item<'g>>; 2],
+) -> Option<Value> {
+    let change = match (&old, &new) {
+        (None, Some(_)) => Change::Created,
+        (Some(_), None) => Change::Deleted,
+        (Some(old), Some(new)) if version(&before.content(old)) != version(&after.content(new)) => Change::Changed,
+        _ => return None,
+    };
+    let resource = new.map(|item| asked.resource(after, &item));
+    Some(written(asked, kind, id, change, resource, after.generation.data_as_of()))
+}
+
+fn written(
+    asked: &Asked<'_>,
+    kind: Kind,
+    id: &str,
+    change: Change,
+    resource: Option<Map<String, Value>>,
+    at: Timestamp,
+) -> Value {
+    let url = format!("{}/{id}", kind.name());
+    let (method, status) = match change {
+        Change::Created => ("PUT", "201"),
+        Change::Changed => ("PUT", "200"),
+        Change::Deleted => ("DELETE", "204"),
+    };
+    let etag = resource.as_ref().and_then(|r| r.get("meta")).and_then(|meta| meta.get("versionId")?.as_str());
+    let mut response = json!({"status": status, "lastModified": at.rfc3339()});
+    if let (Some(etag), Some(fields)) = (etag, response.as_object_mut()) {
+        fields.insert("etag".into(), format!("W/\"{etag}\"").into());
+    }
+    let mut entry = json!({
+        "fullUrl": format!("{}/{url}", asked.base),
+        "request": {"method": method, "url": url},
+        "response": response,
+    });
+    if let (Some(resource), Some(fields)) = (resource, entry.as_object_mut()) {
+        fields.insert("resource".into(), Value::Object(resource));
+    }
+    entry
+}
+
+/// The versions of one resource that are kept, newest first.
+pub(super) fn of_one(asked: &Asked<'_>, kind: Kind, id: &str) -> Result<Answered, Problem> {
+    let mut entries: Vec<Value> = Vec::new();
+    let mut newer: Option<(Renderer<'_>, Option<Item<'_>>)> = None;
+    let mut seen = false;
+    for generation in asked.view.all() {
+        let here = Renderer { generation, registry: asked.registry, settings: asked.settings };
+        let item = ids::find(generation, id).filter(|item| item.kind() == kind);
+        seen |= item.is_some();
+        if let Some((after, new)) = &newer {
+            entries.extend(entry(asked, [&here, after], kind, id, [item, *new]));
+        }
+        newer = Some((here, item));
+    }
+    if let Some((oldest, Some(item))) = &newer {
+        let (resource, at) = (asked.resource(oldest, item), oldest.generation.data_as_of());
+        entries.push(written(asked, kind, id, Change::Created, Some(resource), at));
+    }
+    if !seen {
+        return Err(missing(asked, kind, id));
+    }
+    let url = format!("{}/{}/{id}/_history", asked.base, kind.name());
+    Ok(bundle(asked, entries, vec![json!({"relation": "self", "url": url})]))
+}
+
+fn bundle(asked: &Asked<'_>, entries: Vec<Value>, links: Vec<Value>) -> Answered {
+    let (current, shown) = (asked.view.current(), entries.len());
+    let mut bundle = json!({
+        "resourceType": "Bundle",
+        "type": "history",
+        "meta": asked.bundle_meta(current),
+        "link": links,
+    });
+    if let Some(fields) = bundle.as_object_mut().filter(|_| !entries.is_empty()) {
+        fields.insert("entry".into(), Value::Array(entries));
+    }
+    Answered::resource(StatusCode::OK, bundle).of_generation(current).told("history", shown)
+}

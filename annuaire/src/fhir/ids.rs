@@ -1,0 +1,219 @@
+//! Technical identifiers: made of the national ones, so that they stay the same from one generation to the next.
+//!
+//! `003-` people, `005-` activities, `001-` structures, as the national server begins its own (reference §3.1), and
+//! `004-` services. A FHIR id has 64 characters of `[A-Za-z0-9.-]`: others are written `.hh`, and what does not fit ends
+//! in a digest.
+
+use openssl::sha::sha256;
+
+use super::item::Item;
+use crate::{
+    Activity, Generation, Mailbox, MailboxType, Person, Structure,
+    generation::{hex, partition},
+};
+
+/// Longest id.
+const MAX_ID: usize = 64;
+/// Most keys with one start among which a digest is looked for.
+const MAX_ALIKE: u32 = 4096;
+
+/// Prefix of people.
+pub(super) const PERSON: &str = "003-";
+/// Prefix of activities.
+pub(super) const ROLE: &str = "005-";
+/// Prefix of structures.
+pub(super) const PLACE: &str = "001-";
+/// Prefix of services.
+pub(super) const SERVICE: &str = "004-";
+
+fn digest(text: &str, digits: usize) -> String {
+    let mut hex = hex(&sha256(text.as_bytes()));
+    hex.truncate(digits);
+    hex
+}
+
+/// A key in the characters that an id may have.
+fn encode(prefix: &str, key: &str, room: usize) -> String {
+    let escaped = |key: &str| -> String {
+        let one = |c: char| {
+            let plain = c.is_ascii_alphanumeric() || c == '-';
+            let mut octets = [0; 4];
+            let octets = c.encode_utf8(&mut octets).bytes();
+            if plain { c.to_string() } else { octets.map(|byte| format!(".{byte:02x}")).collect() }
+        };
+        key.chars().map(one).collect()
+    };
+    let whole = escaped(key);
+    if prefix.len().saturating_add(whole.len()) <= room {
+        return format!("{prefix}{whole}");
+    }
+    let mut start = String::new();
+    for c in key.chars() {
+        let next = escaped(&c.to_string());
+        if start.len().saturating_add(next.len()) > room.saturating_sub(prefix.len()).saturating_sub(18) {
+            break;
+        }
+        start.push_str(&next);
+    }
+    format!("{prefix}{start}..{}", digest(key, 16))
+}
+
+/// What an id stands for: a key, or the start of one and its digest.
+fn decode(id: &str) -> Option<(String, Option<&str>)> {
+    let (text, digest) = match id.split_once("..") {
+        Some((text, digest)) => (text, Some(digest)),
+        None => (id, None),
+    };
+    let mut octets = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        octets.push(match byte {
+            b'.' => {
+                let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16));
+                let (high, low) = (digit()?, digit()?);
+                u8::try_from(high.saturating_mul(16).saturating_add(low)).ok()?
+            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' => byte,
+            _ => return None,
+        });
+    }
+    Some((String::from_utf8(octets).ok()?, digest))
+}
+
+/// The row of a sorted column whose key an id stands for.
+fn row_of(g: &Generation, id: &str, rows: u32, text: impl Fn(u32) -> u32) -> Option<u32> {
+    let (key, wanted) = decode(id)?;
+    if key.is_empty() {
+        return None;
+    }
+    let from = g.lower_bound(rows, &key, &text);
+    match wanted {
+        None => (from < rows && g.text.get(text(from)) == key).then_some(from),
+        Some(wanted) => {
+            let to = partition(from, rows, |row| g.text.get(text(row)).starts_with(&key));
+            let mut alike = from..to.min(from.saturating_add(MAX_ALIKE));
+            alike.find(|row| digest(g.text.get(text(*row)), 16) == wanted)
+        }
+    }
+}
+
+/// The id of a person.
+pub(super) fn person(person: &Person<'_>) -> String {
+    person_key(person.id_text())
+}
+
+/// The id of the person with this national identifier.
+pub(super) fn person_key(key: &str) -> String {
+    encode(PERSON, key, MAX_ID)
+}
+
+/// The id of a structure.
+pub(super) fn place(place: &Structure<'_>) -> String {
+    place_key(place.key())
+}
+
+/// The id of the structure with this key.
+pub(super) fn place_key(key: &str) -> String {
+    encode(PLACE, key, MAX_ID)
+}
+
+/// The id of a service: that of its mailbox.
+pub(super) fn service(mailbox: &Mailbox<'_>) -> String {
+    service_key(mailbox.key())
+}
+
+/// The id of the service whose mailbox has this key.
+pub(super) fn service_key(key: &str) -> String {
+    encode(SERVICE, key, MAX_ID)
+}
+
+/// What tells an activity from the others of the same person: profession, place, function and kind. The extracts have
+/// no identifier of activities.
+fn role_digest(activity: &Activity<'_>) -> String {
+    let t = &activity.generation.tables;
+    let text = |column: &crate::generation::Column| {
+        activity.generation.text.get(column.text_at(activity.row)).split('|').next().unwrap_or_default()
+    };
+    let place = activity.structure().map_or("", |place| place.key());
+    digest(&[text(&t.activity_profession), place, text(&t.activity_function), text(&t.activity_kind)].join("|"), 10)
+}
+
+/// The id of an activity.
+pub(super) fn role(activity: &Activity<'_>) -> String {
+    let own = role_digest(activity);
+    let person = activity.person();
+    let before = person.activities().take_while(|other| other.row < activity.row);
+    let twins = before.filter(|other| role_digest(other) == own).count();
+    let start = encode(ROLE, person.id_text(), MAX_ID.saturating_sub(14));
+    if twins == 0 { format!("{start}-{own}") } else { format!("{start}-{own}{twins:03}") }
+}
+
+/// Whose activity an id names.
+pub(super) fn role_person<'g>(g: &'g Generation, id: &str) -> Option<Person<'g>> {
+    let (start, _) = id.strip_prefix(ROLE)?.rsplit_once('-')?;
+    let t = &g.tables;
+    let row = row_of(g, start, t.person_id.len(), |row| t.person_id.text_at(row))?;
+    Some(Person { generation: g, row })
+}
+
+/// What an id names in a generation.
+pub(super) fn find<'g>(g: &'g Generation, id: &str) -> Option<Item<'g>> {
+    let t = &g.tables;
+    if let Some(rest) = id.strip_prefix(PERSON) {
+        let row = row_of(g, rest, t.person_id.len(), |row| t.person_id.text_at(row))?;
+        return Some(Item::Person(Person { generation: g, row }));
+    }
+    if let Some(rest) = id.strip_prefix(PLACE) {
+        let row = row_of(g, rest, t.structure_key.len(), |row| t.structure_key.text_at(row))?;
+        return Some(Item::Place(Structure { generation: g, row }));
+    }
+    if let Some(rest) = id.strip_prefix(SERVICE) {
+        let row = row_of(g, rest, t.mailbox_key.len(), |row| t.mailbox_key.text_at(row))?;
+        let mailbox = Mailbox { generation: g, row };
+        return is_service(&mailbox).then_some(Item::Service(mailbox));
+    }
+    role_person(g, id)?.activities().find(|activity| role(activity) == id).map(Item::Role)
+}
+
+/// Whether a mailbox is that of a service: an organisation's, with the name of a service, in a structure.
+pub(super) fn is_service(mailbox: &Mailbox<'_>) -> bool {
+    mailbox.kind() == MailboxType::Organisation
+        && !mailbox.service().is_empty()
+        && mailbox.people().next().is_none()
+        && mailbox.structures().next().is_some()
+}
+
+/// The key of the person or structure that an id stands for, whether or not it is there.
+pub(super) fn key_of(id: &str) -> Option<String> {
+    let rest = id.strip_prefix(PERSON).or_else(|| id.strip_prefix(PLACE))?;
+    decode(rest).filter(|(_, digest)| digest.is_none()).map(|(key, _)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_those_of_the_national_registers() {
+        assert_eq!(person_key("899700000001"), "003-899700000001");
+        assert_eq!(person_key("3990000001/0001"), "003-3990000001.2f0001");
+        assert_eq!(key_of("003-3990000001.2f0001").as_deref(), Some("3990000001/0001"));
+        for id in ["003-", "003-é", "003-.zz", "003-a_b", "x"] {
+            assert!(key_of(id).is_none_or(|key| key.is_empty()), "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_fits_and_is_read_again(key in "\\PC{1,90}") {
+            let id = place_key(&key);
+            prop_assert!(id.len() <= MAX_ID, "{} is long", id);
+            prop_assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'));
+            let (text, digest) = decode(id.strip_prefix(PLACE).unwrap()).unwrap();
+            prop_assert!(key.starts_with(&text));
+            prop_assert!(digest.is_some() || text == key);
+        }
+    }
+}

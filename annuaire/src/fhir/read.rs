@@ -1,0 +1,68 @@
+//! One resource by its id, now or as it was.
+
+use http::{StatusCode, header};
+use serde_json::Value;
+
+use super::{
+    Answered, Asked, ids,
+    outcome::{Problem, shown},
+    params::Parameter,
+    render::{Renderer, version},
+    search::Elements,
+    table::Kind,
+};
+
+/// A resource as it is now.
+pub(super) fn read(asked: &Asked<'_>, kind: Kind, id: &str, parameters: &[Parameter]) -> Result<Answered, Problem> {
+    let renderer = asked.renderer(None)?;
+    let Some(item) = ids::find(renderer.generation, id).filter(|item| item.kind() == kind) else {
+        return Err(missing(asked, kind, id));
+    };
+    let mut resource = asked.resource(&renderer, &item);
+    let etag = etag(&resource);
+    Elements::read(parameters, kind)?.cut(kind, &mut resource);
+    let answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(renderer.generation);
+    let mut answered = answered.told(kind.name(), 1);
+    answered.header(header::ETAG.as_str(), &etag);
+    Ok(answered)
+}
+
+/// A resource as it was in one of the generations that are kept.
+pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) -> Result<Answered, Problem> {
+    for generation in asked.view.all() {
+        let renderer = Renderer { generation, ..asked.renderer(None)? };
+        let Some(item) = ids::find(generation, id).filter(|item| item.kind() == kind) else { continue };
+        if version(&renderer.content(&item)) == wanted {
+            let resource = asked.resource(&renderer, &item);
+            let etag = etag(&resource);
+            let mut answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(generation);
+            answered.header(header::ETAG.as_str(), &etag);
+            return Ok(answered);
+        }
+    }
+    Err(missing(asked, kind, id))
+}
+
+fn etag(resource: &serde_json::Map<String, Value>) -> String {
+    let version = resource.get("meta").and_then(|meta| meta.get("versionId")).and_then(Value::as_str);
+    format!("W/\"{}\"", version.unwrap_or_default())
+}
+
+/// 404 for what was never there, 410 with the day for what has left.
+pub(super) fn missing(asked: &Asked<'_>, kind: Kind, id: &str) -> Problem {
+    let (name, id) = (kind.name(), shown(id));
+    match asked.gone_since(kind, &id) {
+        Some(day) => Problem::with(
+            StatusCode::GONE,
+            "deleted",
+            format!("{name}/{id} a quitté les données le {day}."),
+            format!("{name}/{id} left the data on {day}."),
+        ),
+        None => Problem::with(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("{name}/{id} n'existe pas dans les données actuelles."),
+            format!("{name}/{id} is not in the current data."),
+        ),
+    }
+}

@@ -1,0 +1,403 @@
+//! A search: its parameters, its page, its bundle.
+
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+use openssl::sha::sha256;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Answered, Asked,
+    criteria::{Criteria, Plan},
+    ids,
+    item::Item,
+    outcome::{Issue, Problem, outcome, shown},
+    params::{Parameter, encoded},
+    render::Renderer,
+    table::{Kind, RESULT},
+    token::{PageToken, Position},
+    walk::{TotalMode, Walk},
+};
+use crate::{MatchKind, answer::Shown, generation::hex};
+
+/// Resources on a page unless the client says another number.
+pub const PAGE: usize = 50;
+/// Most resources on a page.
+pub const MAX_PAGE: usize = 500;
+/// Most resources that come along with a page.
+pub const MAX_INCLUDED: usize = 2000;
+/// Most values of `_elements`, and of `_include` and `_revinclude` together.
+const MAX_LISTED: usize = 32;
+
+/// Which elements of a resource are shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Elements {
+    /// Only these, and what is mandatory.
+    only: Option<Vec<String>>,
+}
+
+/// How the answer is to look.
+#[derive(Debug, Clone)]
+struct Form {
+    count: usize,
+    total: TotalMode,
+    elements: Elements,
+    includes: Vec<String>,
+    reverse: Vec<String>,
+    page: Option<String>,
+}
+
+impl Elements {
+    /// Reads `_summary` and `_elements`.
+    pub(super) fn read(parameters: &[Parameter], kind: Kind) -> Result<Self, Problem> {
+        let mut only: Option<Vec<String>> = None;
+        for parameter in parameters {
+            match (parameter.name.as_str(), parameter.raw.as_str()) {
+                ("_summary", "true") => only = Some(kind.summary().iter().map(|name| (*name).to_owned()).collect()),
+                ("_summary", "text") => only = Some(vec!["text".to_owned()]),
+                ("_summary", "data" | "false" | "count") => {}
+                ("_summary", _) => {
+                    return Err(parameter.wrong(
+                        "attendu true, text, data, count ou false.",
+                        "true, text, data, count or false is expected.",
+                    ));
+                }
+                ("_elements", list) => {
+                    let own = |name: &str| match name.split_once('.') {
+                        Some((of, element)) if of == kind.name() => element.to_owned(),
+                        _ => name.to_owned(),
+                    };
+                    only = Some(list.split(',').take(MAX_LISTED).map(|name| own(name.trim())).collect());
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { only })
+    }
+
+    /// Leaves out what is not wanted, and says so in the resource.
+    pub(super) fn cut(&self, kind: Kind, resource: &mut Map<String, Value>) {
+        let Some(only) = &self.only else { return };
+        let kept = |name: &str| {
+            ["resourceType", "id", "meta"].contains(&name)
+                || kind.mandatory().contains(&name)
+                || only.iter().any(|own| own == name)
+        };
+        resource.retain(|name, _| kept(name));
+        let tag = json!({"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"});
+        if let Some(meta) = resource.get_mut("meta").and_then(Value::as_object_mut) {
+            meta.insert("tag".into(), json!([tag]));
+        }
+    }
+}
+
+/// Answers a search for one kind of resource.
+pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) -> Result<Answered, Problem> {
+    let mut issues = Vec::new();
+    let form = form(kind, &parameters)?;
+    let parameters = understood(asked, kind, parameters, &mut issues)?;
+    let canonical = canonical(&parameters);
+    let question = digest(kind, &canonical);
+    let token = form.page.as_deref().map(|page| opened(asked, kind, page, &question)).transpose()?;
+    let renderer = asked.renderer(token.as_ref().map(|token| token.generation.as_str()))?;
+    let criteria = Criteria { renderer, view: asked.view, kind };
+    let mut plan = Plan::default();
+    for parameter in parameters.iter().filter(|parameter| !is_result(&parameter.name)) {
+        criteria.add(parameter, &mut plan)?;
+    }
+    let walk = Walk::new(&criteria, &plan);
+    let total = match &token {
+        Some(token) => token.total,
+        None => walk.total(form.total),
+    };
+    let at = token.as_ref().map_or_else(Position::default, |token| token.at);
+    let walked = walk.page(at, form.count);
+    if walked.cut {
+        issues.push(Issue::warning(
+            "too-costly",
+            "Question trop large pour une réponse entière : précisez-la (commune, profession, nom plus long).",
+            "The question is too wide to be answered whole: refine it (town, profession, longer name).",
+        ));
+    }
+    gone(&renderer, &plan, walked.items.is_empty() && at == Position::default(), &mut issues);
+    let next = walked.next.filter(|_| form.count > 0).and_then(|at| {
+        let token = PageToken {
+            of: kind.name().into(),
+            generation: renderer.generation.id().into(),
+            question,
+            at,
+            total: total.filter(|_| form.total != TotalMode::No),
+        };
+        token.seal(asked.keys)
+    });
+    let mut entries: Vec<Value> = Vec::new();
+    let mut shown_items = BTreeSet::new();
+    for (item, found) in &walked.items {
+        shown_items.insert((item.kind(), item.row()));
+        entries.push(asked.entry(&renderer, item, &form.elements, search_part("match", Some(*found))));
+    }
+    let matches = walked.items.len();
+    let included = included(&renderer, &form, &walked.items, &mut shown_items, &mut issues);
+    entries.extend(
+        included.iter().map(|item| asked.entry(&renderer, item, &Elements::default(), search_part("include", None))),
+    );
+    if !issues.is_empty() {
+        entries.push(json!({"resource": outcome(&issues), "search": {"mode": "outcome"}}));
+    }
+    let base = format!("{}/{}", asked.base, kind.name());
+    let mut links = vec![json!({"relation": "self", "url": url(&base, &canonical, form.page.as_deref())})];
+    if let Some(next) = next {
+        links.push(json!({"relation": "next", "url": url(&base, &canonical, Some(&next))}));
+    }
+    let mut bundle = json!({"resourceType": "Bundle", "type": "searchset", "link": links});
+    if let Some(fields) = bundle.as_object_mut() {
+        fields.insert("meta".into(), asked.bundle_meta(renderer.generation));
+        total.into_iter().for_each(|total| drop(fields.insert("total".into(), total.into())));
+        if !entries.is_empty() {
+            fields.insert("entry".into(), Value::Array(entries));
+        }
+    }
+    let shown = matches.saturating_add(included.len());
+    Ok(Answered::resource(StatusCode::OK, bundle).of_generation(renderer.generation).told(kind.name(), shown))
+}
+
+fn is_result(name: &str) -> bool {
+    RESULT.iter().any(|(own, _)| *own == name)
+}
+
+/// Parameters that are known. Others are refused, or left out and named, as the client prefers (FHIR R4, http §2.21).
+fn understood(
+    asked: &Asked<'_>,
+    kind: Kind,
+    parameters: Vec<Parameter>,
+    issues: &mut Vec<Issue>,
+) -> Result<Vec<Parameter>, Problem> {
+    let renderer = asked.renderer(None)?;
+    let criteria = Criteria { renderer, view: asked.view, kind };
+    let mut known = Vec::new();
+    for parameter in parameters {
+        if is_result(&parameter.name) || criteria.knows(&parameter.name) {
+            known.push(parameter);
+            continue;
+        }
+        let name = shown(&parameter.sent);
+        if !asked.lenient {
+            return Err(Problem::bad(
+                "not-supported",
+                format!(
+                    "Le paramètre « {name} » n'existe pas pour {} ; voir {}/metadata, ou demandez « Prefer: handling=lenient ».",
+                    kind.name(),
+                    asked.base
+                ),
+                format!(
+                    "There is no parameter “{name}” of {}; see {}/metadata, or send “Prefer: handling=lenient”.",
+                    kind.name(),
+                    asked.base
+                ),
+            )
+            .about(&parameter.sent));
+        }
+        let mut issue = Issue::warning(
+            "not-supported",
+            format!("Paramètre « {name} » inconnu : il n'a pas été tenu compte de lui."),
+            format!("The parameter “{name}” is unknown and was left out."),
+        );
+        issue.parameter = Some(name);
+        issues.push(issue);
+    }
+    Ok(known)
+}
+
+fn form(kind: Kind, parameters: &[Parameter]) -> Result<Form, Problem> {
+    let mut form = Form {
+        count: PAGE,
+        total: TotalMode::Free,
+        elements: Elements::read(parameters, kind)?,
+        includes: Vec::new(),
+        reverse: Vec::new(),
+        page: None,
+    };
+    for parameter in parameters {
+        let raw = parameter.raw.as_str();
+        match parameter.name.as_str() {
+            "_count" => {
+                let count: usize = raw
+                    .parse()
+                    .map_err(|_| parameter.wrong("attendu un nombre entier.", "a whole number is expected."))?;
+                form.count = count.min(MAX_PAGE);
+            }
+            "_total" => {
+                form.total = match raw {
+                    "none" => TotalMode::No,
+                    "estimate" => TotalMode::Free,
+                    "accurate" => TotalMode::Accurate,
+                    _ => {
+                        return Err(parameter
+                            .wrong("attendu none, estimate ou accurate.", "none, estimate or accurate is expected."));
+                    }
+                };
+            }
+            "_summary" if raw == "count" => (form.count, form.total) = (0, TotalMode::Accurate),
+            "_include" => asked_for(parameter, kind.includes(), &mut form.includes)?,
+            "_revinclude" => asked_for(parameter, kind.reverse_includes(), &mut form.reverse)?,
+            "_page" => form.page = Some(raw.to_owned()),
+            _ => {}
+        }
+    }
+    Ok(form)
+}
+
+/// The references that one `_include` or `_revinclude` means.
+fn asked_for(parameter: &Parameter, known: &[&str], all: &mut Vec<String>) -> Result<(), Problem> {
+    // `PractitionerRole:organization:Organization` names the target as well.
+    let mut cut = parameter.raw.splitn(3, ':');
+    let wanted = [cut.next(), cut.next()].into_iter().flatten().collect::<Vec<_>>().join(":");
+    let before = all.len();
+    if wanted == "*" {
+        all.extend(known.iter().map(|name| (*name).to_owned()));
+    } else {
+        all.extend(known.iter().filter(|name| **name == wanted).map(|name| (*name).to_owned()));
+        // What an included resource includes in turn, with :iterate.
+        if parameter.modifier.as_deref() == Some("iterate") && wanted == "Organization:partof" {
+            all.push(wanted);
+        }
+    }
+    if all.len() == before && parameter.raw != "*" {
+        let list = known.join(", ");
+        return Err(parameter.wrong(&format!("possibles : {list}."), &format!("there are: {list}.")));
+    }
+    all.dedup();
+    if all.len() > MAX_LISTED { Err(parameter.wrong("trop d'inclusions.", "too many includes.")) } else { Ok(()) }
+}
+
+fn included<'g>(
+    renderer: &Renderer<'g>,
+    form: &Form,
+    items: &[(Item<'g>, MatchKind)],
+    seen: &mut BTreeSet<(Kind, u32)>,
+    issues: &mut Vec<Issue>,
+) -> Vec<Item<'g>> {
+    let mut all: Vec<Item<'g>> = Vec::new();
+    let mut cut = false;
+    for (item, _) in items {
+        let targets = form.includes.iter().filter_map(|include| renderer.target(item, include));
+        let room = MAX_INCLUDED.saturating_sub(all.len()).saturating_add(1);
+        let referrers = form.reverse.iter().flat_map(|include| renderer.referrers(item, include, room));
+        let mut found: Vec<Item<'g>> = targets.chain(referrers).collect();
+        let further: Vec<Item<'g>> = found
+            .iter()
+            .flat_map(|item| form.includes.iter().filter_map(|include| renderer.target(item, include)))
+            .collect();
+        found.extend(further);
+        for item in found {
+            if all.len() >= MAX_INCLUDED {
+                cut = true;
+                break;
+            }
+            if seen.insert((item.kind(), item.row())) {
+                all.push(item);
+            }
+        }
+    }
+    if cut {
+        issues.push(Issue::warning(
+            "too-costly",
+            format!("Plus de {MAX_INCLUDED} ressources incluses : demandez des pages plus petites, ou cherchez-les."),
+            format!("More than {MAX_INCLUDED} included resources: ask for smaller pages, or search for them."),
+        ));
+    }
+    all
+}
+
+/// Says when something that was named in full has left the data.
+fn gone(renderer: &Renderer<'_>, plan: &Plan<'_>, nothing: bool, issues: &mut Vec<Issue>) {
+    if !nothing {
+        return;
+    }
+    let shown = Shown { generation: renderer.generation, registry: renderer.registry };
+    if let Some(day) = plan.named.iter().find_map(|text| shown.gone_text(text)) {
+        issues.push(Issue::information(
+            "deleted",
+            format!("Ce qui est demandé a quitté les données le {day}."),
+            format!("What was asked for left the data on {day}."),
+        ));
+    }
+}
+
+fn search_part(mode: &str, found: Option<MatchKind>) -> Value {
+    let Some(found) = found else { return json!({"mode": mode}) };
+    let (score, grade) = match found {
+        MatchKind::Exact => (1.0, "certain"),
+        MatchKind::Prefix => (0.9, "probable"),
+        MatchKind::Fuzzy => (0.5, "possible"),
+        MatchKind::Phonetic => (0.3, "possible"),
+    };
+    let grade = json!([{"url": "http://hl7.org/fhir/StructureDefinition/match-grade", "valueCode": grade}]);
+    json!({"mode": mode, "score": score, "extension": grade})
+}
+
+/// The parameters in one order: the same question, the same text.
+fn canonical(parameters: &[Parameter]) -> Vec<(String, String)> {
+    let own = parameters.iter().filter(|parameter| !["_page", "_format", "_pretty"].contains(&parameter.name.as_str()));
+    let mut all: Vec<(String, String)> = own.map(|parameter| (parameter.sent.clone(), parameter.raw.clone())).collect();
+    all.sort();
+    all
+}
+
+fn digest(kind: Kind, canonical: &[(String, String)]) -> String {
+    let text: String = canonical.iter().map(|(name, value)| format!("{}={}&", encoded(name), encoded(value))).collect();
+    let mut hex = hex(&sha256(format!("{}?{text}", kind.name()).as_bytes()));
+    hex.truncate(32);
+    hex
+}
+
+fn url(base: &str, canonical: &[(String, String)], page: Option<&str>) -> String {
+    let pairs = canonical.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    let pairs: Vec<String> = pairs.chain(page.map(|page| format!("_page={}", encoded(page)))).collect();
+    if pairs.is_empty() { base.to_owned() } else { format!("{base}?{}", pairs.join("&")) }
+}
+
+/// Opens a page token and checks that it belongs to this question.
+fn opened(asked: &Asked<'_>, kind: Kind, page: &str, question: &str) -> Result<PageToken, Problem> {
+    let forged = || {
+        Problem::bad(
+            "invalid",
+            "Ce jeton de page n'est pas de ce serveur, ou pas de cette question : recommencez depuis la première page.",
+            "This page token is not of this server, or not of this question: start again from the first page.",
+        )
+        .about("_page")
+    };
+    let token = PageToken::open(page, asked.keys).ok_or_else(forged)?;
+    if token.of != kind.name() || token.question != question {
+        return Err(forged());
+    }
+    Ok(token)
+}
+
+/// Entries of a bundle and what stands above it.
+impl Asked<'_> {
+    pub(super) fn entry<'g>(
+        &'g self,
+        renderer: &Renderer<'g>,
+        item: &Item<'g>,
+        elements: &Elements,
+        search: Value,
+    ) -> Value {
+        let mut resource = self.resource(renderer, item);
+        elements.cut(item.kind(), &mut resource);
+        let url = format!("{}/{}/{}", self.base, item.kind().name(), item.id());
+        json!({"fullUrl": url, "resource": resource, "search": search})
+    }
+
+    /// Whether an id is of something that was there once, and since when it is not.
+    pub(super) fn gone_since(&self, kind: Kind, id: &str) -> Option<crate::Date> {
+        let g = self.view.current();
+        let key = ids::key_of(id)?;
+        let kind = match kind {
+            Kind::Practitioner => crate::GoneKind::Person,
+            Kind::Organization => crate::GoneKind::Structure,
+            _ => return None,
+        };
+        g.gone(kind, &key).and_then(|gone| gone.since())
+    }
+}

@@ -1,0 +1,174 @@
+//! From a plan to the items of a page: hits of the query model in their order, each opened into what it becomes
+//! (a person's activities, a structure's services), judged where the model cannot.
+
+use super::{
+    criteria::{Criteria, Plan, space},
+    item::Item,
+    render::services,
+    table::Kind,
+    token::Position,
+};
+use crate::{Filter, Hits, MatchKind, Page, Person, Question, Similar, Structure, Total, generation::Space};
+
+/// Most hits of the model that are opened and judged for one page.
+const MAX_CANDIDATES: usize = 20_000;
+/// So many hits are opened and judged for a total that nobody insisted on.
+const FREE_TOTAL: u64 = 2000;
+/// Hits that are asked of the model at once.
+const CHUNK: usize = 2000;
+
+/// One page.
+pub(super) struct Walked<'g> {
+    /// The items, with how well each fits.
+    pub(super) items: Vec<(Item<'g>, MatchKind)>,
+    /// Where the next page begins.
+    pub(super) next: Option<Position>,
+    /// The question was too wide, or a page was cut short by the work it took.
+    pub(super) cut: bool,
+}
+
+/// A question with its answers.
+pub(super) struct Walk<'a, 'g> {
+    criteria: &'a Criteria<'g>,
+    plan: &'a Plan<'g>,
+    question: Question,
+}
+
+/// How much work a total is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TotalMode {
+    /// None.
+    No,
+    /// If it is free.
+    Free,
+    /// Even if it takes work.
+    Accurate,
+}
+
+impl<'a, 'g> Walk<'a, 'g> {
+    pub(super) fn new(criteria: &'a Criteria<'g>, plan: &'a Plan<'g>) -> Self {
+        let filter = match plan.filters.as_slice() {
+            [] => Filter::All,
+            [one] => one.clone(),
+            several => Filter::And(several.to_vec()),
+        };
+        let similar = if plan.similar { Similar::IfNone } else { Similar::Never };
+        Self { criteria, plan, question: Question { filter, similar } }
+    }
+
+    /// Whether one hit of the model is one item, and nothing needs to be judged.
+    fn direct(&self) -> bool {
+        self.plan.judges.is_empty() && matches!(self.criteria.kind, Kind::Practitioner | Kind::Organization)
+    }
+
+    fn hits(&self, page: Page) -> Hits<Item<'g>> {
+        let renderer = &self.criteria.renderer;
+        let (g, registry) = (renderer.generation, renderer.registry);
+        match space(self.criteria.kind) {
+            Space::People => mapped(g.people_where(registry, &self.question, page), Item::Person),
+            Space::Places => mapped(g.structures_where(registry, &self.question, page), Item::Place),
+        }
+    }
+
+    /// What a hit of the model becomes, less what the judges do not agree with.
+    fn opened(&self, hit: Item<'g>) -> Vec<Item<'g>> {
+        let mut items = match (self.criteria.kind, hit) {
+            (Kind::PractitionerRole, Item::Person(person)) => roles(&person),
+            (Kind::HealthcareService, Item::Place(place)) => open_services(&place),
+            (Kind::Device, _) => Vec::new(),
+            (_, item) => vec![item],
+        };
+        items.retain(|item| self.plan.judges.iter().all(|judge| judge(item)));
+        items
+    }
+
+    /// The items from a position on.
+    pub(super) fn page(&self, at: Position, limit: usize) -> Walked<'g> {
+        if self.criteria.kind == Kind::Device {
+            return Walked { items: Vec::new(), next: None, cut: false };
+        }
+        if self.direct() {
+            let hits = self.hits(Page { skip: at.skip, limit });
+            let end = at.skip.saturating_add(hits.hits.len());
+            let more = match hits.total {
+                Total::Exactly(total) => u64::try_from(end).unwrap_or(u64::MAX) < total,
+                Total::AtLeast(_) => true,
+            };
+            let next = (more && hits.hits.len() >= limit).then_some(Position { skip: end, inner: 0 });
+            let items = hits.hits.into_iter().map(|hit| (hit.of, hit.r#match)).collect();
+            return Walked { items, next, cut: hits.cut || self.plan.cut };
+        }
+        self.opened_page(at, limit)
+    }
+
+    fn opened_page(&self, at: Position, limit: usize) -> Walked<'g> {
+        let mut walked = Walked { items: Vec::new(), next: None, cut: self.plan.cut };
+        let mut here = at;
+        let mut looked = 0usize;
+        let mut chunk = limit.saturating_mul(2).clamp(50, CHUNK);
+        while looked < MAX_CANDIDATES {
+            let hits = self.hits(Page { skip: here.skip, limit: chunk });
+            walked.cut |= hits.cut;
+            let count = hits.hits.len();
+            for hit in hits.hits {
+                let items = self.opened(hit.of);
+                for (n, item) in items.into_iter().enumerate().skip(here.inner) {
+                    if walked.items.len() >= limit {
+                        walked.next = Some(Position { skip: here.skip, inner: n });
+                        return walked;
+                    }
+                    walked.items.push((item, hit.r#match));
+                }
+                here = Position { skip: here.skip.saturating_add(1), inner: 0 };
+            }
+            if count < chunk {
+                return walked;
+            }
+            looked = looked.saturating_add(count);
+            chunk = CHUNK;
+        }
+        // The page is shorter than it may be, and the next goes on from here: a walk loses nothing.
+        walked.next = Some(here);
+        walked
+    }
+
+    /// How many items there are in all, if that is known for the work that it is worth.
+    pub(super) fn total(&self, mode: TotalMode) -> Option<u64> {
+        if mode == TotalMode::No {
+            return None;
+        }
+        if self.criteria.kind == Kind::Device {
+            return Some(0);
+        }
+        let totals = self.criteria.renderer.generation.totals();
+        let Total::Exactly(hits) = self.hits(Page { skip: 0, limit: 0 }).total else { return None };
+        if self.direct() {
+            return Some(hits);
+        }
+        if self.criteria.kind == Kind::PractitionerRole && self.plan.judges.is_empty() && self.plan.filters.is_empty() {
+            return Some(u64::from(totals.activities));
+        }
+        let most =
+            if mode == TotalMode::Accurate { u64::try_from(MAX_CANDIDATES).unwrap_or(u64::MAX) } else { FREE_TOTAL };
+        if hits > most {
+            return None;
+        }
+        let all = self.hits(Page::first(usize::try_from(hits).unwrap_or(usize::MAX)));
+        let count: usize = all.hits.into_iter().map(|hit| self.opened(hit.of).len()).sum();
+        u64::try_from(count).ok()
+    }
+}
+
+fn roles<'g>(person: &Person<'g>) -> Vec<Item<'g>> {
+    person.activities().map(Item::Role).collect()
+}
+
+fn open_services<'g>(place: &Structure<'g>) -> Vec<Item<'g>> {
+    services(place).collect()
+}
+
+fn mapped<'g, T>(hits: Hits<T>, item: impl Fn(T) -> Item<'g>) -> Hits<Item<'g>> {
+    let Hits { hits, total, cut } = hits;
+    let hits = hits.into_iter().map(|hit| crate::Hit { of: item(hit.of), r#match: hit.r#match }).collect();
+    Hits { hits, total, cut }
+}

@@ -1,0 +1,18 @@
+//! The FHIR face: what it answers, that it is valid, that it is what the query model says, and that nothing hurts it.
+#![allow(
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod answers;
+mod client;
+mod hostile;
+mod time;
+
+mod world;
