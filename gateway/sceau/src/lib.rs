@@ -21,6 +21,7 @@ pub mod keys;
 pub mod knocks;
 pub mod net;
 pub mod partners;
+pub mod quarantine;
 pub mod queued;
 pub mod refresh;
 pub mod refusal;

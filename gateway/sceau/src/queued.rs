@@ -10,6 +10,7 @@ use mail::{
     Access, Limits, MailFault, Opened,
     source::{self, Letter, Room as _, Source},
 };
+use pki::certificate::Certificate;
 use serde::{Deserialize, Serialize};
 use smtp::{MailFrom, OriginalRecipient, RcptTo, Ret};
 use store::{MessageInfo, NewBody, Protection, Recipient, Store, Work};
@@ -20,7 +21,7 @@ use crate::{
     gateway::Gateway,
     intake::{
         in_hand::{InHand, Writer},
-        incoming, technical,
+        incoming, late, technical,
     },
     refusal::Refusal,
     rest::{SegmentReader, SpoolRoom},
@@ -43,6 +44,9 @@ pub struct Notes {
     /// Who brought it; nobody for what we wrote ourselves.
     #[serde(default)]
     bearer: Option<Bearer>,
+    /// Certificate of the operator that brought a message which nobody could open yet: it is judged once it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unopened: Option<String>,
 }
 
 /// About one body.
@@ -74,6 +78,17 @@ impl Notes {
     #[must_use]
     pub fn brought_by(self, bearer: Bearer) -> Self {
         Self { bearer: Some(bearer), ..self }
+    }
+
+    /// With the operator whose message is still to be opened and judged.
+    #[must_use]
+    pub fn unopened(self, operator: &Certificate) -> Self {
+        Self { unopened: Some(operator.to_pem()), ..self }
+    }
+
+    /// The operator whose message is still to be opened and judged.
+    pub fn unopened_by(&self) -> Option<Certificate> {
+        Certificate::from_pem(self.unopened.as_deref()?.as_bytes()).ok()
     }
 
     /// Who brought the message; nobody for what we wrote ourselves.
@@ -247,11 +262,22 @@ pub async fn as_sent(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> {
 /// The end of the attempt: a body that no longer opens to what was judged is held back.
 pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> {
     let stored = as_sent(gateway, work).await?;
+    let notes = Notes::of(work);
+    if let Some(operator) = notes.unopened_by() {
+        let head = notes.body(work).map(|body| body.head.clone()).unwrap_or_default();
+        let (opened, results) = late::open(gateway, work, stored, operator).await?;
+        return annotated(gateway, opened, format!("{head}{results}"));
+    }
     let opened = reopen(gateway, work, stored).await?;
     if work.body.inner.is_some_and(|judged| judged != opened.inner_digest) {
         return Err(damaged("the body opens to something else than what was judged"));
     }
-    let head = Notes::of(work).body(work).map(|body| body.head.clone()).unwrap_or_default();
+    let head = notes.body(work).map(|body| body.head.clone()).unwrap_or_default();
+    annotated(gateway, opened, head)
+}
+
+/// The opened message with these fields on top, and none that pretend to be ours.
+fn annotated(gateway: &Gateway, opened: Opened, head: String) -> Result<Load, End> {
     let snapshot = gateway.snapshot();
     let hostname = snapshot.config.server.hostname.as_str();
     let (clean, size) =
@@ -304,7 +330,7 @@ pub fn limits(snapshot: &Snapshot) -> Limits {
 }
 
 /// For what was accepted already: a limit that is lowered meanwhile holds for new mail only.
-fn accepted_limits() -> Limits {
+pub(crate) fn accepted_limits() -> Limits {
     Limits { message: MAX_BODY, ..Limits::default() }
 }
 
@@ -319,19 +345,18 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Load) -> Result<Op
                 (Some(wrapped), Protection::StorageKey) => worker.vault().beside(&wrapped),
                 _ => Ok(None),
             };
-            let key = key.map_err(|error| error.to_string())?;
+            let key = key.map_err(|error| End::Withheld(format!("its key cannot be had: {error}")))?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
             // Whoever signed what was accepted is known still, whatever became of the certificate since.
             let known = worker.snapshot().ever_known_certificates();
             mail::open_source(message.source, access, &known, &accepted_limits(), &worker.room())
-                .map_err(|fault| fault.to_string())
+                .map_err(|fault| late::unopened(&fault))
         })
         .await;
-    outcome.and_then(|opened| opened).map_err(|error| damaged(&error))
+    outcome.unwrap_or_else(|error| Err(End::temporary("stored-body", error)))
 }
 
-/// Nothing a retry can mend, nothing to lose either: it waits, and the log says so each time.
+/// Nothing that a retry can mend: a person has to look (design §3).
 fn damaged(what: &str) -> End {
-    tracing::error!(what, "a stored body cannot be delivered as it is; it stays in the queue");
-    End::temporary("stored-body", what)
+    End::Withheld(what.to_owned())
 }

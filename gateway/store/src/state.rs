@@ -88,6 +88,13 @@ pub enum Step {
         /// Why.
         reason: Reason,
     },
+    /// End of an attempt: it cannot be made with what we have now, and a person has to look.
+    Withheld {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: Reason,
+    },
     /// End of a lease on work whose time is over.
     Expired {
         /// When.
@@ -197,8 +204,14 @@ impl Progress {
         if self.state.is_ended() {
             return Err(TransitionError::Ended);
         }
-        let of_attempt =
-            matches!(step, Step::Delivered { .. } | Step::Deferred { .. } | Step::Failed { .. } | Step::Expired { .. });
+        let of_attempt = matches!(
+            step,
+            Step::Delivered { .. }
+                | Step::Deferred { .. }
+                | Step::Failed { .. }
+                | Step::Withheld { .. }
+                | Step::Expired { .. }
+        );
         match (of_attempt, leased) {
             (true, false) => return Err(TransitionError::NotLeased),
             (false, true) => return Err(TransitionError::InFlight),
@@ -229,7 +242,7 @@ impl Progress {
             Step::Failed { at, reason } => State::Failed { at, reason },
             Step::Deferred { due, reason, .. } => State::Queued { due: due.min(expires), last: Some(reason) },
             Step::Retry { due } => State::Queued { due: due.min(expires), last },
-            Step::Hold { at, reason } => State::Held { since: at, reason },
+            Step::Hold { at, reason } | Step::Withheld { at, reason } => State::Held { since: at, reason },
         })
     }
 }

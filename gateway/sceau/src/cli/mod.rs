@@ -14,6 +14,7 @@ mod open;
 mod partner;
 mod pki;
 mod probe;
+mod quarantine;
 mod queue;
 mod refusals;
 mod retention;
@@ -104,6 +105,8 @@ enum Command {
     Probe(probe::Args),
     /// Look at the queue and act on it
     Queue(queue::Args),
+    /// Received mail that cannot be read: look at it, try it again, refuse it
+    Quarantine(quarantine::Args),
     /// Stop the exchange with a domain, an operator, a certificate or a mailbox, for a while
     Block(block::Args),
     /// The trust list in force, shrinkages, exceptions by two administrators
@@ -181,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(args),
         Command::Probe(args) => probe::run(&args),
         Command::Queue(args) => queue::run(args),
+        Command::Quarantine(args) => quarantine::run(&args),
         Command::Block(args) => block::run(&args),
         Command::Trust(args) => trusted::run(&args),
         Command::Pki(args) => pki::run(args),

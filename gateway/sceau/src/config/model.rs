@@ -57,6 +57,9 @@ pub struct Config {
     /// The professional directory.
     #[serde(default)]
     pub annuaire: Annuaire,
+    /// What becomes of what cannot be opened.
+    #[serde(default)]
+    pub opening: super::Opening,
     /// Bounds on what comes in.
     #[serde(default)]
     pub limits: Limits,

@@ -30,7 +30,7 @@ pub use outcome::{Attempt, End};
 pub use relay::still_reads;
 
 use self::{busy::Busy, route::Routes, sessions::Sessions};
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, quarantine};
 
 /// How long a piece of work is ours; longer than any single attempt may take.
 const LEASE: Duration = Duration::from_secs(30 * 60);
@@ -152,7 +152,8 @@ async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, w
         Attempt::expired(&work)
     } else {
         let mut allowed = work.clone();
-        let stopped = stops::take_stopped(&gateway.snapshot(), &mut allowed, gateway.now());
+        let mut stopped = stops::take_stopped(&gateway.snapshot(), &mut allowed, gateway.now());
+        stopped.extend(stops::take_refused(&mut allowed));
         let mut attempt = match allowed.recipients.is_empty() {
             true => Attempt::facts_only(&work),
             false => tried(gateway, sessions, routes, &allowed).await,
@@ -293,6 +294,9 @@ fn outcome(
     // A notice to a sender is part of the outcome: it may use the room that is kept for outcomes.
     let mut changes = Changes { use_reserve: true, ..Changes::default() };
     let mut news = Vec::new();
+    if let Some(End::Withheld(why)) = ends.iter().map(|(_, end)| end).find(|end| matches!(end, End::Withheld(_))) {
+        quarantine::alarm(gateway, work.info.id, why);
+    }
     for (recipient, end) in ends {
         let step = end.step(gateway, work, recipient, now);
         news.extend(notify::News::of(work, recipient, end, &step, attempt, now));

@@ -19,6 +19,7 @@ use crate::{
     gateway::Gateway,
     intake::in_hand::InHand,
     intake::outgoing::{Sealing, destination},
+    quarantine,
     queued::{self, BodyNotes, Notes, digest, limits, under_storage_key},
     refusal::RefusalId,
     snapshot::{OwnDomain, Snapshot},
@@ -115,6 +116,10 @@ fn advice(action: Action, end: &End) -> Bilingual {
         (Action::Failed, End::Permanent { code, .. }) if code == super::relay::NOW_SEALED => Bilingual::new(
             "Le domaine du destinataire exige maintenant des messages chiffrés, et celui-ci avait été accepté avant. Renvoyez-le : il sera chiffré.",
             "The recipient's domain now takes sealed messages only, and this one was taken before. Send it again: it will be sealed.",
+        ),
+        (Action::Failed, End::Permanent { code, .. }) if *code == quarantine::REFUSED => Bilingual::new(
+            "Le message n'a pas pu être lu à l'arrivée, sans doute parce qu'il était chiffré pour une ancienne clé. Renvoyez-le : il sera chiffré avec le certificat actuel.",
+            "The message could not be read on arrival, perhaps because it was sealed for an old key. Send it again: it will be sealed with the current certificate.",
         ),
         (Action::Failed, End::Permanent { code, .. }) if *code == RefusalId::OutsideTrustedSpace.row().id => {
             Bilingual::new(

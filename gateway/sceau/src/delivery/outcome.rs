@@ -7,7 +7,7 @@ use smtp::{Cause, Outcome, RecipientOutcome, Reply};
 use store::{Reason, Recipient, Step, Work};
 use trail::{DeliveryFacts, Event, Record};
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, quarantine};
 
 /// Longest reply of a peer that is kept.
 const MAX_REPLY: usize = 512;
@@ -42,6 +42,8 @@ pub enum End {
         /// When the wait is over in any case.
         until: Timestamp,
     },
+    /// What rests here cannot be handed over with what we have now: it is in quarantine until a person has looked.
+    Withheld(String),
     /// Its time was over before the attempt.
     Expired,
 }
@@ -150,6 +152,7 @@ impl End {
             Self::Delivered(reply) => Step::Delivered { at: now, reply: gateway.masker.text(reply) },
             Self::Permanent { code, text, .. } => Step::Failed { at: now, reason: reason(code, text) },
             Self::Expired => Step::Expired { at: now },
+            Self::Withheld(text) => Step::Withheld { at: now, reason: reason(quarantine::CODE, text) },
             Self::Waiting { code, text, until } => {
                 let attempts = recipient.progress.attempts.saturating_add(1);
                 let due = gateway.schedule.next(attempts, work.info.seed(), now, work.info.expires).min(*until);
@@ -196,6 +199,9 @@ impl End {
             ) => {
                 delivery.reply = Some(gateway.masker.text(text));
                 Event::Failed { number, reason: code.clone(), delivery }
+            }
+            (Self::Withheld(text), _) => {
+                Event::Held { by: trail::SafeText::of("sceau"), reason: gateway.masker.text(text) }
             }
             (Self::Expired, _) => {
                 Event::Expired { attempts: recipient.progress.attempts, reason: last_reason(recipient) }

@@ -5,6 +5,7 @@ use store::{Destination, Recipient, Work};
 
 use super::outcome::End;
 use crate::{
+    quarantine,
     queued::Notes,
     refusal::RefusalId,
     snapshot::Snapshot,
@@ -51,6 +52,15 @@ fn ordered(block: &Block) -> End {
 pub(crate) fn was_stopped(recipient: &Recipient) -> bool {
     let store::State::Queued { last: Some(last), .. } = &recipient.progress.state else { return false };
     [RefusalId::DomainWaiting, RefusalId::BlockedForNow].iter().any(|id| id.row().id == last.code)
+}
+
+/// Takes out of a piece of work whose mail a person refused in quarantine, with the end of each.
+pub(super) fn take_refused(work: &mut Work) -> Vec<(Recipient, End)> {
+    let refused: Vec<Recipient> =
+        work.recipients.iter().filter(|recipient| quarantine::was_refused(recipient)).cloned().collect();
+    work.recipients.retain(|recipient| !quarantine::was_refused(recipient));
+    let end = || End::permanent(quarantine::REFUSED, "the message could not be read and was refused by a person");
+    refused.into_iter().map(|recipient| (recipient, end())).collect()
 }
 
 /// Takes out of a piece of work whom something stops, with the end of each.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ident::{Address, Timestamp};
 use mail::{
-    Access, Judgement, MailFault, OpenFault, Opened, ProtectionHint, Signature, report,
+    Access, Facts, Judgement, MailFault, OpenFault, Opened, ProtectionHint, Signature, report,
     source::{self, Source},
 };
 use pki::certificate::Certificate;
@@ -16,8 +16,9 @@ use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store
 use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome};
 
 use super::{
-    REPEAT_WINDOW, Received, failures,
+    REPEAT_WINDOW, Received, failures, guarded,
     in_hand::{InHand, Writer},
+    late,
     outgoing::{Sealing, envelope, notify, trace},
     storage, taken, technical,
     trust::Answers,
@@ -32,6 +33,7 @@ use crate::{
     events,
     gateway::Gateway,
     net::session::Peer,
+    quarantine,
     queued::{self, BodyNotes, Notes, Sealed, limits, under_storage_key},
     refusal::{Refusal, RefusalId},
     rest::Spool,
@@ -57,10 +59,12 @@ pub struct Incoming {
 }
 
 /// A message that may be stored.
-struct Prepared {
-    message: NewMessage,
-    report: Option<report::IncomingReport>,
-    operator: Certificate,
+pub(super) struct Prepared {
+    pub(super) message: NewMessage,
+    pub(super) report: Option<report::IncomingReport>,
+    pub(super) operator: Certificate,
+    /// Why it waits for a person from the beginning, if it does.
+    pub(super) held: Option<&'static str>,
 }
 
 /// Largest message taken from other operators: sealing makes ours larger, theirs too.
@@ -76,13 +80,21 @@ pub fn limit(snapshot: &Snapshot) -> u64 {
 pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
     let speaker = events::operator(&gateway.masker, &incoming.operator);
-    let mut prepared = gateway.compute(move || prepare(&worker, &incoming, message)).await.map_err(technical)??;
+    let preparing = move || guarded(|| prepare(&worker, &incoming, message));
+    let mut prepared = gateway.compute(preparing).await.map_err(technical)??;
     if let Some(report) = prepared.report.take() {
         let records = match_report(gateway, &prepared, &report).await?;
         prepared.message.records.extend(records);
     }
     let message = gateway.binder.bind(prepared.message).map_err(technical)?;
-    let committed = gateway.store.commit(Changes::message(message)).await.map_err(|error| storage(&error))?;
+    let changes = match prepared.held {
+        None => Changes::message(message),
+        Some(why) => {
+            quarantine::alarm(gateway, message.id, why);
+            late::held(gateway, message, why)
+        }
+    };
+    let committed = gateway.store.commit(changes).await.map_err(|error| storage(&error))?;
     taken(gateway, &committed, speaker)
 }
 
@@ -102,21 +114,23 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     }
     let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
     failures::may_open(gateway, &operator, now)?;
-    let opened = opened(gateway, &snapshot, &message, &recipients).map_err(|fault| {
-        if fault == OpenFault::Failed {
-            failures::not_opened(gateway, &operator, now);
+    let opened = match opened(gateway, &snapshot, &message, &recipients) {
+        Err(OpenFault::NotForUs) if late::is_taken(&snapshot, incoming) => {
+            return late::prepare(gateway, &snapshot, incoming, &operator, &message, &outer, arrived);
         }
-        unopened(&fault)
-    })?;
+        Err(fault) => {
+            if fault == OpenFault::Failed {
+                failures::not_opened(gateway, &operator, now);
+            }
+            return Err(unopened(&fault));
+        }
+        Ok(opened) => opened,
+    };
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
     let from = &opened.facts.from;
     admit_size(&snapshot, from, arrived.size)?;
-    opened.encryption.iter().try_for_each(|encryption| admit_encryption(&snapshot, from, encryption))?;
-    if opened.signature == Signature::None {
-        // Encryption alone says nothing about the author (A24): it counts as not sealed.
-        admit_unsealed(&snapshot, from)?;
-    }
+    admitted(&snapshot, &opened)?;
     let report = null_sender(&snapshot, incoming, &operator, &opened, now)?;
     let (judgement, judged) =
         judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
@@ -132,7 +146,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     let signer = if let Signature::Good(signed) = &opened.signature { Some(&signed.signer) } else { None };
     let bearer = Bearer::new(incoming.peer.certificates()?, signer);
     let body = at_rest(gateway, &mut InHand::default(), &message, arrived.size, &opened)?;
-    let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened, arrived, now), judged];
+    let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened.facts, arrived, now), judged];
     records.extend(peer_checkpoint(gateway, &opened, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
     // The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
@@ -156,7 +170,38 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         notes: Notes::new([BodyNotes { readers: Vec::new(), head }]).brought_by(bearer).to_json(),
         records,
     };
-    Ok(Prepared { message, report, operator })
+    Ok(Prepared { message, report, operator, held: None })
+}
+
+/// Whether the partner rule of the author takes mail that is protected so.
+fn admitted(snapshot: &Snapshot, opened: &Opened) -> Result<(), Refusal> {
+    let from = &opened.facts.from;
+    opened.encryption.iter().try_for_each(|encryption| admit_encryption(snapshot, from, encryption))?;
+    if opened.signature == Signature::None {
+        // Encryption alone says nothing about the author (A24): it counts as not sealed.
+        admit_unsealed(snapshot, from)?;
+    }
+    Ok(())
+}
+
+/// What was opened after its reception: admitted and judged as it would have been then.
+pub(super) fn decided(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    id: QueueId,
+    opened: &Opened,
+    (sender, recipients): (Option<&Address>, &[Address]),
+    operator: &Certificate,
+) -> Result<(Judgement, Record), Refusal> {
+    let now = gateway.now();
+    proven(opened).map_err(|fault| unopened(&fault))?;
+    speaks_for(snapshot, operator, &opened.facts.from, now)?;
+    admitted(snapshot, opened)?;
+    let decided = judged(gateway, snapshot, id, opened, sender, recipients, operator, now)?;
+    if let Signature::Good(signed) = &opened.signature {
+        admit_signer(snapshot, &opened.facts.from, &signed.signer, now)?;
+    }
+    Ok(decided)
 }
 
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
@@ -169,12 +214,17 @@ fn opened(
     let keys = snapshot.decryption_keys(recipients);
     let (known, limits, room) = (snapshot.known_certificates(), limits(snapshot), gateway.room());
     let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)?;
-    // Without a tag, a failed decryption may look like anything: the peer must not see what (H9).
+    proven(&opened)?;
+    Ok(opened)
+}
+
+/// Without a tag, a failed decryption may look like anything: the peer must not see what (H9).
+fn proven(opened: &Opened) -> Result<(), OpenFault> {
     let unproven = opened.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated);
     if unproven && !matches!(opened.signature, Signature::Good(_)) {
         return Err(OpenFault::Failed);
     }
-    Ok(opened)
+    Ok(())
 }
 
 /// What a message without a sender must be: a report or an automatic answer of the peer's own
@@ -292,20 +342,20 @@ fn at_rest(
     }
 }
 
-fn acceptance(
+pub(super) fn acceptance(
     gateway: &Gateway,
     snapshot: &Snapshot,
     incoming: &Incoming,
     operator: &Certificate,
-    opened: &Opened,
+    facts: &Facts,
     arrived: Received,
     now: Timestamp,
 ) -> Record {
     let acceptance = Acceptance {
         direction: Direction::Incoming,
         from: incoming.mail.sender.as_ref().map(|sender| gateway.masker.party(sender)),
-        author: Some(gateway.masker.party(&opened.facts.from)),
-        message_id: opened.facts.message_id.as_deref().map(|id| gateway.masker.text(id)),
+        author: Some(gateway.masker.party(&facts.from)),
+        message_id: facts.message_id.as_deref().map(|id| gateway.masker.text(id)),
         digest: arrived.digest,
         size: arrived.size,
         recipients: u32::try_from(incoming.recipients.len()).unwrap_or(u32::MAX),
@@ -318,7 +368,7 @@ fn acceptance(
     Record::new(now, Event::Accepted(Box::new(acceptance))).of_message(incoming.id)
 }
 
-fn recipients_of(
+pub(super) fn recipients_of(
     gateway: &Gateway,
     snapshot: &Snapshot,
     incoming: &Incoming,

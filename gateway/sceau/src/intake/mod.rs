@@ -5,6 +5,7 @@ mod author;
 pub(crate) mod failures;
 pub(crate) mod in_hand;
 pub mod incoming;
+pub(crate) mod late;
 pub mod outgoing;
 mod trust;
 
@@ -15,7 +16,7 @@ use mail::{
     MailFault, OpenFault, SealFault,
     source::{self, Source},
 };
-use pki::cms::CmsError;
+use pki::{cms::CmsError, guard::caught};
 use store::{Accepted, Committed, StoreError};
 use trail::{Event, QueueId, Record, Speaker};
 
@@ -92,8 +93,24 @@ pub(crate) fn unopened(fault: &OpenFault) -> Refusal {
     match fault {
         OpenFault::Mail(MailFault::Storage(kind)) => kept(*kind),
         OpenFault::KeyUnavailable(why) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
-        fault => Refusal::new(RefusalId::OpeningFailed, fault.code()),
+        fault => {
+            let refused = Refusal::new(RefusalId::OpeningFailed, fault.code());
+            match fault.named() {
+                // Known without any key: the sender's administrator learns what it was.
+                Some(named) => Refusal { id: RefusalId::ProtectionRefused, ..refused }.about(named),
+                None => refused,
+            }
+        }
     }
+}
+
+/// A step over what a stranger sent: where one of our readers breaks off, this message is refused and nothing
+/// else suffers (H22).
+fn guarded<T>(step: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    caught("a message", step).unwrap_or_else(|broke_off| {
+        tracing::error!(%broke_off, "a message is refused");
+        Err(Refusal::new(RefusalId::OpeningFailed, broke_off.to_string()))
+    })
 }
 
 /// What a message that could not be sealed means for the sender: never for good.
@@ -143,6 +160,32 @@ mod tests {
             assert!(refusal.cause.contains("plug it in"));
         }
         assert_eq!(unopened(&OpenFault::Failed).id, RefusalId::OpeningFailed);
+    }
+
+    /// H22: a planted panic costs its message, and the peer learns nothing of it.
+    #[test]
+    fn a_reader_that_breaks_off_refuses_its_message_only() {
+        let planted = |octets: &[u8]| -> Result<u8, Refusal> { Ok(octets[7]) };
+        assert_eq!(guarded(|| planted(b"12345678")), Ok(b'8'));
+        let refusal = guarded(|| planted(b"1")).unwrap_err();
+        assert_eq!(
+            (refusal.id, refusal.about.clone(), refusal.is_temporary()),
+            (RefusalId::OpeningFailed, None, false)
+        );
+        assert!(refusal.cause.contains("broke off"));
+    }
+
+    /// What is known without a key is named; what follows a key never is (H4).
+    #[test]
+    fn an_old_cipher_is_named_and_a_failed_decryption_is_not() {
+        use pki::cms::Refusal as Container;
+        let old = unopened(&OpenFault::Refused(Container::ContentCipher("triple DES".to_owned())));
+        assert_eq!((old.id, old.is_temporary()), (RefusalId::ProtectionRefused, false));
+        assert!(old.about.is_some_and(|about| about.contains("triple DES")));
+        for fault in [OpenFault::Failed, OpenFault::NotForUs, OpenFault::Layers, OpenFault::EncryptedTwice] {
+            let refusal = unopened(&fault);
+            assert_eq!((refusal.id, refusal.about), (RefusalId::OpeningFailed, None));
+        }
     }
 
     #[test]

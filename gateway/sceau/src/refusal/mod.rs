@@ -231,6 +231,11 @@ refusals! {
     TooManyUnreadable = "too-many-unreadable", 451 4 . 7 . 1, 451,
         "Trop de messages de votre operateur n'ont pas pu etre ouverts : verifiez le certificat de ce domaine ; les suivants passeront plus tard, rien n'est perdu.",
         "Too many of your operator's messages could not be opened: check this domain's certificate; the next ones pass later, nothing is lost.", "a_peer_of_many_unreadable_messages_waits";
+    /// An algorithm, container or parameter that is refused before any key is used.
+    ProtectionRefused = "protection-refused", 554 5 . 7 . 5, 554,
+        "Le message est protege d'une maniere qui n'est pas acceptee ici : envoyez-le en AES avec RSA-OAEP ou ECDH.",
+        "The message is protected in a way that is not accepted here: send it with AES, and RSA-OAEP or ECDH.",
+        "an_old_cipher_is_named_and_a_failed_decryption_is_not";
     /// Signature missing where needed, broken, or not covering the message.
     SignatureInvalid = "signature-invalid", 554 5 . 7 . 7, 554,
         "La signature du message n'est pas valable : renvoyez-le, ou prevenez votre operateur.",

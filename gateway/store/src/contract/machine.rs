@@ -122,10 +122,11 @@ impl World {
 
     fn report(&mut self, store: &impl Store, work: usize, kind: u8) {
         let Some(work) = self.take(work) else { return };
-        let step = match kind % 4 {
+        let step = match kind % 5 {
             _ if work.expired => Step::Expired { at: self.now() },
             0 => delivered(self.now()),
             1 => failed(self.now()),
+            2 => Step::Withheld { at: self.now(), reason: reason("quarantine") },
             _ => deferred(self.now().plus(MINUTE * u32::from(kind))),
         };
         match report(store, &work, &step) {

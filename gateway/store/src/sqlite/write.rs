@@ -284,6 +284,7 @@ impl Step {
             | Self::Failed { at, .. }
             | Self::Expired { at }
             | Self::Hold { at, .. }
+            | Self::Withheld { at, .. }
             | Self::Cancel { at, .. } => Some(*at),
             Self::Deferred { .. } | Self::Release { .. } | Self::Retry { .. } => None,
         }
