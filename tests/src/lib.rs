@@ -21,6 +21,7 @@
 )]
 
 pub mod bench;
+pub mod by_hand;
 pub mod capture;
 pub mod certs;
 pub mod chains;

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use sceau::demo::cast::Place::{A, B};
+use tests::by_hand::{part, seal_bytes, sealed};
 use tests::certs::{Authority, Use};
 use tests::gateway::Gateway;
 use tests::openssl_cli::cms_sign;
@@ -266,44 +267,6 @@ fn an_unsealed_message_from_a_sealing_domain_is_refused() {
     let (world, _b) = hospital_b();
     let message = letter(&world.address("martin"), &world.address("moreau"), "in clear");
     assert_refused(&from_a_to_b(&world, &message), 550, "seal-required");
-}
-
-/// Sealed by hand with OpenSSL's command line: signed by `signer`, encrypted for `reader`.
-fn sealed(world: &World, content: &[u8], signer: (&str, &str), reader: &str) -> Vec<u8> {
-    let at = |name: &str| world.folder().join(name);
-    let signer = tests::certs::CredentialFiles { certificate: at(signer.0), key: at(signer.1) };
-    let mut inner = b"Content-Type: message/rfc822\r\n\r\n".to_vec();
-    inner.extend_from_slice(content);
-    let signed = cms_sign("DER", &inner, &signer, &[]).success();
-    seal_bytes(world, &part("signed-data", &signed), content, reader)
-}
-
-/// The outer message repeats what the inner one says of itself.
-fn seal_bytes(world: &World, content: &[u8], inner: &[u8], reader: &str) -> Vec<u8> {
-    let reader = world.folder().join(reader);
-    let der = tests::openssl_cli::cms_encrypt("DER", content, "-aes-256-gcm", &[], &[&reader]).success();
-    let inner = String::from_utf8_lossy(inner);
-    let header = inner.split("\r\n\r\n").next().unwrap_or_default();
-    let outer = header.lines().map(|line| if line.starts_with("Subject:") { "Subject: ..." } else { line });
-    let mut message = outer.collect::<Vec<_>>().join("\r\n").into_bytes();
-    message.extend_from_slice(b"\r\nMIME-Version: 1.0\r\n");
-    message.extend_from_slice(&part("authEnveloped-data", &der));
-    message
-}
-
-fn part(kind: &str, der: &[u8]) -> Vec<u8> {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut out = format!(
-        "Content-Type: application/pkcs7-mime; smime-type={kind}; name=smime.p7m\r\n\
-         Content-Transfer-Encoding: base64\r\n\r\n"
-    )
-    .into_bytes();
-    for line in text.as_bytes().chunks(76) {
-        out.extend_from_slice(line);
-        out.extend_from_slice(b"\r\n");
-    }
-    out
 }
 
 const SIGNER_A: (&str, &str) = ("ch-a/signing.pem", "ch-a/signing.key");
