@@ -1,6 +1,8 @@
 //! Folders of extracts for tests: a generated base and ways to spoil it.
 #![allow(dead_code, unreachable_pub, clippy::arithmetic_side_effects, clippy::unwrap_used)] // each test program uses its part
 
+pub mod questions;
+
 use std::{
     fs,
     io::Write as _,

@@ -12,7 +12,9 @@ mod common;
 
 mod answers;
 mod client;
+mod equal;
 mod hostile;
+mod profile;
 mod time;
 
 mod world;
