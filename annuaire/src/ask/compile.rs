@@ -2,7 +2,7 @@
 
 use ident::StructureIdKind;
 
-use super::{Filter, How, MAX_DEPTH, MAX_PARTS, near};
+use super::{Filter, How, MAX_DEPTH, MAX_PARTS, WORK_LIMIT, near};
 use crate::{
     Field, Fields, Generation, MatchKind, Registry,
     answer::{person_forms, structure_forms},
@@ -192,6 +192,11 @@ impl Compiler<'_> {
     /// Words that have these letters anywhere.
     fn inside(&mut self, letters: &str, fields: Fields, spans: &mut Vec<Span>) {
         let entries = &self.generation.index.entries;
+        // Each reads the whole dictionary: a few are a question, hundreds an attack.
+        if self.work > WORK_LIMIT {
+            self.cut = true;
+            return;
+        }
         self.work = self.work.saturating_add(u64::try_from(entries.bytes.len() / 16).unwrap_or(0));
         let mut behind = 0u32;
         for (at, _) in entries.bytes.match_indices(letters) {

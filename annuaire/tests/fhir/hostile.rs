@@ -15,6 +15,8 @@ fn too_much_is_refused_before_it_is_read() {
         format!("family={}", "%41".repeat(6000)),
         format!("family={}", "a,".repeat(2000)),
         format!("family={}", ",".repeat(300)),
+        format!("practitioner.name:contains={}", "ab,".repeat(20)),
+        "organization.name:text=ab+cd+ef&".repeat(5),
         format!("{}=1", "n".repeat(500)),
         format!("{}name=x", "organization.".repeat(9)),
         format!("_has:{}x=1", "PractitionerRole:practitioner:".repeat(3)),

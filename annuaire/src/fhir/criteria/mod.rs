@@ -5,6 +5,8 @@ mod codes;
 mod mail;
 mod numbers;
 
+use std::cell::OnceCell;
+
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
@@ -22,6 +24,9 @@ use crate::{Field, Fields, Filter, How, Page, Question, Rows, Structure, ask::Tr
 const MAX_CHAIN: usize = 2;
 /// Most rows that a number, a reference or a chain may stand for.
 const MAX_ROWS: usize = 20_000;
+
+/// Most words of a request that are looked for inside others, or nearly: each reads the dictionary through.
+const MAX_SCANS: usize = 12;
 
 /// Whether an item is meant.
 pub(super) type Judge<'g> = Box<dyn Fn(&Item<'g>) -> bool + 'g>;
@@ -49,6 +54,8 @@ pub(super) struct Plan<'g> {
     pub(super) named: Vec<String>,
     /// Something that the filter stands for was cut.
     pub(super) cut: bool,
+    /// Words that are looked for inside others, or nearly.
+    scans: usize,
 }
 
 /// Reads criteria about one kind of resource.
@@ -200,12 +207,16 @@ impl<'g> Criteria<'g> {
     fn model(&self, filter: Filter, about: Space) -> Atom<'g> {
         let (g, registry) = (self.renderer.generation, self.renderer.registry);
         if self.kind == Kind::PractitionerRole && about == Space::Places {
-            let trial = g.trial(registry, Space::Places, &filter);
-            let judge = move |item: &Item<'g>| item.places().iter().any(|place| trial.fits(place.row));
+            let (own, trial) = (filter.clone(), OnceCell::new());
+            let judge = move |item: &Item<'g>| {
+                let trial = trial.get_or_init(|| g.trial(registry, Space::Places, &own));
+                item.places().iter().any(|place| trial.fits(place.row))
+            };
             return Atom { base: filter, precise: false, judge: Box::new(judge) };
         }
-        let trial = g.trial(registry, space(self.kind), &filter);
-        Atom { base: filter, precise: true, judge: Box::new(move |item| fits(&trial, item)) }
+        let (own, space, trial) = (filter.clone(), space(self.kind), OnceCell::new());
+        let judge = move |item: &Item<'g>| fits(trial.get_or_init(|| g.trial(registry, space, &own)), item);
+        Atom { base: filter, precise: true, judge: Box::new(judge) }
     }
 
     /// What only single items can tell.
@@ -228,6 +239,17 @@ impl<'g> Criteria<'g> {
             ));
         }
         let what = param.what;
+        if matches!(parameter.modifier.as_deref(), Some("contains" | "text")) || what == What::Phonetic {
+            plan.scans = plan.scans.saturating_add(words(&text).len().max(1));
+            if plan.scans > MAX_SCANS {
+                return Err(Problem::bad(
+                    "too-costly",
+                    format!("Plus de {MAX_SCANS} mots en :contains, :text ou phonetic : demandez-en moins."),
+                    format!("More than {MAX_SCANS} words in :contains, :text or phonetic: ask for fewer."),
+                )
+                .about(&parameter.sent));
+            }
+        }
         Ok(match what {
             What::Names(fields) => self.words(what, fields, &text, parameter, Space::People),
             What::Place(fields) => self.words(what, fields, &text, parameter, Space::Places),
