@@ -9,6 +9,7 @@ use crate::{
     Field, HeaderBlock, Limits, MailFault,
     head::Head,
     lexer::{Token, tokens},
+    media::MediaType,
     source::{Letter, Source},
 };
 
@@ -43,9 +44,73 @@ pub fn is_own_result(field: &Field<'_>, authserv_id: &str) -> bool {
 /// # Errors
 /// A header that cannot be read.
 pub fn for_sending<'a>(message: &'a [u8], authserv_id: &str, limits: &Limits) -> Result<Cow<'a, [u8]>, MailFault> {
-    without(message, limits, |field| {
+    let clean = without(message, limits, |field| {
         field.is("Bcc") || field.is("Resent-Bcc") || field.is("Return-Path") || is_own_result(field, authserv_id)
+    })?;
+    Ok(match without_claim(&clean, limits)? {
+        Some(octets) => Cow::Owned(octets),
+        None => clean,
     })
+}
+
+/// The message without everything that a reader could take for a result of ours, for whoever has no name of its own:
+/// our namespace, and all `Authentication-Results` (A17). A message that has none is returned as it is.
+///
+/// # Errors
+/// A header that cannot be read.
+pub fn without_results<'a>(message: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, MailFault> {
+    without(message, limits, |field| {
+        is_own_result(field, "") || field.is("Authentication-Results") || field.is("ARC-Authentication-Results")
+    })
+}
+
+/// The message without the claim that its own fields are protected (`hp` in its `Content-Type`, RFC 9788): at its
+/// root no signature covers them, and sealing for mail clients writes a claim of its own. `None` where it has none.
+fn without_claim(message: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, MailFault> {
+    let block = HeaderBlock::parse(message, limits)?;
+    let claims = |value: &str| MediaType::parse(value).is_ok_and(|media| media.parameter("hp").is_some());
+    let Some(field) = block.fields().iter().find(|field| field.is("Content-Type") && claims(&field.value())) else {
+        return Ok(None);
+    };
+    let mut out = Vec::with_capacity(message.len());
+    for other in block.fields() {
+        if other == field {
+            let raw = std::str::from_utf8(field.raw()).unwrap_or_default();
+            let kept = without_parameter(raw.trim_end_matches(['\r', '\n']), "hp");
+            if kept.split_once(':').is_none_or(|(_, value)| claims(&value.replace("\r\n", ""))) {
+                return Err(MailFault::Mime("Content-Type"));
+            }
+            out.extend_from_slice(kept.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        } else {
+            out.extend_from_slice(other.raw());
+        }
+    }
+    out.extend_from_slice(message.get(block.block().len()..).unwrap_or_default());
+    Ok(Some(out))
+}
+
+/// A structured field without one of its parameters, every other octet as it was.
+fn without_parameter(field: &str, name: &str) -> String {
+    let (mut quoted, mut escaped, mut depth) = (false, false, 0usize);
+    let mut pieces = field.split(|c: char| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' if depth == 0 => quoted = !quoted,
+            '(' if !quoted => depth = depth.saturating_add(1),
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            ';' => return !quoted && depth == 0,
+            _ => {}
+        }
+        false
+    });
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let other = |piece: &&str| {
+        let parameter = piece.split(['=', '*']).next().unwrap_or_default();
+        !parameter.trim().eq_ignore_ascii_case(name)
+    };
+    pieces.filter(other).fold(first, |field, piece| field + ";" + piece)
 }
 
 /// The message without the fields that `unwanted` names.
@@ -142,6 +207,24 @@ mod tests {
         ] {
             assert_eq!(sent(&format!("{forged}{kept}")), kept, "{forged}");
         }
+    }
+
+    /// A claim of header protection at the root is nobody's: it does not leave, and ours is not there twice.
+    #[test]
+    fn claims_of_header_protection_do_not_leave() {
+        for (field, kept) in [
+            ("text/plain; hp=\"cipher\"", "text/plain"),
+            ("text/plain; hp=clear; charset=utf-8", "text/plain; charset=utf-8"),
+            ("text/plain;\n charset=utf-8;\n\thp=\"clear\"", "text/plain;\n charset=utf-8"),
+            ("text/plain; HP = x; name=\"a;hp=b\"", "text/plain; name=\"a;hp=b\""),
+            ("text/plain; hp*=utf-8''clear; (;) format=flowed", "text/plain; (;) format=flowed"),
+            ("text/plain; hpx=clear; name=\"\\\";hp=b\"", "text/plain; hpx=clear; name=\"\\\";hp=b\""),
+        ] {
+            let text = |value: &str| format!("From: a@x.test\nContent-Type: {value}\nTo: b@x.test\n\nhp=x\n");
+            assert_eq!(sent(&text(field)), text(kept));
+        }
+        let hidden = b"From: a@x.test\r\nContent-Type: text/plain; (c) hp=clear\r\n\r\n";
+        assert_eq!(for_sending(hidden, US, &Limits::default()), Err(MailFault::Mime("Content-Type")));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use pki::{
 };
 
 use crate::{
-    AuthorSignature, BoundBy, Facts, HeaderOrigin, Judgement, Opened, Reason, Signature, SignatureState, Signed,
-    Signer, Stamp, StampState, TimeStamped, Verdict, reasons::Why,
+    AuthorSignature, BoundBy, Facts, HeaderOrigin, Judgement, Opened, Reason, Signature, SignatureState, Signed, Stamp,
+    StampState, TimeStamped, Verdict, reasons::Why, signer::describe, words,
 };
 
 /// Whether an authenticated operator handed the message over, and for whom it may speak.
@@ -157,13 +157,18 @@ impl Case<'_> {
         }
     }
 
+    /// Of several certificates that the signature may mean, the one that can be believed: who merely hands the
+    /// message on may add others of the same name.
     fn signed(&mut self, signed: &Signed, judgement: &mut Judgement) {
-        let identity = Identity::of(&signed.signer).ok();
-        judgement.signer = Some(describe(signed, identity.as_ref()));
-        let mut paths = Paths { certificate: &signed.signer, trust: self.trust, seen: Vec::new() };
-        let bound = self.binding(&signed.signer, identity.as_ref(), &mut paths);
-        let (state, finding) = paths.state(identity.as_ref());
-        if state == SignatureState::Valid && !signs_mail(&signed.signer) {
+        let best = signed.candidates().map(|certificate| self.weigh(certificate)).min_by_key(Weighed::rank);
+        let Some(Weighed { certificate, identity, bound, state, finding, mut paths }) = best else { return };
+        // The names in a subject are worth what its kind of authority checked.
+        let checked = identity.filter(|identity| bound.is_none() || paths.valid(identity.purpose()));
+        judgement.signer = Some(describe(certificate, signed, checked.as_ref(), bound, self.facts()));
+        if !signed.names_certificate {
+            self.say(Why::CertificateNotNamed);
+        }
+        if state == SignatureState::Valid && !signs_mail(certificate) {
             judgement.signature = SignatureState::Invalid;
             return self.say(Why::SignerPurpose);
         }
@@ -184,7 +189,7 @@ impl Case<'_> {
             }
             (SignatureState::Undetermined, Some(finding)) => self.reasons.push(Why::path_undetermined(finding)),
             // It will be believed, or not, once a person has looked: nothing is lost meanwhile.
-            _ if bound.is_none() && self.awaits(&signed.signer) => self.say(Why::SignerAwaitsApproval),
+            _ if bound.is_none() && self.awaits(certificate) => self.say(Why::SignerAwaitsApproval),
             _ if bound.is_none() => self.say(Why::FromNotBound),
             _ => {}
         }
@@ -221,6 +226,17 @@ impl Case<'_> {
             StampState::Undetermined => self.say(Why::TimestampUndetermined),
         }
         stamped
+    }
+
+    fn weigh<'c>(&self, certificate: &'c Certificate) -> Weighed<'c>
+    where
+        Self: 'c,
+    {
+        let identity = Identity::of(certificate).ok();
+        let mut paths = Paths { certificate, trust: self.trust, seen: Vec::new() };
+        let bound = self.binding(certificate, identity.as_ref(), &mut paths);
+        let (state, finding) = paths.state(identity.as_ref());
+        Weighed { certificate, identity, bound, state, finding, paths }
     }
 
     /// Design §3: certificate address · person · organisation · book. A step counts only with a
@@ -358,7 +374,13 @@ impl Case<'_> {
     /// NT-H05, NT-H07: what could mislead a reader, without being forbidden.
     fn display_name(&mut self) {
         let facts = &self.opened.facts;
-        let shows_other = facts.from_name.contains('@') && !facts.from_name.to_lowercase().contains(&facts.from.key());
+        let name = words::raw(&facts.from_name).replace(['\u{ff20}', '\u{fe6b}'], "@");
+        let own = |word: &str| Address::parse(word).is_ok_and(|address| address.same_mailbox(&facts.from));
+        let mut words = name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
+        let shows_other = words.any(|word| word.contains('@') && !own(word));
+        if name.contains("=?") {
+            self.say(Why::DisplayNameUnread);
+        }
         let reply_outside = facts.reply_to.iter().any(|address| self.trust.lists(address.domain()) == Some(false));
         if shows_other {
             self.say(Why::DisplayName);
@@ -384,6 +406,28 @@ fn broken(fault: &CmsError) -> Reason {
         _ => Why::SignatureMalformed,
     };
     why.reason()
+}
+
+/// What a certificate is worth as the signer of a message.
+struct Weighed<'a> {
+    certificate: &'a Certificate,
+    identity: Option<Identity>,
+    bound: Option<BoundBy>,
+    state: SignatureState,
+    finding: Option<Finding>,
+    paths: Paths<'a>,
+}
+
+impl Weighed<'_> {
+    /// The best first. A doubt comes before what is certainly of no use: it may go away.
+    fn rank(&self) -> u8 {
+        match (self.state, self.bound) {
+            (SignatureState::Valid, Some(_)) if signs_mail(self.certificate) => 0,
+            (SignatureState::Undetermined, _) => 1,
+            (SignatureState::Valid, _) => 2,
+            _ => 3,
+        }
+    }
 }
 
 /// Path verdicts by purpose, each asked once.
@@ -458,26 +502,4 @@ fn mail_purpose(identity: Option<&Identity>) -> Purpose {
 fn signs_mail(certificate: &Certificate) -> bool {
     let mail = |oid: &String| [usage::EMAIL_PROTECTION, usage::ANY].contains(&oid.as_str());
     certificate.may_sign() && certificate.extended_key_usage().is_none_or(|purposes| purposes.iter().any(mail))
-}
-
-fn describe(signed: &Signed, identity: Option<&Identity>) -> Signer {
-    let certificate = &signed.signer;
-    let title = match identity {
-        Some(Identity::Person(person)) => person.profession.clone(),
-        Some(Identity::Staff(staff)) => staff.title.clone(),
-        _ => None,
-    };
-    let identifier = identity.and_then(|identity| {
-        let person = identity.person_id().map(ToString::to_string);
-        person.or_else(|| identity.structure().map(ToString::to_string))
-    });
-    Signer {
-        name: identity.map_or_else(|| certificate.subject().to_string(), Identity::display_name),
-        title,
-        identifier,
-        fingerprint: certificate.fingerprint(),
-        serial: certificate.serial_hex(),
-        issuer: certificate.issuer().to_string(),
-        algorithm: signed.algorithm.clone(),
-    }
 }

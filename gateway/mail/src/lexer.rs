@@ -61,6 +61,25 @@ pub(crate) fn tokens<'a>(value: &'a str, specials: &str) -> Option<Vec<Spaced<'a
     Some(found)
 }
 
+/// What stands in the comments of a value, their parentheses included.
+pub(crate) fn comments(value: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = value;
+    while let Some(at) = rest.find(['"', '(']) {
+        let Some(from) = rest.get(at..) else { break };
+        let after = match from.strip_prefix('(') {
+            Some(_) => skip_comment(from),
+            None => quoted(from).map(|(_, after)| after),
+        };
+        let Some(after) = after else { break };
+        if from.starts_with('(') {
+            found.extend(from.get(..from.len().saturating_sub(after.len())));
+        }
+        rest = after;
+    }
+    found
+}
+
 /// Whether a value has neither comment nor backslash: what some readers drop, and others do not.
 pub(crate) fn is_plain(value: &str) -> bool {
     let mut quoted = false;

@@ -29,6 +29,7 @@ mod received;
 pub mod recipient_emails;
 pub mod report;
 mod seal;
+mod signer;
 pub mod source;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use ident::{Address, AddressError};
 
 use crate::{
     Limits, MailFault,
-    lexer::{Spaced, Token, tokens},
+    lexer::{self, Spaced, Token, tokens},
     words,
 };
 
@@ -33,13 +33,22 @@ pub fn parse_list(field: &'static str, value: &str, limits: &Limits) -> Result<V
     Ok(reader.found)
 }
 
-/// Reads a field that must hold exactly one mailbox, outside any group (A13, H8).
+/// Reads a field that must hold exactly one mailbox, outside any group (A13, H8): its author, whom all readers have
+/// to see alike.
 ///
 /// # Errors
-/// [`MailFault::NotOneMailbox`], or what [`parse_list`] reports.
+/// [`MailFault::NotOneMailbox`], or what [`parse_list`] reports; an address in a comment, which some readers take
+/// for the sender; a name with characters that nobody sees or that turn the line around.
 pub fn parse_one(field: &'static str, value: &str, limits: &Limits) -> Result<Mailbox, MailFault> {
     let mut all = parse_list(field, value, limits)?;
     let grouped = tokens(value, SPECIALS).is_none_or(|all| all.iter().any(|t| t.token == Token::Special(':')));
+    let structural = |c: char| "<>@,\u{ff20}\u{fe6b}".contains(c);
+    if lexer::comments(value).iter().any(|comment| words::raw(comment).contains(structural)) {
+        return Err(MailFault::Address { field, why: None });
+    }
+    if words::raw(value).contains(ident::is_format) {
+        return Err(MailFault::DisplayName(field));
+    }
     match (all.pop(), all.is_empty()) {
         (Some(one), true) if !grouped => Ok(one),
         _ => Err(MailFault::NotOneMailbox(field)),
@@ -129,8 +138,10 @@ impl<'t> Reader<'t> {
                 Token::Special(_) => {}
             }
         }
+        // Another reader may know a character set that we do not.
+        let hidden = words::raw(&name).contains(char::is_control);
         let name = words::decode(&name);
-        if name.chars().any(char::is_control) {
+        if hidden || name.contains(char::is_control) {
             return Err(MailFault::DisplayName(self.field));
         }
         Ok(name)
@@ -237,6 +248,39 @@ mod tests {
         for value in ["", "a@x.test, b@x.test", "g:;", "g: a@x.test;", "a@x.test, g:;"] {
             assert_eq!(one(value), Err(MailFault::NotOneMailbox("From")), "{value}");
         }
+    }
+
+    /// A13: nothing beside the address can be taken for it, and nothing in the name is out of sight.
+    #[test]
+    fn the_author_stands_in_one_place_only() {
+        let one = |value: &str| parse_one("From", value, &Limits::default()).map(|m| m.address.to_string());
+        for value in [
+            "b@y.test (<zoe@chu.test>)",
+            "b@y.test (zoe@chu.test)",
+            "(a, b) b@y.test",
+            "B <b@y.test> (x (nested > here))",
+            "b@y.test (=?utf-8?Q?zoe=40chu.test?=)",
+            "b@y.test (=?iso-8859-2?Q?zoe=40chu.test?=)",
+            "b@y.test (zoe＠chu.test)",
+        ] {
+            assert_eq!(one(value), Err(MailFault::Address { field: "From", why: None }), "{value}");
+        }
+        for value in ["b@y.test (Benoît)", "(Dr. (Benoît)) b@y.test", "\"(@)\" <b@y.test>"] {
+            assert_eq!(one(value).as_deref(), Ok("b@y.test"), "{value}");
+        }
+        for value in [
+            "=?iso-8859-2?Q?dr=2Ey=40chu=2Etest=00=0A?= <b@y.test>",
+            "=?x-unknown?b?ZHIueUBjaHUudGVzdAo?= <b@y.test>",
+            "=?utf-8?b?ZHIueUBjaHUudGVzdAA?= <b@y.test>",
+            "Zo\u{202e}tset.uhc <b@y.test>",
+            "=?utf-8?Q?Zo=E2=80=AE?= <b@y.test>",
+            "a\u{200b}b <b@y.test>",
+            "=?utf-8?Q?a=E2=81=A6?= <b@y.test>",
+        ] {
+            assert_eq!(one(value), Err(MailFault::DisplayName("From")), "{value}");
+        }
+        // Whom it is for may be pasted from anywhere.
+        assert_eq!(list("Zo\u{200e} <b@y.test>").map(|all| all.len()), Ok(1));
     }
 
     #[test]

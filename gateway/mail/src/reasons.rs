@@ -151,6 +151,12 @@ reasons! {
     DisplayName "display_name_shows_address" "NT-H07" Note
         "Le nom affiché montre une autre adresse que celle de l'expéditeur."
         "The display name shows another address than the sender's.";
+    DisplayNameUnread "display_name_unreadable" "NT-H07" Note
+        "Le nom affiché est codé d'une façon que tous les logiciels ne lisent pas de même : fiez-vous à l'adresse."
+        "The display name is coded in a way that not all software reads alike: trust the address.";
+    CertificateNotNamed "signing_certificate_not_named" "H6" Note
+        "La signature ne dit pas quel certificat est le sien, seulement un émetteur et un numéro."
+        "The signature does not say which certificate it means, only an issuer and a number.";
     ReplyToOutside "reply_to_outside" "NT-H05" Note
         "L'adresse de réponse est hors de l'espace de confiance."
         "The reply address is outside the trusted space.";

@@ -1,6 +1,17 @@
 //! Text in header fields: RFC 2047 encoded words, read and written, and folding.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
+
+/// Base64 as lenient readers take it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Longest header line that we write (RFC 5322 §2.1.1).
 const MAX_LINE: usize = 78;
@@ -12,10 +23,23 @@ const MAX_CODED: usize = 1000;
 ///
 /// The result may hold control characters: callers that show it must look.
 pub fn decode(text: &str) -> String {
+    replaced(text, decode_word)
+}
+
+/// The octets behind every encoded word that some reader may decode, for judging what they would show: of unknown
+/// character sets the ASCII part, malformed words as lenient readers take them. Not for people.
+pub(crate) fn raw(text: &str) -> String {
+    replaced(text, raw_word)
+}
+
+/// How one encoded word at the start of a text is read: what it says, and what follows it.
+type ReadWord = fn(&str) -> Option<(String, &str)>;
+
+fn replaced(text: &str, read: ReadWord) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut after_word = false;
-    while let Some((plain, word, after)) = next_word(rest) {
+    while let Some((plain, word, after)) = next_word(rest, read) {
         // Blanks between two encoded words are not part of the text (RFC 2047 §6.2).
         if !(after_word && plain.trim().is_empty()) {
             out.push_str(plain);
@@ -29,22 +53,40 @@ pub fn decode(text: &str) -> String {
 }
 
 /// Text before the first encoded word, the word decoded, text after it.
-fn next_word(text: &str) -> Option<(&str, String, &str)> {
+fn next_word(text: &str, read: ReadWord) -> Option<(&str, String, &str)> {
     let mut from = 0usize;
     loop {
         let start = text.get(from..)?.find("=?")?.saturating_add(from);
-        if let Some((word, after)) = text.get(start..).and_then(decode_word) {
+        if let Some((word, after)) = text.get(start..).and_then(read) {
             return Some((text.get(..start)?, word, after));
         }
         from = start.saturating_add(2);
     }
 }
 
+/// The parts of an encoded word, and what follows it.
+struct Word<'t> {
+    charset: String,
+    encoding: &'t str,
+    coded: &'t str,
+    after: &'t str,
+}
+
+impl<'t> Word<'t> {
+    fn at_start(text: &'t str) -> Option<Self> {
+        let mut parts = text.strip_prefix("=?")?.splitn(3, '?');
+        let (charset, encoding, rest) = (parts.next()?, parts.next()?, parts.next()?);
+        let end =
+            rest.as_bytes().get(..MAX_CODED).unwrap_or(rest.as_bytes()).windows(2).position(|end| end == b"?=")?;
+        let (coded, after) = (rest.get(..end)?, rest.get(end.saturating_add(2)..)?);
+        // RFC 2231 §5: a language may follow the character set.
+        let charset = charset.split('*').next()?.to_ascii_lowercase();
+        Some(Self { charset, encoding, coded, after })
+    }
+}
+
 fn decode_word(text: &str) -> Option<(String, &str)> {
-    let mut parts = text.strip_prefix("=?")?.splitn(3, '?');
-    let (charset, encoding, rest) = (parts.next()?, parts.next()?, parts.next()?);
-    let end = rest.as_bytes().get(..MAX_CODED).unwrap_or(rest.as_bytes()).windows(2).position(|end| end == b"?=")?;
-    let (coded, after) = (rest.get(..end)?, rest.get(end.saturating_add(2)..)?);
+    let Word { charset, encoding, coded, after } = Word::at_start(text)?;
     if coded.contains([' ', '\t']) {
         return None;
     }
@@ -53,9 +95,20 @@ fn decode_word(text: &str) -> Option<(String, &str)> {
         "q" | "Q" => decode_q(coded)?,
         _ => return None,
     };
-    // RFC 2231 §5: a language may follow the character set.
-    let charset = charset.split('*').next()?.to_ascii_lowercase();
     Some((to_text(&charset, &bytes)?, after))
+}
+
+fn raw_word(text: &str) -> Option<(String, &str)> {
+    let Word { charset, encoding, coded, after } = Word::at_start(text)?;
+    let bytes = match encoding {
+        "b" | "B" => LENIENT.decode(coded.split([' ', '\t']).collect::<String>()).ok()?,
+        "q" | "Q" => decode_q(coded)?,
+        _ => return None,
+    };
+    let ascii = || bytes.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '\u{fffd}' }).collect();
+    // In these every octet sequence means something else: nothing can be said.
+    let opaque = charset.starts_with("utf-7") || charset.contains("utf-16") || charset.contains("utf-32");
+    if opaque { None } else { Some((to_text(&charset, &bytes).unwrap_or_else(ascii), after)) }
 }
 
 fn decode_q(coded: &str) -> Option<Vec<u8>> {
@@ -199,6 +252,22 @@ mod tests {
         assert!(field.lines().all(|line| line.len() <= MAX_LINE), "{field}");
     }
 
+    /// A13: what another reader would decode is judged, whether we show it or not.
+    #[test]
+    fn reads_octets_behind_what_stays_encoded() {
+        let cases = [
+            ("=?iso-8859-2?Q?dr=2Ey=40chu=2Etest=00=0A?=", "dr.y@chu.test\0\n"),
+            ("=?koi8-r?Q?=C1b?=", "\u{fffd}b"),
+            ("=?utf-8?b?YQBi?= =?x?b?YQA?=", "a\0ba\0"),
+            ("=?utf-8?q?a b?=", "a b"),
+            ("=?utf-7?Q?a+AEA-b?=", "=?utf-7?Q?a+AEA-b?="),
+            ("Élise =?utf-8?X?a?=", "Élise =?utf-8?X?a?="),
+        ];
+        for (coded, plain) in cases {
+            assert_eq!(raw(coded), plain, "{coded}");
+        }
+    }
+
     /// A header full of words that begin and never end is read in the time of its length.
     #[test]
     fn a_word_ends_soon_or_is_none() {
@@ -219,6 +288,7 @@ mod tests {
         #[test]
         fn never_panics(text in "[=?utf8bq_ A-F0-9é-]{0,60}") {
             let _ = decode(&text);
+            let _ = raw(&text);
         }
 
         #[test]

@@ -291,6 +291,32 @@ fn the_book_binds_a_domain_and_the_directory_a_doctor() {
     assert_eq!((ran.exit, refusals(&report)), (1, vec!["from_not_bound"]));
 }
 
+/// Findings about frames: what stands around a signed part reaches nobody, and no verdict of others does (A12, A17).
+#[test]
+fn only_what_is_signed_reaches_the_output() {
+    let place = world();
+    place.write("letter.eml", wire("Content-Type: text/plain\n\nbonjour\n"));
+    place.openssl("cms -sign -in letter.eml -out signed.eml -signer signer-ec.pem -inkey signer-ec.key -md sha256 -from zoe@ch-exemple.test -to b@ch-autre.test -subject bilan");
+    let clear = String::from_utf8(place.read("signed.eml")).unwrap();
+    let (before, boundary) = clear.split_once("boundary=\"").unwrap();
+    let boundary = boundary.split('"').next().unwrap();
+    let results = "X-Sceau-Notice: EVIL\nAuthentication-Results: gw.ch-autre.test; smime=pass EVIL\n";
+    let dressed = format!("{results}{clear}").replacen("This is an S/MIME signed message", "EVIL", 1) + "\nEVIL\n";
+    let (ran, report) = open(&place, TRUST, dressed.as_bytes());
+    assert_eq!((ran.exit, report["signature"].as_str()), (0, Some("valid")), "{report}");
+    let text = ran.text();
+    assert!(text.contains("\r\nbonjour\r\n") && !text.contains("EVIL") && !text.contains(boundary), "{text}");
+    // Whoever opens the output again finds the same signature, and OpenSSL does.
+    place.write("given.eml", &ran.out);
+    place.openssl("cms -verify -CAfile both.pem -purpose any -in given.eml -out plain.eml");
+    let (again, _) = open(&place, TRUST, &ran.out);
+    assert_eq!((again.exit, again.out), (0, ran.out));
+    // A frame that two readers cut differently.
+    let forged = clear.replacen(&format!("\n--{boundary}"), &format!("\n--{boundary}X\n\nEVIL\n--{boundary}"), 1);
+    let (ran, report) = open(&place, TRUST, forged.as_bytes());
+    assert_eq!((ran.exit, ran.out.len(), refusals(&report)), (1, 0, vec!["mime_malformed"]), "{before}");
+}
+
 #[test]
 fn without_a_report_file_people_read_a_summary_in_both_languages() {
     let place = world();

@@ -52,8 +52,6 @@ enum Role {
     Pieces,
     /// Kept as it is.
     Kept,
-    /// Of a type that nobody here opens: not even kept.
-    Skipped,
 }
 
 struct Open {
@@ -68,7 +66,8 @@ enum Doing {
     Header,
     Keep(u64),
     Content(u64),
-    Skip(u64),
+    /// The object is of a type that nobody here opens: nothing behind its type is looked at.
+    Nothing,
 }
 
 /// The state machine: octets go in, pieces of content come out, the outline grows.
@@ -111,7 +110,8 @@ impl Splitter {
                     octets = self.feed_header(octets)?;
                     continue;
                 }
-                Doing::Keep(left) | Doing::Content(left) | Doing::Skip(left) => left,
+                Doing::Keep(left) | Doing::Content(left) => left,
+                Doing::Nothing => return Ok(()),
             };
             let now = usize::try_from(left).unwrap_or(usize::MAX).min(octets.len());
             let (these, rest) = octets.split_at_checked(now).unwrap_or((octets, &[]));
@@ -124,17 +124,21 @@ impl Splitter {
                     content(these);
                     Doing::Content(left)
                 }
-                Doing::Keep(_) => {
+                _ => {
                     self.keep(these)?;
                     Doing::Keep(left)
                 }
-                _ => Doing::Skip(left),
             };
             if left == 0 {
                 self.ended();
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing that comes can change the outline.
+    const fn has_seen_enough(&self) -> bool {
+        matches!(self.doing, Doing::Nothing)
     }
 
     /// The outline, once everything was fed.
@@ -195,7 +199,14 @@ impl Splitter {
             (None, der::tag::SEQUENCE) => self.descend(tag, Role::Object, end),
             (None, _) => Err(Malformed::Expected("the CMS object")),
             (Some(Role::Object), 0xa0) => match self.settle_kind()? {
-                ContainerKind::Other(_) | ContainerKind::Compressed => self.descend(tag, Role::Skipped, end),
+                ContainerKind::Other(_) | ContainerKind::Compressed => {
+                    // Empty to whoever reads the outline: its type is all that will be asked.
+                    self.keep(&[tag, 0, 0, 0])?;
+                    self.open.clear();
+                    self.complete = true;
+                    self.doing = Doing::Nothing;
+                    Ok(())
+                }
                 _ => self.descend(tag, Role::Explicit, end),
             },
             (Some(Role::Explicit), der::tag::SEQUENCE) => self.descend(tag, Role::Body, end),
@@ -216,10 +227,9 @@ impl Splitter {
             }
             (Some(Role::Pieces), der::tag::OCTET_STRING | SEQUENCE_IN_PIECES) => self.content(tag, end),
             (Some(Role::Content | Role::Pieces), _) => Err(Malformed::Tag),
-            (Some(Role::Skipped), _) => self.passed_over(end, Role::Skipped),
             (Some(_), _) => {
                 self.keep(header)?;
-                self.passed_over(end, Role::Kept)
+                self.passed_over(end)
             }
         }
     }
@@ -254,12 +264,11 @@ impl Splitter {
     }
 
     /// A value that is not taken apart.
-    fn passed_over(&mut self, end: Option<u64>, role: Role) -> Result<(), Malformed> {
+    fn passed_over(&mut self, end: Option<u64>) -> Result<(), Malformed> {
         if end.is_none() {
-            return self.push(role, None);
+            return self.push(Role::Kept, None);
         }
-        let left = self.left(end);
-        self.doing = if role == Role::Skipped { Doing::Skip(left) } else { Doing::Keep(left) };
+        self.doing = Doing::Keep(self.left(end));
         self.ended();
         Ok(())
     }
@@ -285,7 +294,7 @@ impl Splitter {
 
     /// Closes every value that ends here.
     fn ended(&mut self) {
-        if matches!(self.doing, Doing::Keep(left) | Doing::Content(left) | Doing::Skip(left) if left > 0) {
+        if matches!(self.doing, Doing::Keep(left) | Doing::Content(left) if left > 0) {
             return;
         }
         self.doing = Doing::Header;
@@ -298,9 +307,7 @@ impl Splitter {
     fn close(&mut self) {
         let Some(closed) = self.open.pop() else { return };
         let shown = matches!(closed.role, Role::Object | Role::Explicit | Role::Body | Role::Holder | Role::Content);
-        // The `[0]` of a type that is skipped was opened in the outline, what is inside it was not.
-        let skipped = closed.role == Role::Skipped && self.open.last().is_none_or(|open| open.role != Role::Skipped);
-        if shown || skipped {
+        if shown {
             self.outline.extend_from_slice(&[0, 0]);
         }
     }
@@ -343,7 +350,7 @@ impl Outline {
         let mut chunk = vec![0; CHUNK];
         loop {
             let octets = some(input, &mut chunk)?;
-            if octets.is_empty() {
+            if octets.is_empty() || splitter.has_seen_enough() {
                 return splitter.finish().map_err(StreamFault::Refused);
             }
             splitter.feed(octets, &mut |_| ()).map_err(StreamFault::Refused)?;
@@ -515,7 +522,24 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_opens_is_not_even_kept() {
+    fn what_nobody_opens_is_not_even_read() {
+        // Millions of members, none of which is looked at: what is read ends soon behind the type.
+        struct Counted<'a>(&'a [u8], usize);
+        impl Read for Counted<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let read = self.0.read(buffer)?;
+                self.1 += read;
+                Ok(read)
+            }
+        }
+        for kind in [oid::COMPRESSED_DATA, &[0x2a, 3, 4]] {
+            let cms = object(kind, &[4, 0].repeat(2 << 20));
+            let mut counted = Counted(&cms, 0);
+            let outline = Outline::read(&mut counted).unwrap();
+            assert!(counted.1 <= 2 * CHUNK, "{} octets were read", counted.1);
+            assert_eq!(container::kind(outline.octets()).as_ref(), Ok(outline.kind()));
+        }
+
         let cms = object(oid::COMPRESSED_DATA, &der::octet_string(&vec![7; 5 << 20]));
         let (outline, content) = split(&cms, 4096).unwrap();
         assert!(outline.len() < 64 && content.is_empty());

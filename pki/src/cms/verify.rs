@@ -36,11 +36,21 @@ const MAX_DIGESTS: usize = 16;
 /// Signers are counted up to this, to say how many there are.
 const MAX_SIGNERS: usize = 64;
 
+/// Certificates over one key that a signature without a signing-certificate attribute may mean.
+const MAX_TWINS: usize = 8;
+
 /// What a signature that verifies says.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// Whose key signed.
+    /// Whose key signed. Of several that it may be, one that was known before.
     pub signer: Certificate,
+    /// Other certificates over the same key that the signature may mean as well: it says an issuer and a number, or
+    /// a key identifier, and whoever handles the message may add a certificate of that name. Whoever judges paths
+    /// takes the one that has a valid one.
+    pub twins: Vec<Certificate>,
+    /// Whether the signature says which certificate it means (ESS signing-certificate, RFC 5035). Then it has no
+    /// twins.
+    pub names_certificate: bool,
     /// The certificates in the container: untrusted, for finding a path at most.
     pub certificates: Vec<Certificate>,
     /// The signature scheme, as people write it: `RSA-PSS`.
@@ -171,16 +181,26 @@ impl<'o> Verifying<'o> {
         let signing_time = signing_time.map(|time| attribute::read_time(&time)).transpose()?;
 
         let embedded = embedded(&self.signed.certificates);
-        let candidates = candidates(&self.signer.id, &self.attributes, embedded.iter().chain(known))?;
+        let candidates = candidates(&self.signer.id, &self.attributes, known.iter().chain(&embedded))?;
         let message = self.signer.attributes.retagged(der::tag::SET)?;
         let scheme = self.scheme;
         let made_it = |certificate: &&Certificate| {
             scheme.fits(certificate.key())
                 && scheme.verify(certificate.public_key(), &message, &self.signer.signature).unwrap_or(false)
         };
-        let found = candidates.into_iter().find(made_it).ok_or(CmsError::SignatureInvalid)?.clone();
+        let mut found: Vec<Certificate> = Vec::new();
+        for certificate in candidates.into_iter().filter(made_it) {
+            if found.len() < MAX_TWINS && !found.contains(certificate) {
+                found.push(certificate.clone());
+            }
+        }
+        let mut found = found.into_iter();
+        let signer = found.next().ok_or(CmsError::SignatureInvalid)?;
+        let ess = [oid::SIGNING_CERTIFICATE_V2, oid::SIGNING_CERTIFICATE];
         Ok(Proof {
-            signer: found,
+            signer,
+            twins: found.collect(),
+            names_certificate: self.attributes.iter().any(|attribute| ess.contains(&attribute.oid)),
             certificates: embedded,
             scheme: scheme.name(),
             digest: self.digest,

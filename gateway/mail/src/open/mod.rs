@@ -89,6 +89,10 @@ pub enum HeaderOrigin {
 pub struct Signed {
     /// The signer's certificate; its path is still to be judged.
     pub signer: Certificate,
+    /// Other certificates over the same key that the signature may mean as well; see [`pki::cms::Proof`].
+    pub twins: Vec<Certificate>,
+    /// Whether the signature says which certificate it means.
+    pub names_certificate: bool,
     /// Scheme and digest.
     pub algorithm: String,
     /// When the signer claims to have signed; never a time to judge by.
@@ -208,6 +212,8 @@ fn signed(verified: Proof) -> Signed {
         said: said(&verified.attributes),
         stamp: stamp(&verified),
         signer: verified.signer,
+        twins: verified.twins,
+        names_certificate: verified.names_certificate,
     }
 }
 

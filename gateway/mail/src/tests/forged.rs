@@ -36,10 +36,10 @@ pub(super) fn outcome(
     Ok(judgement)
 }
 
-/// The first reason, but for the note that mail clients sign no header: most rows here are such mail.
+/// The first reason, but for notes on how mail clients sign: most rows here are such mail.
 pub(super) fn first(judgement: &Judgement) -> &'static str {
     let mut codes = judgement.reasons.iter().map(|reason| reason.code);
-    codes.find(|code| *code != "header_not_signed").unwrap_or("none")
+    codes.find(|code| !["header_not_signed", "signing_certificate_not_named"].contains(code)).unwrap_or("none")
 }
 
 /// The one code that refuses, whichever door said it.
@@ -376,7 +376,7 @@ fn binding_order() {
     let name = |text: &str| text.to_owned();
     assert_eq!(
         bound(&world.mailbox, "labo@tiers.test", &trust),
-        (Some(BoundBy::CertificateAddress), name("Signé par LABO TIERS-TEST"))
+        (Some(BoundBy::CertificateAddress), name("Signé par labo@tiers.test"))
     );
     assert_eq!(bound(&world.doctor, ZOE, &trust), (Some(BoundBy::Person), name("Signé par Médecin Zoé MARTIN-TEST")));
     let labo = "labo@ch-exemple.test";

@@ -9,6 +9,7 @@ mod frames;
 mod interop;
 mod oracle;
 mod round_trip;
+mod signers;
 mod stamped;
 mod vouching;
 

@@ -95,6 +95,20 @@ fn client_and_signed_only_profiles() {
     }
 }
 
+/// Finding 16: what claims to be protected when it is handed in claims nothing when it leaves.
+#[test]
+fn a_claim_of_protection_at_submission_does_not_spoil_the_sealed_message() {
+    let world = World::new();
+    let message = wire(&MESSAGE.replace("charset=utf-8", "hp=\"cipher\"; charset=utf-8"));
+    for profile in [Profile::Gateway, Profile::Client, Profile::SignedOnly] {
+        let sealed = world.seal(&message, &["b@ch-autre.test"], profile).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&bytes(&opened(&world, &sealed.bytes))).into_owned().replace("\r\n", "\n"),
+            MESSAGE
+        );
+    }
+}
+
 /// All octets of a body as they are before encryption: the signed container and the outer header.
 fn before_encryption(world: &World, message: &[u8], recipients: &[Address]) -> Vec<u8> {
     let to: Vec<String> = recipients.iter().map(ToString::to_string).collect();

@@ -134,20 +134,21 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     let report = null_sender(&snapshot, incoming, &operator, &opened, now)?;
     let (judgement, judged) =
         judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
-    if let Signature::Good(signed) = &opened.signature {
-        admit_signer(&snapshot, from, &signed.signer, now)?;
-    }
+    let signer = match &opened.signature {
+        Signature::Good(signed) => Some(signed.judged(judgement.signer.as_ref())),
+        _ => None,
+    };
+    signer.into_iter().try_for_each(|signer| admit_signer(&snapshot, from, signer, now))?;
     let hostname = snapshot.config.server.hostname.as_str();
     let head = format!(
         "{}{}",
         trace(hostname, &incoming.peer, incoming.id, "ESMTPS", now),
         mail::result_fields(&judgement, hostname)
     );
-    let signer = if let Signature::Good(signed) = &opened.signature { Some(&signed.signer) } else { None };
     let bearer = Bearer::new(incoming.peer.certificates()?, signer);
     let body = at_rest(gateway, &mut InHand::default(), &message, arrived.size, &opened)?;
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened.facts, arrived, now), judged];
-    records.extend(peer_checkpoint(gateway, &opened, now));
+    records.extend(peer_checkpoint(gateway, &opened, signer, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
     // The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
     let repeat = opened.facts.message_id.as_ref().map(|_| Repeat {
@@ -199,7 +200,7 @@ pub(super) fn decided(
     admitted(snapshot, opened)?;
     let decided = judged(gateway, snapshot, id, opened, sender, recipients, operator, now)?;
     if let Signature::Good(signed) = &opened.signature {
-        admit_signer(snapshot, &opened.facts.from, &signed.signer, now)?;
+        admit_signer(snapshot, &opened.facts.from, signed.judged(decided.0.signer.as_ref()), now)?;
     }
     Ok(decided)
 }
@@ -303,11 +304,11 @@ pub(super) fn verdict(gateway: &Gateway, opened: &Opened, judgement: &Judgement)
 }
 
 /// The peer's checkpoint in the signed part of its message.
-fn peer_checkpoint(gateway: &Gateway, opened: &Opened, now: Timestamp) -> Option<Record> {
+fn peer_checkpoint(gateway: &Gateway, opened: &Opened, signer: Option<&Certificate>, now: Timestamp) -> Option<Record> {
     let Signature::Good(signed) = &opened.signature else { return None };
     let note = signed.said.checkpoint.as_deref()?;
     let domain = opened.facts.from.domain();
-    gateway.checkpoints.saw(domain, note, signed.signer.fingerprint(), now)
+    gateway.checkpoints.saw(domain, note, signer?.fingerprint(), now)
 }
 
 /// Sealed for us: as it came, its content key under the storage key. Readable: under the storage key.

@@ -78,7 +78,7 @@ impl Cast {
     }
 }
 
-fn identity(folder: &TempDir, name: &str, key: PKey<Private>) -> FileKey {
+pub(super) fn identity(folder: &TempDir, name: &str, key: PKey<Private>) -> FileKey {
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_text("O", "HOPITAL-TEST").unwrap();
     subject.append_entry_by_text("CN", &format!("Dr MARTIN-TEST {name}")).unwrap();

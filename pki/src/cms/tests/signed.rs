@@ -2,7 +2,7 @@
 
 use openssl::hash::{MessageDigest, hash};
 
-use super::{at, cast, message, openssl_cms};
+use super::{at, cast, identity, message, openssl_cms};
 use crate::{
     certificate::Certificate,
     cms::{
@@ -101,6 +101,33 @@ fn the_sound_form_is_accepted_by_us_and_by_openssl() {
     assert_eq!(verify(&sound.der(), None, &[]).unwrap().content, message());
     let judged = openssl_cms("-verify -inform DER -CAfile p256.crt -purpose any", &sound.der());
     assert_eq!(judged, Ok(message()));
+}
+
+/// Whoever handles a message may add a certificate of the same name and number over the same key: the signer's own
+/// is among those that are given back, and one that was known before comes first.
+#[test]
+fn every_certificate_that_a_signature_may_mean_is_given_back() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let twin = identity(&folder, "p256", cast().p256.openssl().clone());
+    let (genuine, twin) = (SigningKey::certificate(&cast().p256), SigningKey::certificate(&twin));
+    assert_ne!(genuine, twin);
+    let ess = sign(&message(), &cast().p256, at(), &[]).unwrap();
+    let forged = Forged { certificates: vec![twin.clone(), genuine.clone(), twin.clone()], ..Forged::sound() };
+    let found = |cms: &[u8], known: &[Certificate]| {
+        let verified = verify(cms, None, known).unwrap();
+        (verified.signer.clone(), verified.twins.clone(), verified.names_certificate)
+    };
+    assert_eq!(found(&forged.der(), &[]), (twin.clone(), vec![genuine.clone()], false));
+    assert_eq!(found(&forged.der(), std::slice::from_ref(genuine)), (genuine.clone(), vec![twin.clone()], false));
+    // What the signature itself says is not for anybody else to choose.
+    assert_eq!(found(&ess, std::slice::from_ref(twin)), (genuine.clone(), vec![], true));
+    let many = Forged {
+        certificates: (0..20)
+            .map(|_| identity(&folder, "p256", cast().p256.openssl().clone()).certificate().clone())
+            .collect(),
+        ..Forged::sound()
+    };
+    assert_eq!(found(&many.der(), std::slice::from_ref(genuine)).1.len(), 7);
 }
 
 #[test]

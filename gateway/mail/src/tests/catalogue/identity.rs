@@ -66,7 +66,11 @@ pub(super) fn a13(cast: &Cast) -> Vec<Row> {
             by(&world.doctor, "zoe@ch-exemple.test\r\nFrom: chef@ch-exemple.test"),
             "open:duplicate_field",
         ),
-        row("an address in a comment", by(&world.doctor, "chef@tiers.test (zoe@ch-exemple.test)"), UNBOUND),
+        row(
+            "an address in a comment",
+            by(&world.doctor, "chef@tiers.test (zoe@ch-exemple.test)"),
+            "open:address_malformed",
+        ),
         row(
             "an address as a common name",
             refused(world, &mail(ZOE, &signed(&common_name, &good)), &trusting),

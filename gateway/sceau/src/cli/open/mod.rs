@@ -3,6 +3,7 @@
 mod answers;
 mod book;
 mod report;
+mod stored;
 
 use std::{
     fs,
@@ -84,7 +85,7 @@ fn open(args: &Args) -> Result<Exit, Problem> {
     };
     let known: Vec<Certificate> = answers.book.entries().iter().map(|entry| entry.certificate.clone()).collect();
     let limits = Limits::default();
-    let (message, repaired) = material::wire_form(material::mail(limits.message)?);
+    let (message, repaired) = stored::wire_form(material::mail(limits.message)?);
     if repaired {
         eprintln!("sceau: the mail had bare LF line ends; it was read as if they were CRLF");
     }
@@ -100,7 +101,10 @@ fn open(args: &Args) -> Result<Exit, Problem> {
     let envelope = Envelope { sender: args.from.as_ref(), recipients: &args.recipient };
     report.judged(&opened, &mail::judge(&opened, &envelope, &answers));
     let inner = opened.inner.bytes(limits.message).map_err(|fault| Problem::of("message", fault.to_string()))?;
-    finish(args, &report, &inner)
+    // Whoever reads the output must find no verdict in it that others wrote (A17).
+    let clean = mail::clean::without_results(&inner, &limits);
+    let clean = clean.map_err(|fault| Problem::of("message", fault.to_string()))?;
+    finish(args, &report, &clean)
 }
 
 /// Opens; an outer header without From gets the one of the envelope (`openssl cms` writes none unless told).
