@@ -1,0 +1,175 @@
+//! `tests/bench/smime`: how many messages a second are sealed and opened on one core, beside what their primitives
+//! alone would allow and what the `openssl` crate's CMS does with the same octets.
+
+// A bench that cannot do its work says so and ends.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
+
+mod ours;
+mod peer;
+mod primitives;
+mod world;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mail::Profile;
+use tests::bench::machine;
+use tests::bench::report::{Ratio, Table, median, print_ratios};
+use zeroize::Zeroizing;
+
+use crate::peer::Peer;
+use crate::primitives::Made;
+use crate::world::{Kind, World, message};
+
+/// A message of 20 KB, of a megabyte, and one at the size that operators allow.
+const SMALL: usize = 20 << 10;
+const LARGE: usize = 1 << 20;
+const HUGE: usize = 25 << 20;
+
+const PROFILES: [(Profile, &str); 3] =
+    [(Profile::Gateway, "gateway"), (Profile::Client, "client"), (Profile::SignedOnly, "signed-only")];
+
+struct Tier {
+    sizes: &'static [(usize, &'static str)],
+    rounds: usize,
+    time: Duration,
+}
+
+/// Middle figures of one kind of work, in microseconds of processor time for each message.
+#[derive(Clone, Copy)]
+struct Figures {
+    ours: f64,
+    primitives: f64,
+    peer: f64,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let tier = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--full"] => Tier {
+            sizes: &[(SMALL, "20 KB"), (LARGE, "1 MB"), (HUGE, "25 MB")],
+            rounds: 7,
+            time: Duration::from_millis(300),
+        },
+        [] | ["--quick"] => {
+            Tier { sizes: &[(SMALL, "20 KB"), (LARGE, "1 MB")], rounds: 3, time: Duration::from_millis(60) }
+        }
+        _ => panic!("unknown options {arguments:?}"),
+    };
+    println!("Machine: {}; {}", machine::describe(), openssl::version::version());
+    println!(
+        "One thread. Messages with an attachment in base64; read, sealed and opened as the gateway does it, from and into \
+         memory. Figures: messages a second by processor time; {} rounds of {} ms, subjects take turns, the middle round \
+         counts.\nPrimitives: digest, signature, key wrap, cipher (opening: their counterparts), and nothing else: no \
+         base64, no reading. openssl crate: CmsContentInfo, the same keys and ciphers, from and to DER without base64.\n",
+        tier.rounds,
+        tier.time.as_millis()
+    );
+    let mut table = Table::new(&["", "sceau/s", "primitives/s", "openssl crate/s", "of primitives", "x crate"]);
+    let mut all = Vec::new();
+    for kind in Kind::ALL {
+        let world = World::new(kind);
+        for (size, size_name) in tier.sizes {
+            let text = message(*size);
+            for (profile, profile_name) in PROFILES {
+                for (work, figures) in ["seal", "open"].into_iter().zip(measure(&world, profile, &text, &tier)) {
+                    table.row(&[
+                        format!("{work} {profile_name} {} {size_name}", kind.name()),
+                        rate(figures.ours),
+                        rate(figures.primitives),
+                        rate(figures.peer),
+                        format!("{:.2}", figures.primitives / figures.ours),
+                        format!("{:.2}", figures.peer / figures.ours),
+                    ]);
+                    all.push((kind, *size, profile, format!("{work} {profile_name}"), figures));
+                }
+            }
+        }
+    }
+    println!("Load at the end: {}\n", machine::load());
+    table.print();
+    print_ratios(&ratios(&all));
+}
+
+fn rate(microseconds: f64) -> String {
+    format!("{:.0}", 1e6 / microseconds)
+}
+
+type Row = (Kind, usize, Profile, String, Figures);
+
+/// The budgets: the worst case of each.
+fn ratios(all: &[Row]) -> Vec<Ratio> {
+    let encrypted = |row: &&Row| row.2 != Profile::SignedOnly;
+    let worst = |name: &'static str, budget: f64, raw: fn(&Figures) -> (f64, f64), of: &dyn Fn(&Row) -> bool| {
+        let share = |row: &Row| {
+            let (theirs, ours) = raw(&row.4);
+            theirs / ours
+        };
+        let row = all.iter().filter(encrypted).filter(|row| of(row)).min_by(|a, b| share(a).total_cmp(&share(b)))?;
+        let (theirs, ours) = raw(&row.4);
+        let said = format!(
+            "{} {}: sceau {}/s, other {}/s; share {:.2} of a budget of {budget}",
+            row.3,
+            row.0.name(),
+            rate(ours),
+            rate(theirs),
+            share(row)
+        );
+        Some(Ratio::new(name, said, share(row) / budget))
+    };
+    let primitives: fn(&Figures) -> (f64, f64) = |figures| (figures.primitives, figures.ours);
+    let peer: fn(&Figures) -> (f64, f64) = |figures| (figures.peer, figures.ours);
+    let at = |size: usize, elliptic: bool| move |row: &Row| row.1 == size && (row.0 == Kind::P256) == elliptic;
+    [
+        worst("smime_20k_rsa_of_primitives", 0.80, primitives, &at(SMALL, false)),
+        worst("smime_20k_p256_of_primitives", 0.50, primitives, &at(SMALL, true)),
+        worst("smime_1m_over_openssl_crate", 2.0, peer, &|row| row.1 == LARGE),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Sealing and opening of one message by all three, in turn.
+fn measure(world: &World, profile: Profile, text: &[u8], tier: &Tier) -> [Figures; 2] {
+    let peer = Peer::new(world);
+    let mut made = Made::new(world, profile, text);
+    let sealed = Arc::new(Zeroizing::new(ours::seal(world, profile, text)));
+    let theirs = peer.seal(world, profile, text);
+    let opened = ours::open(world, &sealed);
+    assert_eq!(usize::try_from(opened.inner_size).unwrap(), text.len(), "the message comes back");
+    assert_eq!(peer.open(world, profile, &theirs), text, "and so it does there");
+    let mut times: [Vec<f64>; 6] = Default::default();
+    for _ in 0..tier.rounds {
+        times[0].push(each(tier.time, || drop(ours::seal(world, profile, text))));
+        times[1].push(each(tier.time, || made.seal(world, profile, text)));
+        times[2].push(each(tier.time, || drop(peer.seal(world, profile, text))));
+        times[3].push(each(tier.time, || drop(ours::open(world, &sealed))));
+        times[4].push(each(tier.time, || made.open(world, profile, text)));
+        times[5].push(each(tier.time, || drop(peer.open(world, profile, &theirs))));
+    }
+    let [a, b, c, d, e, f] = times.map(|times| median(&times));
+    [Figures { ours: a, primitives: b, peer: c }, Figures { ours: d, primitives: e, peer: f }]
+}
+
+/// Microseconds of processor time for each repetition.
+fn each(time: Duration, mut work: impl FnMut()) -> f64 {
+    work();
+    let (began, before) = (Instant::now(), machine::processor_time());
+    let mut count = 0u32;
+    while count == 0 || began.elapsed() < time {
+        work();
+        count += 1;
+    }
+    machine::processor_time().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(count)
+}

@@ -1,0 +1,47 @@
+//! The way of the gateway: read strictly, seal in two passes over a source; open through all layers.
+
+use std::sync::Arc;
+
+use mail::{Access, Inside, Limits, Opened, Profile, SealPlan, SealRequest, Signature, source::InMemory};
+use pki::cms::RsaTransport;
+use pki::keys::{DecryptionKey, SigningKey};
+use zeroize::Zeroizing;
+
+use crate::world::{World, reader};
+
+/// A message sealed as between gateways; for mail clients with the key wrapping that they read.
+pub(crate) fn seal(world: &World, profile: Profile, message: &[u8]) -> Vec<u8> {
+    let limits = Limits::default();
+    let facts = mail::read(message, &limits).unwrap();
+    let certificate = DecryptionKey::certificate(&world.reader);
+    let to = [certificate];
+    let recipients = [reader()];
+    let request = SealRequest {
+        message: &message,
+        recipients: &recipients,
+        signer: &world.signer,
+        to: if profile == Profile::SignedOnly { &[] } else { &to },
+        profile,
+        inside: Inside::Binary,
+        at: world.now,
+        assurance: None,
+        extra: &[],
+        authserv_id: "gw.ch-exemple.test",
+        subject: mail::DEFAULT_SUBJECT,
+        limits: &limits,
+    };
+    let plan = SealPlan::new(&request, &facts, RsaTransport::default()).unwrap();
+    let mut out = Vec::with_capacity(usize::try_from(plan.size()).unwrap());
+    plan.write(&mut out).unwrap();
+    out
+}
+
+/// The message opened, its signature verified. What is judged afterwards does not depend on its size.
+pub(crate) fn open(world: &World, sealed: &Arc<Zeroizing<Vec<u8>>>) -> Opened {
+    let keys: [&dyn DecryptionKey; 1] = [&world.reader];
+    let known = [SigningKey::certificate(&world.signer).clone()];
+    let message = Arc::clone(sealed);
+    let opened = mail::open_source(message, Access::Keys(&keys), &known, &Limits::default(), &InMemory).unwrap();
+    assert!(matches!(opened.signature, Signature::Good(_)), "our own signature");
+    opened
+}
