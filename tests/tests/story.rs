@@ -378,3 +378,23 @@ fn explain_says_what_the_door_says() {
         }
     }
 }
+
+/// Where the inner mail program shows none of our header fields, the verdict stands in front of the text.
+#[test]
+fn a_banner_says_in_two_languages_who_vouches() {
+    let world = World::new();
+    world.edit(B, "sceau.toml", "inner = { protocol", "inner = { banner = true, protocol");
+    let inner = world.inner_store(B);
+    let (_a, _b) = (world.serve(A), world.serve(B));
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &from, &to, &letter(&from, &to, "Bandeau")).code, 250);
+    let message = String::from_utf8(inner.wait_for(1)[0].message.clone()).unwrap();
+    let (before, after) = message.split_once("Content-Disposition: inline\r\n\r\n").expect("there is a banner");
+    assert!(before.contains("Subject: Bandeau") && before.contains("X-Sceau-Verdict: accept"), "{message}");
+    let (banner, rest) = after.split_once("--sceau-").unwrap();
+    let banner = base64::engine::general_purpose::STANDARD.decode(banner.replace("\r\n", "")).unwrap();
+    let banner = String::from_utf8(banner).unwrap();
+    assert!(banner.contains("Garanti par") && banner.contains("Vouched for by"), "{banner}");
+    assert!(rest.contains("Texte confidentiel"), "{message}");
+}

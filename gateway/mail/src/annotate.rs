@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use ident::Bilingual;
+
 use crate::{
-    Judgement, Limits, MailFault, SignatureState, Signer, StampState, Verdict,
+    HeaderBlock, Judgement, Limits, MailFault, SignatureState, Signer, StampState, Verdict,
     clean::{is_own_result, without},
-    words::{folded, text_field},
+    words::{self, folded, text_field},
 };
 
 /// Puts our result fields on top of a message, and takes away every field that pretends to be one.
@@ -18,6 +20,14 @@ pub fn annotate(inner: &[u8], judgement: &Judgement, authserv_id: &str, limits: 
     let mut out = result_fields(judgement, authserv_id).into_bytes();
     out.extend_from_slice(&clean);
     Ok(out)
+}
+
+/// The sentence for the reader that stands in our own result fields.
+pub(crate) fn notice_of(results: &str, limits: &Limits) -> Result<Option<Bilingual>, MailFault> {
+    let octets = format!("{results}\r\n");
+    let block = HeaderBlock::parse(octets.as_bytes(), limits)?;
+    let text = |name| Ok::<_, MailFault>(block.one(name)?.map(|field| words::decode(&field.value())));
+    Ok(text("X-Sceau-Notice")?.zip(text("X-Sceau-Notice-En")?).map(|(fr, en)| Bilingual::new(fr, en)))
 }
 
 /// Our result fields alone, for trace output and tests.

@@ -7,6 +7,7 @@
 
 mod annotate;
 pub mod attributes;
+mod banner;
 pub mod clean;
 mod coding;
 pub mod dsn;
@@ -36,6 +37,7 @@ mod tests;
 pub mod words;
 
 pub use annotate::{annotate, result_fields};
+pub use banner::with_banner;
 pub use fault::MailFault;
 pub use groups::{Group, Routed, groups, intended};
 pub use header::{Field, HeaderBlock, check_lines};

@@ -266,25 +266,33 @@ pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> 
     if let Some(operator) = notes.unopened_by() {
         let head = notes.body(work).map(|body| body.head.clone()).unwrap_or_default();
         let (opened, results) = late::open(gateway, work, stored, operator).await?;
-        return annotated(gateway, opened, format!("{head}{results}"));
+        return annotated(gateway, work, opened, format!("{head}{results}"));
     }
     let opened = reopen(gateway, work, stored).await?;
     if work.body.inner.is_some_and(|judged| judged != opened.inner_digest) {
         return Err(damaged("the body opens to something else than what was judged"));
     }
     let head = notes.body(work).map(|body| body.head.clone()).unwrap_or_default();
-    annotated(gateway, opened, head)
+    annotated(gateway, work, opened, head)
 }
 
 /// The opened message with these fields on top, and none that pretend to be ours.
-fn annotated(gateway: &Gateway, opened: Opened, head: String) -> Result<Load, End> {
+fn annotated(gateway: &Gateway, work: &Work, opened: Opened, head: String) -> Result<Load, End> {
     let snapshot = gateway.snapshot();
     let hostname = snapshot.config.server.hostname.as_str();
     let (clean, size) =
         mail::clean::letter_for_sending(Arc::new(opened.inner), opened.inner_size, hostname, &accepted_limits())
             .map_err(|fault| damaged(&fault.to_string()))?;
+    let clean: Arc<dyn Source> = Arc::new(clean);
+    let banner = match &work.destination {
+        store::Destination::Inner(domain) => snapshot.own(domain).is_some_and(|own| own.inner.banner),
+        _ => false,
+    };
+    // A message that no banner can be put on is delivered without.
+    let shown = banner.then(|| mail::with_banner(&clean, size, &head, &accepted_limits()).ok().flatten()).flatten();
+    let (clean, size) = shown.map_or((clean, size), |(letter, size)| (Arc::new(letter) as Arc<dyn Source>, size));
     let size = size.saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
-    Ok(Load { source: Arc::new(Letter::new(Zeroizing::new(head.into_bytes()), Arc::new(clean), 0)), size })
+    Ok(Load { source: Arc::new(Letter::new(Zeroizing::new(head.into_bytes()), clean, 0)), size })
 }
 
 /// A message on its way to a peer: read as it goes, as often as it takes.

@@ -187,6 +187,9 @@ pub struct Inner {
     /// The network between us is ours alone: opened mail may cross it without TLS. Not needed on loopback.
     #[serde(default)]
     pub clear: bool,
+    /// Put the verdict in front of the text as well, for mail programs that show none of our header fields.
+    #[serde(default)]
+    pub banner: bool,
 }
 
 /// Protocol towards the inner mail server.
