@@ -11,7 +11,7 @@ use pki::{
 use crate::{
     forge::{algorithm, oid},
     samples::message::{READER, SENDER},
-    world::{DOCTOR, MAILER, NOW, READER_RSA, SIGNER},
+    world::{DOCTOR, MAILER, NOW, READER_EC, READER_RSA, ROOT, SIGNER},
 };
 
 /// The content key of every layer of encryption here: opened again with it, no private key is used.
@@ -47,6 +47,9 @@ impl Layers {
             b's' => part("application/pkcs7-mime; smime-type=signed-data", &self.signed(&SIGNER)?),
             b'd' => part("application/pkcs7-mime; smime-type=signed-data", &self.signed(&DOCTOR)?),
             b'a' => part("application/x-pkcs7-mime; name=smime.p7m", &self.signed(&MAILER)?),
+            // With keys that sign no mail.
+            b'x' => part("application/pkcs7-mime", &self.signed(&READER_EC)?),
+            b'z' => part("application/pkcs7-mime", &self.signed(&ROOT)?),
             b'o' => part("application/octet-stream; name=smime.p7m", &self.signed(&SIGNER)?),
             b'c' => self.apart(&SIGNER)?,
             b'e' => self.apart(&DOCTOR)?,

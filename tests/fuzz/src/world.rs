@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
+use openssl::pkey::{PKey, Private};
 use pki::{
     certificate::Certificate,
     issue::{
@@ -53,6 +54,8 @@ pub static READER_RSA: LazyLock<FileKey> = LazyLock::new(|| key("reader-rsa"));
 /// Reads what is sealed with P-256.
 pub static READER_EC: LazyLock<FileKey> = LazyLock::new(|| key("reader-ec"));
 
+/// Reads what is sealed with X25519.
+pub static READER_X25519: LazyLock<FileKey> = LazyLock::new(|| key("reader-x25519"));
 /// A doctor, who signs with a card.
 pub static DOCTOR: LazyLock<FileKey> = LazyLock::new(|| key("doctor"));
 /// Signs for the mailbox that its certificate names.
@@ -100,8 +103,12 @@ pub fn make_keys() {
     make_first_keys();
     for (name, profile) in [("doctor", doctor()), ("mailer", mailer())] {
         if !folder().join(format!("{name}.key")).exists() {
-            adopted(name, profile);
+            adopted(name, profile, None);
         }
+    }
+    if !folder().join("reader-x25519.key").exists() {
+        let reader = organisation("SCEAU", OrganisationUse::Confidentiality);
+        adopted("reader-x25519", reader, Some(PKey::generate_x25519().expect("a key")));
     }
 }
 
@@ -124,12 +131,16 @@ fn mailer() -> Profile {
 }
 
 /// A certificate as another authority issues it, signed by the kept root: its key was kept, the authority was not.
-fn adopted(name: &str, profile: Profile) {
+/// For the key of the certificate, or for this one.
+fn adopted(name: &str, profile: Profile, key: Option<PKey<Private>>) {
     let issued = issue(&authority(), profile, KeyAlgorithm::P256);
     let parts = forge::members(issued.certificate_der());
     let root = SigningKey::certificate(&*ROOT);
     let body = forge::with_members(parts.first().expect("a signed part"), |all| {
         forge::set(all, forge::place::ISSUER, root.subject().der().to_vec());
+        if let Some(key) = &key {
+            forge::set(all, forge::place::KEY, forge::key(key));
+        }
         let extensions = all.get_mut(forge::place::EXTENSIONS).expect("extensions");
         *extensions = forge::edit(extensions, &[0], &|list| {
             // Without the name of the other authority's key.
@@ -142,7 +153,8 @@ fn adopted(name: &str, profile: Profile) {
         fs::write(folder().join(format!("{name}.{kind}")), octets).expect("the key can be written");
     };
     write("pem", &forge::pem("CERTIFICATE", &forge::signed(&body)));
-    write("key", &issued.key_pem().expect("a key"));
+    let own = key.map(|key| key.private_key_to_pem_pkcs8().expect("a key"));
+    write("key", &own.unwrap_or_else(|| issued.key_pem().expect("a key").to_vec()));
 }
 
 fn make_first_keys() {

@@ -16,6 +16,7 @@ use openssl::{
 };
 use pki::{
     certificate::Certificate,
+    cms::{self, ContentCipher},
     der::{self, tag},
     keys::{DecryptionKey, SigningKey},
 };
@@ -24,7 +25,7 @@ use super::Sample;
 use crate::{
     forge::{self, algorithm, edit, oid, parts, with_members},
     targets::cms::TEXT,
-    world::{NOW, PUBLISHER, READER_EC, READER_RSA, ROOT, SIGNER},
+    world::{NOW, PUBLISHER, READER_EC, READER_RSA, READER_X25519, ROOT, SIGNER},
 };
 
 const DATA: &str = "1.2.840.113549.1.7.1";
@@ -494,6 +495,14 @@ fn agreements() -> Vec<Sample> {
         ("ec-other-key", from(der::context(1, &[algorithm(RSA, &der::null()), der::bit_string(&uncompressed)]))),
         ("ec-entry", bad_entry(der::null())),
         ("ec-for-rsa", with(|it| it.id = issuer_serial(rsa()))),
+        ("x25519", {
+            let reader = DecryptionKey::certificate(&*READER_X25519);
+            cms::encrypt(TEXT, &[reader], ContentCipher::Aes256Gcm).expect("sealed")
+        }),
+        (
+            "x25519-x963",
+            one(Agreement { id: issuer_serial(DecryptionKey::certificate(&*READER_X25519)), ..Agreement::new() }),
+        ),
         ("ec-ukm-empty", {
             let agreement = with_members(&agreed(), |all| all.insert(2, der::context::<Vec<u8>>(1, &[])));
             Envelope::gcm(32).to(agreement).build()

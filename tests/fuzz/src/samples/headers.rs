@@ -5,7 +5,7 @@ use crate::samples::message::{READER, SENDER, wire};
 
 /// All of them.
 pub fn all() -> Vec<Sample> {
-    [agreeing(), differing(), forms()].concat()
+    [agreeing(), differing(), forms(), beside()].concat()
 }
 
 fn over(outer: &str, inner: &str) -> Vec<u8> {
@@ -97,5 +97,21 @@ fn forms() -> Vec<Sample> {
         ("no-header", over(&outer(), "Bonjour.")),
         ("no-type", inside("Content-Type: text/plain; charset=utf-8;\n hp=\"cipher\"\n", "")),
         ("outer-empty", over("", &inner())),
+    ]
+}
+
+/// The same with the signature beside what it signs.
+fn beside() -> Vec<Sample> {
+    let clear = |outer: &str, inner: &str| [&wire(outer)[..], &[0, 1], &wire(inner)].concat();
+    let plain = "Content-Type: text/plain\n\nBonjour.\n";
+    vec![
+        ("beside-alike", clear(&outer(), &inner())),
+        ("beside-clear", clear(&outer(), &inner().replace("cipher", "clear"))),
+        ("beside-plain", clear(&outer(), plain)),
+        ("beside-other-from", clear(&outer().replace(SENDER, "luc@ch-exemple.test"), &inner())),
+        (
+            "beside-other-outer",
+            clear(&outer(), &inner().replace("HP-Outer: Subject: Message", "HP-Outer: Subject: Autre")),
+        ),
     ]
 }

@@ -65,7 +65,20 @@ fn layers() -> Vec<Sample> {
         ("mixed-clear", of("cm")),
         ("mixed-author", of("emfws")),
         ("plain", of("")),
-        ("letter", of("z")),
+        ("letter", of("?")),
+        ("reader-signs", of("x")),
+        ("root-signs", of("z")),
+        ("root-signs-doubtful", of("z0")),
+        ("attached", of("sfwm")),
+        (
+            "sender-elsewhere",
+            around(
+                "s",
+                &format!(
+                    "From: <{SENDER}>\nSender: a@autre.test\nTo: <{READER}>\nContent-Type: text/plain; hp=\"clear\"\n\nx\n"
+                ),
+            ),
+        ),
     ]
 }
 

@@ -275,6 +275,9 @@ fn results() -> Vec<Sample> {
         ("result-quoted", of("Authentication-Results: (c) \"gw.ch-autre.test\"\n ; smime=pass")),
         ("result-arc", of("ARC-Authentication-Results: i=1; gw.ch-autre.test; smime=pass")),
         ("result-odd", of("Authentication-Results: (open\nAuthentication-Results:\n ; x")),
+        ("result-protected", with("Content-Type: text/plain; charset=utf-8;\n hp=\"cipher\"\n\nx\n")),
+        ("result-protected-oddly", with("Content-Type: text/plain (a;b\\)); x=\"a;\\\"b\"; hp=clear; y=z\n\nx\n")),
+        ("result-protected-coded", with("Content-Type: text/plain; hp*0=ci; hp*1=pher\n\nx\n")),
         ("result-other", of("Authentication-Results: other.test; dkim=pass")),
     ]
 }

@@ -9,7 +9,7 @@ use pki::{
 
 use crate::{
     Target, forge, samples,
-    world::{NOW, PUBLISHER, READER_EC, READER_RSA, SIGNER},
+    world::{NOW, PUBLISHER, READER_EC, READER_RSA, READER_X25519, SIGNER},
 };
 
 /// The target.
@@ -106,7 +106,7 @@ fn verified(data: &[u8], outline: &Outline) {
 }
 
 fn opened(data: &[u8], outline: &Outline) -> bool {
-    let keys: [&dyn DecryptionKey; 2] = [&*READER_RSA, &*READER_EC];
+    let keys: [&dyn DecryptionKey; 3] = [&*READER_RSA, &*READER_EC, &*READER_X25519];
     let Ok(opened) = cms::open(data, &keys) else { return false };
     let again = cms::reopen(data, &opened.content_key).expect("what opened once opens again");
     assert_eq!(*again, *opened.content);

@@ -1,6 +1,7 @@
 //! The comparison of the outer header with the one that was signed (RFC 9788, H8, A14, A16).
 //!
-//! An input is an outer header, an octet of zero, and the entity that is signed under it, with its own header.
+//! An input is an outer header, an octet of zero, and the entity that is signed under it, with its own
+//! header; an octet of one before it asks for the signature beside it.
 
 use std::collections::BTreeSet;
 
@@ -29,8 +30,10 @@ fn run(data: &[u8]) -> bool {
     let Some(at) = data.iter().position(|octet| *octet == 0) else { return false };
     let (outer, inner) = data.split_at_checked(at).unwrap_or((data, &[]));
     let inner = inner.get(1..).unwrap_or_default();
+    // Opaque, or with the signature beside it: the two ways in which mail programs sign.
+    let (way, inner) = inner.strip_prefix(&[1]).map_or((b's', inner), |inner| (b'c', inner));
     let mut layers = Layers::around(inner);
-    if layers.put(b's').is_none() {
+    if layers.put(way).is_none() {
         return false;
     }
     let message = [outer, &layers.entity].concat();

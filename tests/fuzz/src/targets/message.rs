@@ -123,6 +123,8 @@ fn leaves(data: &[u8]) {
     let limits = Limits { header: 1 << 20, fields: 1000, ..LIMITS };
     let Ok(sent) = clean::for_sending(data, US, &limits) else { return };
     assert!(matches!(clean::for_sending(&sent, US, &limits), Ok(Cow::Borrowed(_))), "nothing is left to take out");
+    let bare = clean::without_results(data, &limits).expect("a header that was read");
+    assert!(matches!(clean::without_results(&bare, &limits), Ok(Cow::Borrowed(_))), "no result is left at all");
     let domain = Domain::parse("ch-exemple.test").expect("a domain");
     let completed = |message: &[u8]| clean::missing_fields(&Pieces(message), Timestamp::EPOCH, "1", &domain, &limits);
     let missing = completed(data).expect("a header that was read");
