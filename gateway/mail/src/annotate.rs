@@ -46,8 +46,11 @@ pub fn result_fields(judgement: &Judgement, authserv_id: &str) -> String {
         out.push_str(&text_field("X-Sceau-Signer-Cert", &format!("sha256 {}", signer.fingerprint)));
     }
     if let Some(stamped) = &judgement.timestamp {
-        let at = stamped.at.map(|at| format!("{}; ", at.rfc3339())).unwrap_or_default();
-        let authority = stamped.authority.as_deref().map(|it| format!("; {it}")).unwrap_or_default();
+        // What nobody vouches for is not repeated beside our verdict.
+        let vouched = !matches!(stamped.state, StampState::NotJudged | StampState::Invalid);
+        let at = stamped.at.filter(|_| vouched).map(|at| format!("{}; ", at.rfc3339())).unwrap_or_default();
+        let authority = stamped.authority.as_deref().filter(|_| vouched);
+        let authority = authority.map(|it| format!("; {it}")).unwrap_or_default();
         out.push_str(&text_field("X-Sceau-Timestamp", &format!("{at}{}{authority}", stamp_word(stamped.state))));
     }
     if let Some(author) = &judgement.author {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read},
+    ops::Range,
     sync::Arc,
 };
 
@@ -270,14 +271,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Exactly two parts: the content and its signature (A10).
-    fn clear_parts(&self, body: &Entity, media: &MediaType) -> Result<(Part, Entity), OpenFault> {
+    fn clear_parts(&mut self, body: &Entity, media: &MediaType) -> Result<(Part, Entity), OpenFault> {
         let malformed = || MailFault::Mime("multipart/signed");
         let stream = body.source.reader(body.from).map_err(|error| disk(&error))?;
-        let places = mime::places(stream, media.signed_boundary()?, 2).map_err(|fault| match fault {
+        let boundary = media.signed_boundary()?;
+        let places = mime::places(stream, boundary, 2).map_err(|fault| match fault {
             MailFault::Storage(_) => fault,
             _ => malformed(),
         })?;
         let [content, signature] = places.as_slice() else { return Err(malformed().into()) };
+        if self.unauthenticated() && !ends_there(body, boundary, signature)? {
+            // Whoever handled the ciphertext may have put it there: what became of it must decide nothing (A2, A9).
+            self.damaged = true;
+        }
         let at = |octets: u64| body.from.saturating_add(octets);
         let part = |from, to| Part { source: Arc::clone(&body.source), from: at(from), to: Some(at(to)) };
         let signature = part(signature.start, signature.end);
@@ -415,6 +421,20 @@ fn decoded(body: Entity, encoding: TransferEncoding) -> Result<Arc<dyn Source>, 
         TransferEncoding::Base64 => settled(Arc::new(Decoded { source, from })),
         TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
     }
+}
+
+/// Whether a multipart body ends with its last delimiter, line ends aside. The preamble, in which some programs say
+/// what a signature is, is dropped in any case and has no part in the padding.
+fn ends_there(body: &Entity, boundary: &str, last: &Range<u64>) -> Result<bool, MailFault> {
+    const LINE_ENDS: u64 = 8;
+    let closing = format!("\r\n--{boundary}--");
+    let most = u64::try_from(closing.len()).unwrap_or(u64::MAX).saturating_add(LINE_ENDS).saturating_add(1);
+    let reader = body.source.reader(body.from.saturating_add(last.end)).map_err(|error| disk(&error))?;
+    let mut end = Vec::new();
+    reader.take(most).read_to_end(&mut end).map_err(|error| disk(&error))?;
+    let whole = u64::try_from(end.len()).is_ok_and(|length| length < most);
+    let behind = end.strip_prefix(closing.as_bytes());
+    Ok(whole && behind.is_some_and(|behind| behind.iter().all(|octet| matches!(octet, b'\r' | b'\n'))))
 }
 
 /// Containers in a part are encoded; what is around parts is not (RFC 2045 §6.4).

@@ -187,8 +187,11 @@ fn unauthenticated_encryption_releases_signed_octets_only() {
     let world = World::new();
     let cbc = ContentCipher::Aes256Cbc;
     let fields = "From: zoe@ch-exemple.test\nTo: b@ch-autre.test\nSubject: EVIL\n";
+    // Behind the last delimiter is where a forger's blocks end up: it decides nothing, not even which refusal (A9).
     let evil = Around { before: "EVIL\n", fields: "Subject: EVIL\n", behind: "--s--\nEVIL\n", ..PLAIN };
     let framed = around(&world, &evil, &text("bonjour"));
+    assert_eq!(refused(&world, &mail(ZOE, &encrypted(&world, &framed, cbc)), &world.trust()), "open:decryption_failed");
+    let framed = around(&world, &Around { behind: "--s--\n", ..evil }, &text("bonjour"));
     let message = mail(ZOE, &encrypted(&world, &framed, cbc));
     let given = handed_over(&world, &message);
     assert!(given.contains("bonjour") && !given.contains("EVIL"), "{given}");

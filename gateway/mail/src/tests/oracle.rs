@@ -91,3 +91,31 @@ fn a9_a_wrong_padding_goes_as_far_as_a_sound_one() {
     assert_eq!((&padding.0, &content.0), (&Some(OpenFault::Failed), &Some(OpenFault::Failed)));
     assert!(padding.1 > 600_000 && padding.1.abs_diff(content.1) < 200, "{} {}", padding.1, content.1);
 }
+
+/// Blocks appended behind a clear-signed message under CBC: the signature inside stays good, whatever the last
+/// octets say of a padding, and the answer is one (A2, A9).
+#[test]
+fn a9_a_good_signature_inside_betrays_no_padding() {
+    use super::forged::{clear_signed, encrypted, mail};
+    let world = World::new();
+    let entity = clear_signed(&world.doctor, &wire("Content-Type: text/plain\n\nbonjour\n"));
+    let cipher = pki::cms::ContentCipher::Aes256Cbc;
+    let sealed = mail("zoe@ch-exemple.test", &encrypted(&world, &entity, cipher));
+    assert_eq!(opened(&world, &sealed, |_| {}).0, None, "as it came it is read");
+    let mut sound = 0;
+    for last in 0..=255u8 {
+        let (fault, _) = opened(&world, &sealed, |container| {
+            // The last two blocks again, the octet that decides the padding in all its values. Lengths on the
+            // way down grow by as much.
+            let blocks = container[container.len() - 32..].to_vec();
+            *container = super::catalogue::tree::changed(container, |tree| {
+                let octets = tree.at(&[1, 0, 2, 2]).octets();
+                octets.extend_from_slice(&blocks);
+                let at = octets.len() - 17;
+                octets[at] = last;
+            });
+        });
+        sound += usize::from(fault != Some(OpenFault::Failed));
+    }
+    assert_eq!(sound, 0);
+}

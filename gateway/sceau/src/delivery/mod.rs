@@ -42,8 +42,6 @@ const UNWRITTEN: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 /// The alarm meanwhile.
 const UNTELLABLE: &str = "notice-impossible";
-/// The alarm of a row that is not as we wrote it.
-const ALTERED: &str = "queue-altered";
 /// How often such work is looked at again.
 const UNTOLD: Duration = Duration::from_secs(10 * 60);
 /// Longest sleep of the dispatcher: what an operator orders from the command line, a moved clock or a
@@ -145,15 +143,18 @@ async fn nap(gateway: &Gateway) {
 
 /// Tries one piece of work and writes down the outcome.
 async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, work: Work) {
-    if !gateway.binder.holds(&work) {
-        return altered(gateway, &work).await;
-    }
+    let altered = !gateway.binder.holds(&work);
+    let work = if altered { told_to_nobody(work) } else { work };
     let attempt = if work.expired {
         Attempt::expired(&work)
+    } else if altered {
+        tracing::error!(message = %work.info.id, "the row of a queued message was changed by somebody else: nothing is sent");
+        Attempt::all(&work, &End::Withheld("its row in the queue is not as it was written".to_owned()))
     } else {
         let mut allowed = work.clone();
-        let mut stopped = stops::take_stopped(&gateway.snapshot(), &mut allowed, gateway.now());
-        stopped.extend(stops::take_refused(&mut allowed));
+        // What a person decided comes before what may change again.
+        let mut stopped = stops::take_refused(&mut allowed);
+        stopped.extend(stops::take_stopped(&gateway.snapshot(), &mut allowed, gateway.now()));
         let mut attempt = match allowed.recipients.is_empty() {
             true => Attempt::facts_only(&work),
             false => tried(gateway, sessions, routes, &allowed).await,
@@ -224,15 +225,11 @@ pub(crate) async fn attend(gateway: &Arc<Gateway>) -> usize {
     }
 }
 
-/// Keeps a row that somebody changed from being delivered, bounced or told of: it waits for a person.
-async fn altered(gateway: &Gateway, work: &Work) {
-    let now = gateway.now();
-    let id = work.info.id;
-    tracing::error!(message = %id, "the row of a queued message was changed by somebody else: nothing is sent");
-    let text = format!("message {id}: its row in the queue is not as it was written; nothing of it is sent");
-    let event = Event::AlarmRaised { code: ALTERED.to_owned(), text: gateway.masker.text(&text) };
-    gateway.record(Record::new(now, event).of_message(id));
-    put_off(gateway, work, now).await;
+/// Of a row that somebody changed nobody hears but the operator: who knows to whom it now says to write.
+fn told_to_nobody(mut work: Work) -> Work {
+    let nobody = store::Notify { success: false, failure: false, delay: false };
+    work.recipients.iter_mut().for_each(|recipient| recipient.notify = nobody);
+    work
 }
 
 /// Looks at work again later, whatever is due.

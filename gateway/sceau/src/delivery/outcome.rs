@@ -62,6 +62,10 @@ impl End {
     /// The same, but a failure that its sender cannot be told of is none yet.
     pub(super) fn until_it_can_be_told(self, why: &str) -> Self {
         match self {
+            // What a person refused stays refused until its sender knows.
+            Self::Permanent { code, text, .. } if code == quarantine::REFUSED => {
+                Self::temporary(quarantine::REFUSED, format!("{text}; the sender cannot be told: {why}"))
+            }
             Self::Permanent { code, text, .. } => {
                 Self::temporary("notice-impossible", format!("{code}: {text}; the sender cannot be told: {why}"))
             }

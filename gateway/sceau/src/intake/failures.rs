@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ident::{Fingerprint, Timestamp};
+use ident::{Address, Timestamp};
 use pki::certificate::Certificate;
 use trail::{Event, Record};
 
@@ -25,7 +25,7 @@ const ALARM: &str = "many-unreadable-messages";
 
 /// The counts.
 #[derive(Debug, Default)]
-pub struct Failures(Mutex<HashMap<Fingerprint, Count>>);
+pub struct Failures(Mutex<HashMap<String, Count>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
@@ -35,19 +35,19 @@ struct Count {
 
 impl Failures {
     /// Whether another message of this peer may be opened.
-    fn is_open(&self, peer: Fingerprint, most: u32, now: Timestamp) -> bool {
+    fn is_open(&self, who: &str, most: u32, now: Timestamp) -> bool {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(&peer).is_none_or(|count| count.failed < most || now >= count.since.plus(WINDOW))
+        counts.get(who).is_none_or(|count| count.failed < most || now >= count.since.plus(WINDOW))
     }
 
     /// Counts one; how many there are now.
-    fn count(&self, peer: Fingerprint, now: Timestamp) -> u32 {
+    fn count(&self, who: &str, now: Timestamp) -> u32 {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MOST {
             counts.retain(|_, count| now < count.since.plus(WINDOW));
         }
         let fresh = Count { since: now, failed: 0 };
-        let count = counts.entry(peer).or_insert(fresh);
+        let count = counts.entry(who.to_owned()).or_insert(fresh);
         if now >= count.since.plus(WINDOW) {
             *count = fresh;
         }
@@ -56,27 +56,39 @@ impl Failures {
     }
 }
 
-/// Whether a message of this peer is opened now.
+/// The two who are counted, each with its limit: the author as this peer names it, so that one mailbox does not
+/// silence its operator, and the peer itself, which may name many.
+fn counted(gateway: &Gateway, peer: &Certificate, from: &Address) -> [(String, u32); 2] {
+    let most = gateway.snapshot().config.limits.unreadable_per_hour;
+    let fingerprint = peer.fingerprint();
+    [(format!("{fingerprint} {}", from.key()), most), (fingerprint.to_string(), most.saturating_mul(10))]
+}
+
+/// Whether an encrypted message of this author and peer is opened now.
 ///
 /// # Errors
 /// [`RefusalId::TooManyUnreadable`].
-pub(super) fn may_open(gateway: &Gateway, peer: &Certificate, now: Timestamp) -> Result<(), Refusal> {
-    let most = gateway.snapshot().config.limits.unreadable_per_hour;
-    if gateway.failures.is_open(peer.fingerprint(), most, now) {
-        return Ok(());
+pub(super) fn may_open(gateway: &Gateway, peer: &Certificate, from: &Address, now: Timestamp) -> Result<(), Refusal> {
+    for (who, most) in counted(gateway, peer, from) {
+        if !gateway.failures.is_open(&who, most, now) {
+            let cause = format!("{most} messages of {from} or {} within an hour", peer.subject());
+            return Err(Refusal::new(RefusalId::TooManyUnreadable, cause));
+        }
     }
-    Err(Refusal::new(RefusalId::TooManyUnreadable, format!("{most} messages of {} within an hour", peer.subject())))
+    Ok(())
 }
 
-/// Takes note of a message of this peer that could not be opened.
-pub(super) fn not_opened(gateway: &Gateway, peer: &Certificate, now: Timestamp) {
-    let most = gateway.snapshot().config.limits.unreadable_per_hour;
-    if gateway.failures.count(peer.fingerprint(), now) == most {
-        let text =
-            format!("{most} messages of {} could not be opened within an hour: its next ones wait", peer.subject());
-        tracing::error!(alarm = ALARM, "{text}");
-        let event = Event::AlarmRaised { code: ALARM.to_owned(), text: gateway.masker.text(&text) };
-        gateway.record(Record::new(now, event));
+/// Takes note of a message that could not be opened.
+pub(super) fn not_opened(gateway: &Gateway, peer: &Certificate, from: &Address, now: Timestamp) {
+    for (who, most) in counted(gateway, peer, from) {
+        if gateway.failures.count(&who, now) == most {
+            let operator = peer.subject();
+            let text =
+                format!("{most} messages by way of {operator} could not be opened within an hour: the next ones wait");
+            tracing::error!(alarm = ALARM, "{text}");
+            let event = Event::AlarmRaised { code: ALARM.to_owned(), text: gateway.masker.text(&text) };
+            gateway.record(Record::new(now, event));
+        }
     }
 }
 
@@ -88,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_peer_waits_for_the_end_of_its_hour() {
-        let (failures, [one, other]) = (Failures::default(), [1, 2].map(|n| Fingerprint::new([n; 32])));
+        let (failures, [one, other]) = (Failures::default(), ["one", "other"]);
         for count in 1..=3 {
             assert!(failures.is_open(one, 3, NOW));
             assert_eq!(failures.count(one, NOW), count);
@@ -103,9 +115,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let failures = Failures::default();
         for n in 0..u32::try_from(MOST).unwrap() + 5 {
-            let mut octets = [0; 32];
-            octets[..4].copy_from_slice(&n.to_be_bytes());
-            failures.count(Fingerprint::new(octets), NOW.plus(WINDOW * (n / 5000)));
+            failures.count(&n.to_string(), NOW.plus(WINDOW * (n / 5000)));
         }
         assert!(failures.0.lock().unwrap().len() <= MOST);
     }

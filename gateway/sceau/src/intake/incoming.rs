@@ -113,19 +113,25 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         admit_unsealed(&snapshot, &outer.from)?;
     }
     let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
-    failures::may_open(gateway, &operator, now)?;
+    if outer.protection == ProtectionHint::Container {
+        failures::may_open(gateway, &operator, &outer.from, now)?;
+    }
     let opened = match opened(gateway, &snapshot, &message, &recipients) {
         Err(OpenFault::NotForUs) if late::is_taken(&snapshot, incoming) => {
             return late::prepare(gateway, &snapshot, incoming, &operator, &message, &outer, arrived);
         }
         Err(fault) => {
             if fault == OpenFault::Failed {
-                failures::not_opened(gateway, &operator, now);
+                failures::not_opened(gateway, &operator, &outer.from, now);
             }
             return Err(unopened(&fault));
         }
         Ok(opened) => opened,
     };
+    // What could not be handed over in the end is refused now (promise 1).
+    let hostname = snapshot.config.server.hostname.as_str();
+    mail::clean::letter_for_sending(Arc::new(opened.inner.clone()), opened.inner_size, hostname, &limits(&snapshot))
+        .map_err(|fault| unreadable(&fault))?;
     check_loop(&opened.outer)?;
     speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
     let from = &opened.facts.from;
@@ -139,7 +145,6 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         _ => None,
     };
     signer.into_iter().try_for_each(|signer| admit_signer(&snapshot, from, signer, now))?;
-    let hostname = snapshot.config.server.hostname.as_str();
     let head = format!(
         "{}{}",
         trace(hostname, &incoming.peer, incoming.id, "ESMTPS", now),
@@ -150,12 +155,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened.facts, arrived, now), judged];
     records.extend(peer_checkpoint(gateway, &opened, signer, now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
-    // The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
-    let repeat = opened.facts.message_id.as_ref().map(|_| Repeat {
-        sender: operator.fingerprint().to_string(),
-        window: REPEAT_WINDOW,
-        even_failed: true,
-    });
+    let repeat = opened.facts.message_id.as_ref().map(|_| again_from(&operator));
     let message = NewMessage {
         id: incoming.id,
         direction: Direction::Incoming,
@@ -205,6 +205,11 @@ pub(super) fn decided(
     Ok(decided)
 }
 
+/// The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).
+pub(super) fn again_from(operator: &Certificate) -> Repeat {
+    Repeat { sender: operator.fingerprint().to_string(), window: REPEAT_WINDOW, even_failed: true }
+}
+
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
 fn opened(
     gateway: &Gateway,
@@ -212,11 +217,19 @@ fn opened(
     message: &Arc<dyn Source>,
     recipients: &[Address],
 ) -> Result<Opened, OpenFault> {
-    let keys = snapshot.decryption_keys(recipients);
     let (known, limits, room) = (snapshot.known_certificates(), limits(snapshot), gateway.room());
-    let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)?;
-    proven(&opened)?;
-    Ok(opened)
+    let open = |recipients: &[Address]| {
+        let keys = snapshot.decryption_keys(recipients);
+        let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)?;
+        proven(&opened)?;
+        Ok(opened)
+    };
+    // For recipients in several domains of ours each domain must be able to read it by itself (A16).
+    let mut domains: Vec<&Address> = recipients.iter().collect();
+    domains.sort_by_key(|address| address.domain());
+    domains.dedup_by_key(|address| address.domain());
+    domains.iter().skip(1).try_for_each(|address| open(std::slice::from_ref(*address)).map(drop))?;
+    open(domains.first().map_or(recipients, |address| std::slice::from_ref(*address)))
 }
 
 /// Without a tag, a failed decryption may look like anything: the peer must not see what (H9).

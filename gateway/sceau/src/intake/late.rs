@@ -66,7 +66,7 @@ pub(super) fn prepare(
         size: arrived.size,
         accepted: now,
         expires: gateway.schedule.expires(now),
-        repeat: None,
+        repeat: outer.message_id.as_ref().map(|_| incoming::again_from(operator)),
         bodies: vec![body],
         recipients,
         notes: notes.to_json(),
@@ -129,13 +129,11 @@ pub(crate) async fn open(
         let known = snapshot.known_certificates();
         let opened = mail::open_source(stored.source, Access::Keys(&keys), &known, &accepted_limits(), &worker.room());
         let opened = opened.map_err(|fault| match fault {
-            // A damaged message will not get better by waiting: its sender is told.
-            OpenFault::Failed | OpenFault::Mail(_) | OpenFault::Container(_)
-                if !matches!(fault, OpenFault::Mail(MailFault::Storage(_))) =>
-            {
-                End::permanent(RefusalId::OpeningFailed.row().id, RefusalId::OpeningFailed.row().en)
+            OpenFault::Mail(MailFault::Storage(_)) | OpenFault::KeyUnavailable(_) | OpenFault::NotForUs => {
+                unopened(&fault)
             }
-            fault => unopened(&fault),
+            // It will not get better by waiting: its sender is told.
+            _ => End::permanent(RefusalId::OpeningFailed.row().id, RefusalId::OpeningFailed.row().en),
         })?;
         let envelope = (sender.as_ref(), &recipients[..]);
         let (judgement, record) =

@@ -5,7 +5,7 @@ mod container;
 mod custody;
 mod identity;
 mod structure;
-mod tree;
+pub(super) mod tree;
 mod wild;
 
 use std::{collections::BTreeSet, sync::OnceLock};

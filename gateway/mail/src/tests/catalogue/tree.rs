@@ -6,7 +6,7 @@ use pki::der;
 
 /// A value: its tag, and what is in it.
 #[derive(Debug, Clone)]
-pub(super) enum Tree {
+pub(in crate::tests) enum Tree {
     Plain(u8, Vec<u8>),
     Of(u8, Vec<Tree>),
 }
@@ -68,12 +68,12 @@ impl Tree {
     }
 
     /// The value at this path of members.
-    pub(super) fn at(&mut self, path: &[usize]) -> &mut Self {
+    pub(in crate::tests) fn at(&mut self, path: &[usize]) -> &mut Self {
         path.iter().fold(self, |tree, member| &mut tree[*member])
     }
 
     /// The octets of a plain value.
-    pub(super) fn octets(&mut self) -> &mut Vec<u8> {
+    pub(in crate::tests) fn octets(&mut self) -> &mut Vec<u8> {
         match self {
             Self::Plain(_, content) => content,
             Self::Of(..) => panic!("a plain value"),
@@ -102,7 +102,7 @@ impl DerefMut for Tree {
 }
 
 /// The container with one thing made wrong.
-pub(super) fn changed(container: &[u8], change: impl FnOnce(&mut Tree)) -> Vec<u8> {
+pub(in crate::tests) fn changed(container: &[u8], change: impl FnOnce(&mut Tree)) -> Vec<u8> {
     let mut tree = Tree::of(container);
     change(&mut tree);
     tree.der()
