@@ -92,6 +92,7 @@ impl Stage {
         let admitted = admit_recipient(snapshot, &self.moreau(), self.now).map_err(id)?;
         Ok(match admitted.protection {
             Protection::Sealed { .. } => "sealed",
+            Protection::Signed => "signed",
             Protection::Transport => "mutual TLS",
         })
     }

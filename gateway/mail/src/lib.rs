@@ -56,5 +56,5 @@ pub use reasons::catalogue;
 pub use received::{Hop, received};
 pub use seal::{
     DEFAULT_SUBJECT, Inside, Profile, SealFault, SealPlan, SealRequest, SealedMessage, Stamping, seal, seal_with,
-    size_bound,
+    size_bound, size_floor,
 };

@@ -364,6 +364,15 @@ fn count(octets: &[u8]) -> u64 {
     u64::try_from(octets.len()).unwrap_or(u64::MAX)
 }
 
+/// Least that sealing makes of a message of this many octets: what is over a limit already is refused before
+/// anything but its size is known.
+pub fn size_floor(profile: Profile, octets: u64) -> u64 {
+    match profile {
+        Profile::SignedOnly | Profile::Gateway => coding::length(octets),
+        Profile::Client => coding::length(coding::length(octets)),
+    }
+}
+
 /// Upper bound of what sealing with [`Inside::Binary`] makes of a message of this many octets, for the size limits of the
 /// next hop: base64 in 76 columns, for mail clients once more inside the encryption.
 /// `named` counts the addresses in `To` and `Cc`, `readers` the certificates.

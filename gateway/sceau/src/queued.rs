@@ -31,6 +31,8 @@ use crate::{
 
 /// Largest body read back: the largest message that any configuration may allow, sealed.
 const MAX_BODY: usize = 512 * 1024 * 1024;
+/// The profile, as the queue names it, of what is signed and not encrypted.
+pub(crate) const SIGNED_ONLY: &str = "signedonly";
 /// Octets moved at once.
 const COPIED: usize = 64 * 1024;
 

@@ -67,8 +67,10 @@ impl Submission {
         let snapshot = self.gateway.snapshot();
         let from =
             mail.sender.as_ref().ok_or_else(|| Refusal::new(RefusalId::NullSender, "MAIL FROM:<> at submission"))?;
-        if mail.size.is_some_and(|size| size > snapshot.config.limits.message.0) {
-            return Err(Refusal::new(RefusalId::TooLarge, "SIZE announced"));
+        let most = snapshot.config.limits.message.0;
+        if let Some(size) = mail.size.filter(|size| *size > most) {
+            let figures = format!("{size} octets announced, {most} at most");
+            return Err(Refusal::new(RefusalId::TooLarge, figures.clone()).about(figures));
         }
         let granted = right_to_send(&snapshot, &caller, from)?;
         snapshot.unblocked(from, self.gateway.now())?;

@@ -6,6 +6,7 @@ mod catalogue;
 mod flips;
 mod forged;
 mod frames;
+mod header_protection;
 mod interop;
 mod oracle;
 mod round_trip;

@@ -6,6 +6,7 @@ use mail::Facts;
 use super::{
     recipient::{AdmittedRecipient, Protection, admit_recipient},
     rights::Granted,
+    strength,
 };
 use crate::{
     refusal::{Refusal, RefusalId},
@@ -47,12 +48,10 @@ pub fn admit_content(
     for recipient in recipients {
         // The world may have changed since RCPT: a domain struck off, a certificate revoked or come in.
         let recipient = admit_recipient(snapshot, &recipient.asked, at)?;
-        if recipient.max_size.is_some_and(|max| size_on_the_wire(&recipient.protection, size, facts) > max) {
-            let cause = format!("{size} octets for {}", recipient.address);
-            return Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.asked));
-        }
+        check_announced(&recipient, Some(size))?;
         fresh.push(recipient);
     }
+    strength::check(snapshot.config.seal.mixed_strength, &fresh)?;
     Ok(ContentDecision { add_sender, recipients: fresh })
 }
 
@@ -81,29 +80,46 @@ fn sender_header(granted: &Granted, facts: &Facts) -> Result<Option<Address>, Re
     }
 }
 
-/// Size as it will leave.
+/// Size as it will leave, at most.
 pub fn size_on_the_wire(protection: &Protection, size: u64, facts: &Facts) -> u64 {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let named = count(facts.to.len().saturating_add(facts.cc.len()));
     match protection {
         Protection::Transport => size,
+        Protection::Signed => mail::size_bound(mail::Profile::SignedOnly, size, named, 0),
         Protection::Sealed { form, certificates } => {
-            let named = count(facts.to.len().saturating_add(facts.cc.len()));
             mail::size_bound(form.profile.of_mail(), size, named, count(certificates.len()))
         }
     }
 }
 
-/// Refuses at RCPT what is announced (RFC 1870) to be larger than the recipient's operator takes. What it
-/// will really come to is asked again at end of data.
+/// Size as it will leave, at least.
+fn least_on_the_wire(protection: &Protection, size: u64) -> u64 {
+    match protection {
+        Protection::Transport => size,
+        Protection::Signed => mail::size_floor(mail::Profile::SignedOnly, size),
+        Protection::Sealed { form, .. } => mail::size_floor(form.profile.of_mail(), size),
+    }
+}
+
+/// Refuses what will be larger than the recipient's operator takes, whatever is in it: at RCPT by what was
+/// announced (RFC 1870), at end of data by what came. What it really comes to is known when it is sealed.
 ///
 /// # Errors
 /// [`RefusalId::TooLargeForRecipient`].
 pub fn check_announced(recipient: &AdmittedRecipient, announced: Option<u64>) -> Result<(), Refusal> {
-    match (announced, recipient.max_size) {
-        (Some(size), Some(max)) if size > max => {
-            let cause = format!("{size} octets announced, {max} at most");
-            Err(Refusal::new(RefusalId::TooLargeForRecipient, cause).about(&recipient.asked))
-        }
-        _ => Ok(()),
+    let (Some(size), Some(most)) = (announced, recipient.max_size) else { return Ok(()) };
+    fits(&recipient.asked, size, least_on_the_wire(&recipient.protection, size), most)
+}
+
+/// Whether a message of `size` octets, which becomes `becomes` on its way, is within the recipient's limit.
+///
+/// # Errors
+/// [`RefusalId::TooLargeForRecipient`], with all three figures.
+pub fn fits(to: &Address, size: u64, becomes: u64, most: u64) -> Result<(), Refusal> {
+    if becomes <= most {
+        return Ok(());
     }
+    let figures = format!("{size} octets become {becomes} on their way, {most} at most: {to}");
+    Err(Refusal::new(RefusalId::TooLargeForRecipient, figures.clone()).about(figures))
 }

@@ -87,7 +87,7 @@ pub fn admit_unsealed(snapshot: &Snapshot, from: &Address) -> Result<(), Refusal
     let rule = snapshot.partners.get(domain).map_or(SmimeRule::Required, |partner| partner.smime);
     let known = || snapshot.book.knows(domain, BookUse::Signs) || snapshot.sealed_before.contains(domain);
     let refused = match rule {
-        SmimeRule::Required => true,
+        SmimeRule::Required | SmimeRule::Signed => true,
         SmimeRule::WhenPossible => known(),
         SmimeRule::Never => false,
     };

@@ -9,6 +9,7 @@ pub mod content;
 pub mod exchange;
 pub mod recipient;
 pub mod rights;
+pub mod strength;
 
 #[cfg(test)]
 mod tests;

@@ -29,8 +29,21 @@ pub struct AdmittedRecipient {
     pub protection: Protection,
     /// Rule that chose the protection, for `explain` and the trail.
     pub rule: &'static str,
+    /// What chose its form.
+    pub form_rule: FormRule,
     /// Largest message, as it goes out, that the partner takes.
     pub max_size: Option<u64>,
+}
+
+/// What chose the form of a sealed message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormRule {
+    /// It is not sealed.
+    None,
+    /// Between gateways, because nothing else is known.
+    Default,
+    /// The configuration says so.
+    Configured,
 }
 
 /// Which way a recipient's mail goes.
@@ -53,6 +66,8 @@ pub enum Protection {
         /// All readers of the domain or address that are valid now.
         certificates: Vec<Certificate>,
     },
+    /// Signed over mutual TLS; at rest under the storage key.
+    Signed,
     /// Unmodified over mutual TLS; at rest under the storage key.
     Transport,
 }
@@ -91,6 +106,7 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
                     certificates: own.reading_certificate_at(at).cloned().into_iter().collect(),
                 },
                 rule: "own-domain",
+                form_rule: FormRule::Default,
                 max_size: None,
             }),
         };
@@ -104,13 +120,20 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
         return refuse(RefusalId::OutsideTrustedSpace, format!("{} is not on the trust list", to.domain()));
     }
     let (protection, rule) = protection(snapshot, to, at).map_err(|refusal| refusal.about(to))?;
+    let partner = snapshot.partners.get(to.domain());
+    let form_rule = match &protection {
+        Protection::Sealed { .. } if partner.is_some_and(|partner| partner.profile.is_some()) => FormRule::Configured,
+        Protection::Sealed { .. } => FormRule::Default,
+        Protection::Signed | Protection::Transport => FormRule::None,
+    };
     Ok(AdmittedRecipient {
         asked: to.clone(),
         address: to.clone(),
         destination: Destination::Operator(to.domain().clone()),
         protection,
         rule,
-        max_size: snapshot.partners.get(to.domain()).and_then(|partner| partner.max_size).map(|size| size.0),
+        form_rule,
+        max_size: partner.and_then(|partner| partner.max_size).map(|size| size.0),
     })
 }
 
@@ -128,6 +151,7 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Prote
     let partner = snapshot.partners.get(to.domain());
     match partner.map_or(SmimeRule::Required, |partner| partner.smime) {
         SmimeRule::Never => Ok((Protection::Transport, "partner-never-sealed")),
+        SmimeRule::Signed => Ok((Protection::Signed, "partner-signed-only")),
         SmimeRule::WhenPossible if !seals(snapshot, to) => Ok((Protection::Transport, "partner-without-certificate")),
         SmimeRule::WhenPossible | SmimeRule::Required => {
             let certificates = readers(snapshot, to, at)?;
@@ -135,7 +159,7 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Prote
                 Some(partner) if partner.old_transport() => RsaTransport::Pkcs1,
                 _ => RsaTransport::OaepSha256,
             };
-            let form = Form { profile: partner.map(|partner| partner.profile).unwrap_or_default(), transport };
+            let form = Form { profile: partner.and_then(|partner| partner.profile).unwrap_or_default(), transport };
             let rule = if partner.is_some() { "partner-sealed" } else { "default-sealed" };
             Ok((Protection::Sealed { form, certificates }, rule))
         }
@@ -146,7 +170,7 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Prote
 /// message may have come while it waited (promise 2).
 pub fn may_stay_unsealed(snapshot: &Snapshot, to: &Address) -> bool {
     match snapshot.partners.get(to.domain()).map_or(SmimeRule::Required, |partner| partner.smime) {
-        SmimeRule::Never => true,
+        SmimeRule::Never | SmimeRule::Signed => true,
         SmimeRule::WhenPossible => !seals(snapshot, to),
         SmimeRule::Required => false,
     }

@@ -10,9 +10,11 @@ use super::{Exit, check::load_or_report, material::moment};
 use crate::{
     admission::{
         caller::{Caller, identify},
-        recipient::{AdmittedRecipient, Protection, admit_recipient},
+        recipient::{AdmittedRecipient, FormRule, Protection, admit_recipient},
         rights::right_to_send,
+        strength,
     },
+    config::Cipher,
     refusal::Refusal,
     snapshot::Snapshot,
     trust::Standing,
@@ -96,11 +98,17 @@ fn decide(snapshot: &Snapshot, chain: &[Certificate], from: &Address, to: &[Addr
             });
         steps.push(Step { what: format!("from {from}"), outcome: right });
     }
+    let mut all = Vec::new();
     for address in to {
         let outcome = admit_recipient(snapshot, address, at).map(|admitted| {
-            format!("{}, {}", describe_recipient(snapshot, &admitted), standing(snapshot, address, at))
+            let told = format!("{}, {}", describe_recipient(snapshot, &admitted), standing(snapshot, address, at));
+            all.push(admitted);
+            told
         });
         steps.push(Step { what: format!("to {address}"), outcome });
+    }
+    if all.len() > 1 {
+        steps.push(strengths(snapshot, &all));
     }
     steps
 }
@@ -136,9 +144,19 @@ fn describe_recipient(snapshot: &Snapshot, admitted: &AdmittedRecipient) -> Stri
             };
             let named = |c: &Certificate| format!("{} [{}; {}]", c.subject(), c.fingerprint(), from(c));
             let names: Vec<String> = certificates.iter().map(named).collect();
-            format!("sealed ({:?}, {:?}) for {}", form.profile, form.transport, names.join(" + "))
+            let cipher = Cipher::of_profile(form.profile).name();
+            format!(
+                "sealed (profile {}, {cipher}, {:?}; {}) for {}",
+                form.profile.word(),
+                form.transport,
+                form_reason(&admitted.form_rule),
+                names.join(" + ")
+            )
         }
-        Protection::Transport => "not sealed, mutual TLS to the operator of the trust list".to_owned(),
+        Protection::Signed => "profile signed-only: signed, not encrypted, over mutual TLS to the operator".to_owned(),
+        Protection::Transport => {
+            "profile transport: not sealed, mutual TLS to the operator of the trust list".to_owned()
+        }
     };
     let rule = match snapshot.partners.get(admitted.address.domain()) {
         Some(partner) => partner.to_string(),
@@ -146,6 +164,29 @@ fn describe_recipient(snapshot: &Snapshot, admitted: &AdmittedRecipient) -> Stri
         None => "no [[partner]] entry: sealed or not sent".to_owned(),
     };
     format!("{:?}, {protection}, rule `{}` ({rule})", admitted.destination, admitted.rule)
+}
+
+/// Why a message is sealed in this form and no other.
+fn form_reason(rule: &FormRule) -> &'static str {
+    match rule {
+        FormRule::None => "not sealed",
+        FormRule::Default => "the form between gateways: nothing else is known of the recipient",
+        FormRule::Configured => "the [[partner]] entry says so",
+    }
+}
+
+/// What holds for the message as a whole: whether its copies differ in strength (RFC 8551 §6).
+fn strengths(snapshot: &Snapshot, admitted: &[AdmittedRecipient]) -> Step {
+    let rule = snapshot.config.seal.mixed_strength;
+    let weaker: Vec<String> = strength::weaker(admitted).iter().map(|it| it.asked.to_string()).collect();
+    let outcome = strength::check(rule, admitted).map(|()| match weaker.as_slice() {
+        [] => "every copy has the same strength".to_owned(),
+        some => format!(
+            "copies of different strength, which `seal.mixed_strength` = {rule:?} allows; weaker for {}",
+            some.join(", ")
+        ),
+    });
+    Step { what: "all recipients".to_owned(), outcome }
 }
 
 fn print_step(step: &Step) {

@@ -326,6 +326,8 @@ pub enum SmimeRule {
     Required,
     /// Sealed when a certificate is held, else over mutual TLS.
     WhenPossible,
+    /// Signed and not encrypted, over mutual TLS: for an operator that has to read what passes.
+    Signed,
     /// Always unsealed over mutual TLS.
     Never,
 }
@@ -342,6 +344,14 @@ pub enum SealProfile {
 }
 
 impl SealProfile {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Client => "client",
+        }
+    }
+
     /// The same in the words of `mail`.
     pub const fn of_mail(self) -> mail::Profile {
         match self {

@@ -55,9 +55,8 @@ pub struct Partner {
     pub domain: Domain,
     /// Whether mail to it, and from it, must be sealed.
     pub smime: SmimeRule,
-    /// Form of what we seal for it.
-    #[serde(default)]
-    pub profile: SealProfile,
+    /// Form of what we seal for it; none: what is known of it decides, else `gateway`.
+    pub profile: Option<SealProfile>,
     /// Largest message that it takes, sealed.
     pub max_size: Option<Size>,
     /// Largest message that we take from it, as it comes.
@@ -172,9 +171,13 @@ impl fmt::Display for Partner {
         let smime = match self.smime {
             SmimeRule::Required => "required",
             SmimeRule::WhenPossible => "when_possible",
+            SmimeRule::Signed => "signed",
             SmimeRule::Never => "never",
         };
         write!(f, "[[partner]] {}: smime = {smime}", self.domain)?;
+        if let Some(profile) = self.profile {
+            write!(f, ", profile = {}", profile.word())?;
+        }
         if !self.ciphers.is_empty() {
             let names: Vec<_> = self.ciphers.iter().map(|cipher| cipher.name()).collect();
             write!(f, ", ciphers = {}", names.join(" "))?;
@@ -196,13 +199,14 @@ impl fmt::Display for Partner {
 pub(super) fn faults(found: &mut Vec<String>, partners: &[Partner]) {
     for partner in partners {
         let domain = &partner.domain;
-        let written = Cipher::of_profile(partner.profile).name();
+        let profile = partner.profile.unwrap_or_default();
+        let written = Cipher::of_profile(profile).name();
         if !partner.allows_cipher(written) {
             found.push(format!(
                 "partner {domain}: its profile writes {written}, which its `ciphers` do not allow; change one of the two"
             ));
         }
-        if partner.old_transport() && partner.profile == SealProfile::Gateway {
+        if partner.old_transport() && profile == SealProfile::Gateway {
             found.push(format!(
                 "partner {domain}: key transport rsa-pkcs1 alone goes with `profile = \"client\"` only; allow rsa-oaep"
             ));
@@ -211,9 +215,11 @@ pub(super) fn faults(found: &mut Vec<String>, partners: &[Partner]) {
             found.push(format!("partner {domain}: {policy} is no object identifier of a policy"));
         }
         let sealing = !(partner.ciphers.is_empty() && partner.key_transports.is_empty() && partner.policies.is_empty());
-        if partner.smime == SmimeRule::Never && sealing {
-            found
-                .push(format!("partner {domain}: `smime = \"never\"` and rules for sealed mail contradict each other"));
+        let unsealed = matches!(partner.smime, SmimeRule::Never | SmimeRule::Signed);
+        if unsealed && (sealing || partner.profile.is_some()) {
+            found.push(format!(
+                "partner {domain}: `smime` lets mail go unencrypted, and there are rules for sealed mail: the two contradict each other"
+            ));
         }
     }
 }

@@ -17,14 +17,28 @@ const MAX_SUBJECT: usize = 120;
 pub struct Seal {
     /// The subject that everybody on the way reads: the same for all messages, the real one is inside.
     pub subject: String,
+    /// What happens to a message whose recipients do not all read the same strength (RFC 8551 §6).
+    pub mixed_strength: MixedStrength,
     /// Time stamps beside our signatures, and whose time stamps we believe.
     pub timestamp: Option<Timestamps>,
 }
 
 impl Default for Seal {
     fn default() -> Self {
-        Self { subject: mail::DEFAULT_SUBJECT.to_owned(), timestamp: None }
+        Self { subject: mail::DEFAULT_SUBJECT.to_owned(), mixed_strength: MixedStrength::Separate, timestamp: None }
     }
+}
+
+/// What happens to a message whose recipients do not all read the same strength: the copy that is weaker
+/// betrays what the stronger ones protect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MixedStrength {
+    /// Each gets what it reads, and the trail says who got less than others.
+    #[default]
+    Separate,
+    /// The message is refused: its sender decides who gets it.
+    Refuse,
 }
 
 /// Time stamps (RFC 3161).

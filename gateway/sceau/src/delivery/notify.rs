@@ -307,7 +307,8 @@ impl Writer<'_> {
         let admitted = admit_recipient(self.snapshot, self.sender, self.now).map_err(|refusal| refusal.to_string())?;
         let way = destination(&Destination::Operator(self.sender.domain().clone()));
         match &admitted.protection {
-            Protection::Transport => at_rest(way),
+            // A notice says nothing of what was written.
+            Protection::Transport | Protection::Signed => at_rest(way),
             Protection::Sealed { form, certificates } => {
                 let assurance = Assurance {
                     level: AssuranceLevel::System,

@@ -98,7 +98,7 @@ fn still_allowed(snapshot: &Snapshot, work: &Work, domain: &Domain, at: Timestam
         let id = RefusalId::OutsideTrustedSpace.row().id;
         return Err(End::permanent(id, format!("{domain} is no longer on the trust list")));
     }
-    let sealed = work.body.profile.is_some();
+    let sealed = work.body.profile.as_deref().is_some_and(|profile| profile != queued::SIGNED_ONLY);
     if let Some(to) = work.recipients.iter().find(|to| !sealed && !may_stay_unsealed(snapshot, &to.address)) {
         let why = format!("{} is sealed for now, and this message was taken unsealed", to.address.domain());
         return Err(End::permanent(NOW_SEALED, why));

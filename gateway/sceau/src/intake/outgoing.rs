@@ -10,7 +10,11 @@ use mail::{
     Assurance as Shown, AssuranceLevel, Facts, Group, Inside, SealFault, SealPlan, SealRequest, groups, received,
     source::{Letter, Room as _, Source},
 };
-use pki::{certificate::Certificate, cms::Attribute, identity::Identity};
+use pki::{
+    certificate::Certificate,
+    cms::{Attribute, RsaTransport},
+    identity::Identity,
+};
 use smtp::MailFrom;
 use store::{Changes, Direction, Envelope, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
 use trail::{Acceptance, Event, QueueId, Record, SafeText};
@@ -24,9 +28,10 @@ use super::{
 use crate::{
     admission::{
         caller::{Caller, identify},
-        content::{ContentDecision, admit_content, size_on_the_wire},
-        recipient::{Destination, Form, Protection},
+        content::{ContentDecision, admit_content, fits, size_on_the_wire},
+        recipient::{AdmittedRecipient, Destination, Form, Protection},
         rights::{Assurance, Granted, right_to_send},
+        strength,
     },
     events,
     gateway::Gateway,
@@ -292,6 +297,8 @@ impl Sealing<'_> {
             .collect();
         let groups = groups(self.facts, &routed);
         self.bearable(&groups)?;
+        let admitted: Vec<AdmittedRecipient> = all.iter().map(|wanted| wanted.admitted.clone()).collect();
+        let weaker: Vec<&Address> = strength::weaker(&admitted).into_iter().map(|it| &it.address).collect();
         let mut hand = InHand::default();
         let (mut bodies, mut recipients, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for group in groups {
@@ -311,7 +318,7 @@ impl Sealing<'_> {
                     orcpt: wanted.rcpt.orcpt.as_ref().map(|o| format!("{};{}", o.kind, o.address)),
                     due: self.now,
                 };
-                records.push(self.admitted_record(address, wanted));
+                records.push(self.admitted_record(address, wanted, weaker.contains(&address)));
                 records.push(self.queued_record(&recipient));
                 recipients.push(recipient);
             }
@@ -345,7 +352,16 @@ impl Sealing<'_> {
                     &limits(self.snapshot),
                 )
                 .map_err(|fault| unreadable(&fault))?;
+                self.fits(recipients, size)?;
                 Ok((under_storage_key(self.gateway, hand, &clean, size)?, BodyNotes::default(), None))
+            }
+            (Protection::Signed, _) => {
+                let body = self.seal(SIGNED_ONLY, &[], recipients, |plan| {
+                    let size = plan.size();
+                    let signed = self.in_scratch(plan)?;
+                    under_storage_key(self.gateway, hand, &*signed, size)
+                })?;
+                Ok((NewBody { profile: profile(SIGNED_ONLY), ..body }, BodyNotes::default(), None))
             }
             (Protection::Sealed { form, certificates }, Destination::Operator(domain)) => {
                 self.snapshot.sealed_before.remember(domain).map_err(technical)?;
@@ -354,15 +370,27 @@ impl Sealing<'_> {
             }
             // A colleague behind the same gateway: sealed, then taken in by the other door.
             (Protection::Sealed { form, certificates }, Destination::Own(_)) => {
-                self.seal(*form, certificates, recipients, |plan| {
-                    let mut scratch = self.gateway.room().scratch(plan.size());
+                self.seal(way_of(*form), certificates, recipients, |plan| {
                     let size = plan.size();
-                    plan.write(&mut *scratch).map_err(|fault| unsealed(&fault))?;
-                    let sealed = scratch.into_source().map_err(|error| kept(error.kind()))?;
+                    let sealed = self.in_scratch(plan)?;
                     incoming::from_ourselves(self, hand, &sealed, size, recipients)
                 })
             }
         }
+    }
+
+    /// The sealed message where it can be read again.
+    fn in_scratch(&self, plan: SealPlan<'_>) -> Result<Arc<dyn Source>, Refusal> {
+        let mut scratch = self.gateway.room().scratch(plan.size());
+        plan.write(&mut *scratch).map_err(|fault| unsealed(&fault))?;
+        scratch.into_source().map_err(|error| kept(error.kind()))
+    }
+
+    /// Whether what leaves is within the limit of the operator that it goes to.
+    fn fits(&self, recipients: &[Address], becomes: u64) -> Result<(), Refusal> {
+        let Some(first) = recipients.first() else { return Ok(()) };
+        let most = self.snapshot.partners.get(first.domain()).and_then(|partner| partner.max_size);
+        most.map_or(Ok(()), |most| fits(first, self.size, becomes, most.0))
     }
 
     /// Seals one body for another operator.
@@ -376,11 +404,11 @@ impl Sealing<'_> {
         let body = NewBody {
             content: store::BodyContent::Bytes(Vec::new()),
             protection: store::Protection::Sealed,
-            profile: Some(format!("{:?}", form.profile.of_mail()).to_lowercase()),
+            profile: profile(way_of(form)),
             content_key: None,
             inner: None,
         };
-        let body = self.seal(form, certificates, recipients, |plan| {
+        let body = self.seal(way_of(form), certificates, recipients, |plan| {
             let (header, size) = (plan.header().to_vec(), plan.size());
             let mut plan = Some(plan);
             let write: Writer<'_> = &mut |out| plan.take().map_or(Ok(()), |plan| plan.write(out));
@@ -394,7 +422,7 @@ impl Sealing<'_> {
     /// Signs, and hands over what is ready to be written.
     fn seal<T>(
         &self,
-        form: Form,
+        (sealing, transport): (mail::Profile, RsaTransport),
         certificates: &[Certificate],
         recipients: &[Address],
         write: impl FnOnce(SealPlan<'_>) -> Result<T, Refusal>,
@@ -409,7 +437,7 @@ impl Sealing<'_> {
             recipients,
             signer: signer.as_ref(),
             to: &to,
-            profile: form.profile.of_mail(),
+            profile: sealing,
             inside: Inside::Binary,
             at: self.now,
             assurance: self.assurance,
@@ -419,8 +447,9 @@ impl Sealing<'_> {
             limits: &limits(self.snapshot),
         };
         let stamp = |signature: &[u8]| self.stamp(signature);
-        let plan = SealPlan::stamped(&request, self.facts, form.transport, &stamp);
-        write(plan.map_err(|fault| unsealed(&fault))?)
+        let plan = SealPlan::stamped(&request, self.facts, transport, &stamp).map_err(|fault| unsealed(&fault))?;
+        self.fits(recipients, plan.size())?;
+        write(plan)
     }
 
     /// A time stamp for a signature, where one is wanted; what came of it goes into the trail.
@@ -448,28 +477,34 @@ impl Sealing<'_> {
             store::BodyContent::Bytes(bytes) => (bytes.len(), digest(bytes)),
             store::BodyContent::Staged(staged) => (usize::try_from(staged.size).unwrap_or(usize::MAX), staged.digest),
         };
-        let sealed = matches!(way.protection, Protection::Sealed { .. });
+        let (word, signed) = match way.protection {
+            Protection::Sealed { .. } => ("sealed", true),
+            Protection::Signed => ("signed", true),
+            Protection::Transport => ("storage-key", false),
+        };
         let event = Event::Sealed {
             body: index,
-            protection: if sealed { "sealed" } else { "storage-key" }.to_owned(),
+            protection: word.to_owned(),
             profile: body.profile.clone(),
             digest: hash,
             size: u64::try_from(size).unwrap_or(u64::MAX),
-            signer: self.own.signing_at(self.now).filter(|_| sealed).map(|key| key.certificate().fingerprint()),
+            signer: self.own.signing_at(self.now).filter(|_| signed).map(|key| key.certificate().fingerprint()),
             readers: notes.readers.clone(),
             stamp: self.stamp_told.take(),
         };
         Record::new(self.now, event).of_message(self.id)
     }
 
-    fn admitted_record(&self, address: &Address, wanted: &Wanted) -> Record {
+    fn admitted_record(&self, address: &Address, wanted: &Wanted, weaker: bool) -> Record {
+        let weaker = weaker.then(|| strength::WEAKER.to_owned());
         let event = Event::RecipientAdmitted {
             protection: match wanted.admitted.protection {
                 Protection::Sealed { .. } => "sealed",
+                Protection::Signed => "signed",
                 Protection::Transport => "mutual-tls",
             }
             .to_owned(),
-            reasons: vec![wanted.admitted.rule.to_owned()],
+            reasons: std::iter::once(wanted.admitted.rule.to_owned()).chain(weaker).collect(),
             directory: self.snapshot.directory_note(address),
             trust_list: Some(self.snapshot.trust_list.digest()),
         };
@@ -486,6 +521,17 @@ impl Sealing<'_> {
         };
         Record::new(self.now, event).of_message(self.id).of_recipient(self.gateway.masker.party(&recipient.address))
     }
+}
+
+/// How a message is signed that is not encrypted.
+const SIGNED_ONLY: (mail::Profile, RsaTransport) = (mail::Profile::SignedOnly, RsaTransport::OaepSha256);
+
+const fn way_of(form: Form) -> (mail::Profile, RsaTransport) {
+    (form.profile.of_mail(), form.transport)
+}
+
+fn profile((profile, _): (mail::Profile, RsaTransport)) -> Option<String> {
+    Some(format!("{profile:?}").to_lowercase())
 }
 
 /// The way in the words of the queue.

@@ -186,6 +186,11 @@ refusals! {
         "Cet algorithme de chiffrement n'est pas accepte entre ces deux domaines : prevenez votre operateur.",
         "This encryption algorithm is not accepted between these two domains: tell your operator.",
         "an_algorithm_outside_the_partner_rule_is_refused";
+    /// Copies of one message would leave under different cryptography, and the operator does not want that.
+    MixedStrength = "mixed-strength", 554 5 . 7 . 4, 541,
+        "Ce destinataire ne lit qu'une protection plus faible que les autres : ecrivez-lui un message separe, ou retirez-le.",
+        "This recipient reads weaker protection only than the others: write that one a message apart, or remove it.",
+        "copies_of_different_strength_are_a_decision_with_a_trail";
     /// Over the cap of recipients.
     TooManyRecipients = "too-many-recipients", 452 4 . 5 . 3, 452,
         "Trop de destinataires pour un seul message : envoyez-le en plusieurs fois.",
