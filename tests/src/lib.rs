@@ -30,6 +30,7 @@ pub mod dovecot;
 pub mod faults;
 pub mod gateway;
 pub mod inside;
+pub mod interop;
 pub mod mint;
 pub mod msmtp;
 pub mod openssl_cli;
