@@ -211,7 +211,9 @@ fn what_fails_waits_until_its_sender_can_be_told() {
     world.edit(B, "sceau.toml", signs, reads);
     b.hang_up();
     let notice = String::from_utf8_lossy(&home.wait_for(1)[0].message).into_owned();
-    assert!(notice.contains("Action: failed") && notice.contains("no such mailbox"), "{notice}");
+    // What the inner server said stays inside; the codes are enough to act on.
+    assert!(notice.contains("Action: failed") && notice.contains("550 5.1.1"), "{notice}");
+    assert!(!notice.contains("no such mailbox"), "{notice}");
 }
 
 /// Promise 2: once the inner server's certificate is named, opened mail goes to it over TLS and to
