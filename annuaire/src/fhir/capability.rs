@@ -22,7 +22,6 @@ pub(super) fn statement(asked: &Asked<'_>) -> Value {
             "description": "Annuaire des professionnels de santé, copie locale des extractions nationales",
             "url": asked.base,
         },
-        "instantiates": ["https://profiles.ihe.net/ITI/mCSD/CapabilityStatement/IHE.mCSD.Directory"],
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "rest": [{

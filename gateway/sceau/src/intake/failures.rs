@@ -18,7 +18,8 @@ use crate::{
 
 /// The time in which they are counted.
 const WINDOW: Duration = Duration::from_secs(3600);
-/// Peers remembered; all are listed operators, of whom there are some hundreds.
+/// Counts kept before those of past hours are forgotten. Their number stays bounded: peers are listed operators, and
+/// each fails ten times its authors' limit within an hour at most.
 const MOST: usize = 10_000;
 /// The alarm.
 const ALARM: &str = "many-unreadable-messages";
