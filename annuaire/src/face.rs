@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderValue;
-use ident::Timestamp;
+use http::{StatusCode, header::HeaderValue, request::Parts};
+use ident::{Bilingual, Timestamp};
 
 use crate::{Generation, Registry};
 
@@ -14,6 +14,129 @@ pub type Request = http::Request<Vec<u8>>;
 
 /// A response. The listener adds the headers that all faces share, where the face has not set them itself.
 pub type Response = http::Response<Vec<u8>>;
+
+/// One way of asking the directory over HTTP.
+pub trait Face: Send + Sync {
+    /// Answers a request. Never more work than [`crate::WORK_LIMIT`] allows.
+    fn answer(&self, request: &Request, context: &Context<'_>) -> Response;
+
+    /// Says in the face's own form what the listener refused before the face was asked. The listener sets the status
+    /// ([`Refused::status`]) and `Retry-After`.
+    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>) -> Response;
+}
+
+/// Why the listener does not put a request before a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// More requests or more answers than one peer is given.
+    TooMany {
+        /// When to come back, in seconds.
+        retry_after: u64,
+    },
+    /// No directory is loaded.
+    NoData,
+    /// Everything is busy.
+    Busy,
+    /// The body is too large.
+    TooLarge,
+    /// The request did not come whole in time.
+    TooSlow,
+    /// Only those who show a certificate of the trust space are answered.
+    NotKnown,
+    /// A fault of ours.
+    Failed,
+}
+
+impl Refused {
+    /// One of each.
+    pub const ALL: [Self; 7] = [
+        Self::TooMany { retry_after: 60 },
+        Self::NoData,
+        Self::Busy,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::NotKnown,
+        Self::Failed,
+    ];
+
+    /// The status of the response.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoData | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NotKnown => StatusCode::FORBIDDEN,
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// When to come back, in seconds, where that helps.
+    pub const fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::TooMany { retry_after } => Some(retry_after),
+            Self::NoData => Some(60),
+            Self::Busy => Some(1),
+            Self::TooLarge | Self::TooSlow | Self::NotKnown | Self::Failed => None,
+        }
+    }
+
+    /// A stable word, for logs and programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooMany { .. } => "too-many-requests",
+            Self::NoData => "no-directory",
+            Self::Busy => "busy",
+            Self::TooLarge => "too-large",
+            Self::TooSlow => "too-slow",
+            Self::NotKnown => "certificate-required",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What is wrong and what to do, for people.
+    pub fn text(self) -> Bilingual {
+        match self {
+            Self::TooMany { retry_after } => Bilingual::new(
+                format!(
+                    "Trop de demandes depuis ce poste ou ce réseau. Attendez {retry_after} s puis recommencez. \
+                     L’annuaire se consulte, il ne se recopie pas par cette voie."
+                ),
+                format!(
+                    "Too many requests from this machine or network. Wait {retry_after} s, then try again. The \
+                     directory is here to be consulted, not to be copied this way."
+                ),
+            ),
+            Self::NoData => Bilingual::new(
+                "Aucun annuaire n’est chargé pour le moment. Réessayez dans une minute, puis prévenez l’exploitant.",
+                "No directory is loaded at the moment. Try again in a minute, then tell the operator.",
+            ),
+            Self::Busy => Bilingual::new(
+                "Le service est très sollicité. Réessayez dans quelques secondes.",
+                "The service is very busy. Try again in a few seconds.",
+            ),
+            Self::TooLarge => {
+                Bilingual::new("La demande est trop longue. Raccourcissez-la.", "The request is too long. Shorten it.")
+            }
+            Self::TooSlow => Bilingual::new(
+                "La demande n’est pas arrivée entière à temps. Recommencez.",
+                "The request did not arrive whole in time. Try again.",
+            ),
+            Self::NotKnown => Bilingual::new(
+                "Cet annuaire ne répond qu’aux porteurs d’un certificat de l’espace de confiance en cours de validité : \
+                 présentez votre carte ou le certificat de votre structure.",
+                "This directory answers only holders of a valid certificate of the trust space: show your card or \
+                 your structure’s certificate.",
+            ),
+            Self::Failed => Bilingual::new(
+                "Une erreur est survenue chez nous. Réessayez ; si elle revient, donnez à l’exploitant le numéro de la \
+                 demande.",
+                "Something went wrong on our side. Try again; if it happens again, give the operator the number of \
+                 the request.",
+            ),
+        }
+    }
+}
 
 /// The world in which one request is answered.
 #[derive(Debug, Clone, Copy)]

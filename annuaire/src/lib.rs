@@ -23,6 +23,7 @@ mod registry;
 mod report;
 mod rows;
 mod search;
+pub mod web;
 
 pub use answer::{
     ActivityAnswer, Answer, CardAnswer, Lookup, MAX_LOOKUP, MAX_STRUCTURE_MAILBOXES, MailboxAnswer, MatchKind,
@@ -48,4 +49,4 @@ pub use generation::{
 pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};
 pub use report::{FileReport, Ignored, LoadReport, MAX_PROBLEMS, Problem};
-pub use search::search;
+pub use search::{Found, find, search};

@@ -1,39 +1,66 @@
 //! Finding people and structures by words in any order, in the shapes of the command line.
 
 use crate::{
-    Generation, Registry,
+    Generation, MatchKind, Registry,
     answer::{Answer, Shown},
-    ask::{Page, Question},
+    ask::{Hits, Page, Question, Total},
 };
+
+/// An answer, and how many there are in all.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The people and structures of the pages asked for.
+    pub answer: Answer,
+    /// All the people.
+    pub people: Total,
+    /// All the structures.
+    pub structures: Total,
+}
 
 /// Searches names, profession, speciality, structure, street, town, postcode, department, identifiers and
 /// addresses: every word of `text` must be found, in any order, accents and case aside. When nothing is, what is
 /// near is given, labelled so.
 pub fn search(generation: &Generation, registry: Option<&Registry>, text: &str, limit: usize) -> Answer {
-    let show = Shown { generation, registry };
-    let question = Question::text(text);
     let page = Page::first(limit);
-    let people = generation.people_where(registry, &question, page);
-    // Near misses of structures would only stand beside the people who were meant.
-    let structures = generation.structures_where(registry, &question, page);
-    let mut answer = show.empty();
-    answer.cut = people.cut || structures.cut;
-    let near = |kind| kind > crate::MatchKind::Prefix;
-    let typed = |hits: &[crate::MatchKind]| hits.iter().any(|kind| !near(*kind));
-    let kinds: Vec<_> =
-        people.hits.iter().map(|hit| hit.r#match).chain(structures.hits.iter().map(|hit| hit.r#match)).collect();
-    let drop_near = typed(&kinds);
-    let keep = |kind| !(drop_near && near(kind));
-    answer.people =
-        people.hits.iter().filter(|hit| keep(hit.r#match)).map(|hit| show.person(&hit.of, hit.r#match)).collect();
-    answer.structures = structures
-        .hits
-        .iter()
-        .filter(|hit| keep(hit.r#match))
-        .map(|hit| show.structure(&hit.of, hit.r#match))
-        .collect();
+    let mut answer = find(generation, registry, &Question::text(text), page, page).answer;
     if answer.people.is_empty() && answer.structures.is_empty() {
-        answer.gone = show.gone_text(text);
+        answer.gone = Shown { generation, registry }.gone_text(text);
     }
     answer
+}
+
+/// The same for any question: these pages of the people and of the structures of whom it is true.
+pub fn find(
+    generation: &Generation,
+    registry: Option<&Registry>,
+    question: &Question,
+    people_page: Page,
+    structures_page: Page,
+) -> Found {
+    let show = Shown { generation, registry };
+    let mut people = generation.people_where(registry, question, people_page);
+    let mut structures = generation.structures_where(registry, question, structures_page);
+    // Near misses of structures would only stand beside the people who were meant, and the other way round.
+    if typed(&people) || typed(&structures) {
+        keep_typed(&mut people);
+        keep_typed(&mut structures);
+    }
+    let mut answer = show.empty();
+    answer.cut = people.cut || structures.cut;
+    answer.people = people.hits.iter().map(|hit| show.person(&hit.of, hit.r#match)).collect();
+    answer.structures = structures.hits.iter().map(|hit| show.structure(&hit.of, hit.r#match)).collect();
+    Found { answer, people: people.total, structures: structures.total }
+}
+
+/// Whether something is there as typed. Hits of one kind come from one stage: the first tells.
+fn typed<T>(hits: &Hits<T>) -> bool {
+    hits.hits.iter().any(|hit| hit.r#match <= MatchKind::Prefix)
+}
+
+fn keep_typed<T>(hits: &mut Hits<T>) {
+    let before = hits.hits.len();
+    hits.hits.retain(|hit| hit.r#match <= MatchKind::Prefix);
+    if hits.hits.is_empty() && before > 0 {
+        hits.total = Total::Exactly(0);
+    }
 }

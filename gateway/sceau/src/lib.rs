@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod gateway;
 pub mod hardening;
 pub mod health;
+pub mod http;
 pub mod intake;
 pub mod keys;
 pub mod knocks;

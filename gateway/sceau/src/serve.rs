@@ -17,7 +17,7 @@ use crate::{
     config::{ListenerKind, Problem},
     delivery,
     gateway::{Gateway, StartError},
-    hardening, health, keys,
+    hardening, health, http, keys,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -78,7 +78,8 @@ pub async fn serve_by(
     let mut tasks = JoinSet::new();
     let mut listening = Vec::new();
     let listeners = gateway.snapshot().config.listeners.clone();
-    let room = hardening::connections_per_port(listeners.len());
+    let pages = usize::from(gateway.snapshot().config.http.listen.is_some());
+    let room = hardening::connections_per_port(listeners.len().saturating_add(pages));
     if room < gateway.snapshot().config.limits.connections {
         tracing::warn!(
             room,
@@ -94,6 +95,10 @@ pub async fn serve_by(
     if let Some(at) = gateway.snapshot().config.health.listen {
         let listener = TcpListener::bind(at).await?;
         tasks.spawn(health::pages::serve(listener, Arc::clone(&gateway), stopping.clone()));
+    }
+    if let Some(at) = gateway.snapshot().config.http.listen {
+        let door = http::Door::bind(at, room, &gateway).await?;
+        tasks.spawn(door.serve(Arc::clone(&gateway), stopping.clone()));
     }
     let (finish, finishing) = watch::channel(false);
     let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));

@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub registry: Arc<Registry>,
     /// Our TLS identity.
     pub tls: TlsIdentity,
+    /// The one that browsers are shown.
+    pub http_tls: Option<TlsIdentity>,
     /// Domains that are never sent to unsealed again.
     pub sealed_before: Arc<SealedBefore>,
     /// Our keys, and the tokens that some are on.
@@ -151,6 +153,7 @@ impl Snapshot {
             &mut problems,
             TlsIdentity::load(&loaded.path(&config.server.certificate), &loaded.path(&config.server.key)),
         );
+        let http_tls = config.http.listen.and_then(|_| keep(&mut problems, crate::http::identity(loaded)));
         let validator = keep(&mut problems, validator(loaded, &status));
         if let Some(validator) = validator.as_ref().filter(|_| at_start) {
             refresh::recall(loaded, &status, validator, at);
@@ -182,6 +185,7 @@ impl Snapshot {
             {
                 Ok(Self {
                     tls: stapling(tls, &validator, at),
+                    http_tls: http_tls.map(|tls| stapling(tls, &validator, at)),
                     partners: Arc::new(partners),
                     config: Arc::new(config.clone()),
                     book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),

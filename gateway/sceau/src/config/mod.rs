@@ -2,6 +2,7 @@
 
 mod duration;
 mod health;
+mod http;
 mod keys;
 mod model;
 mod opening;
@@ -19,6 +20,7 @@ use std::{
 
 pub use duration::{Size, Span};
 pub use health::Health;
+pub use http::{Clients, Http, HttpLimits, Mount, Paths};
 pub use keys::*;
 pub use model::*;
 pub use opening::{Opening, UnknownKey};

@@ -81,6 +81,9 @@ pub struct Config {
     /// Where monitoring asks how we are.
     #[serde(default)]
     pub health: super::Health,
+    /// Where the directory answers over HTTP.
+    #[serde(default)]
+    pub http: super::Http,
 }
 
 /// Who runs this gateway: shown in refusals and notifications.

@@ -20,6 +20,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     config.refresh.faults(&mut found);
     config.health.faults(&mut found);
     config.seal.faults(&mut found);
+    config.http.faults(&mut found);
     super::partners::faults(&mut found, &config.partners);
     for own in &config.domains {
         let inner = &own.inner;

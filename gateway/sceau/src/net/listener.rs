@@ -1,12 +1,6 @@
 //! Ports: accepts connections within bounds and gives each a session with the right door.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use store::StoreError;
 use tokio::{
@@ -15,9 +9,12 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::session::{self, SessionEnd, Terms};
+use super::{
+    places::{Places, Room},
+    session::{self, SessionEnd, Terms},
+};
 use crate::{
-    config::{Limits, Listener, ListenerKind},
+    config::{Listener, ListenerKind},
     exchange::Exchange,
     gateway::Gateway,
     intake::incoming,
@@ -59,7 +56,7 @@ impl Port {
 
     /// Accepts until `stopping`, then waits for the sessions that are under way.
     pub async fn serve(self, gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-        let counters = Arc::new(Counters::default());
+        let places = Arc::new(Places::default());
         let mut sessions = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -68,7 +65,7 @@ impl Port {
                 Some(_) = sessions.join_next() => continue,
             };
             match accepted {
-                Ok((stream, peer)) => self.start(&gateway, &counters, &mut sessions, stream, peer, &stopping),
+                Ok((stream, peer)) => self.start(&gateway, &places, &mut sessions, stream, peer, &stopping),
                 // Out of descriptors and the like: the peer tries again, we do not spin.
                 Err(error) => {
                     tracing::warn!(%error, port = %self.listener.address, "a connection could not be accepted");
@@ -82,22 +79,22 @@ impl Port {
     fn start(
         &self,
         gateway: &Arc<Gateway>,
-        counters: &Arc<Counters>,
+        places: &Arc<Places>,
         sessions: &mut JoinSet<()>,
         stream: TcpStream,
         peer: SocketAddr,
         stopping: &watch::Receiver<bool>,
     ) {
         let snapshot = gateway.snapshot();
-        let mut limits = snapshot.config.limits.clone();
-        limits.connections = limits.connections.min(self.room);
+        let limits = snapshot.config.limits.clone();
+        let room = Room { all: limits.connections.min(self.room), each: limits.connections_per_peer };
         let help = snapshot.config.operator.help.clone();
         // While nothing can be kept, nothing is begun; a full disk is told at MAIL, where peers understand it.
         if let Err(error @ StoreError::Unavailable(_)) = gateway.ready() {
             turn_away(&stream, &Refusal::new(RefusalId::NotReady, error.to_string()), &help);
             return;
         }
-        let Some(place) = counters.enter(peer.ip(), &limits) else {
+        let Some(place) = places.enter(peer.ip(), room) else {
             turn_away(&stream, &Refusal::new(RefusalId::TooBusy, ""), &help);
             return;
         };
@@ -134,104 +131,4 @@ fn turn_away(stream: &TcpStream, refusal: &Refusal, help: &str) {
     let mut bytes = Vec::new();
     refusal.reply(help).write_to(&mut bytes);
     let _ = stream.try_write(&bytes);
-}
-
-/// How many sessions there are, in all and per neighbourhood.
-#[derive(Default)]
-struct Counters {
-    by_address: Mutex<Counts>,
-}
-
-#[derive(Default)]
-struct Counts {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-/// What counts as one peer: an IPv4 address, or an IPv6 network of 64 bits, because whoever has one
-/// of its addresses has them all.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-    }
-}
-
-/// A session's place; leaving frees it.
-struct Place {
-    counters: Arc<Counters>,
-    address: IpAddr,
-}
-
-impl Counters {
-    fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Place> {
-        let address = neighbourhood(address);
-        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine = counts.by_address.get(&address).copied().unwrap_or_default();
-        // Who is turned away leaves nothing behind: strangers have more addresses than we have memory.
-        if counts.all >= limits.connections || mine >= limits.connections_per_peer {
-            return None;
-        }
-        counts.all = counts.all.saturating_add(1);
-        counts.by_address.insert(address, mine.saturating_add(1));
-        Some(Place { counters: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.counters.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.all = counts.all.saturating_sub(1);
-        if let Some(count) = counts.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.by_address.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_counted_and_freed() {
-        let counters = Arc::new(Counters::default());
-        let limits = Limits { connections: 3, connections_per_peer: 2, ..Limits::default() };
-        let (a, b): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
-        let first = counters.enter(a, &limits).unwrap();
-        let _second = counters.enter(a, &limits).unwrap();
-        assert!(counters.enter(a, &limits).is_none(), "per address");
-        let _third = counters.enter(b, &limits).unwrap();
-        assert!(counters.enter(b, &limits).is_none(), "in all");
-        drop(first);
-        assert!(counters.enter(b, &limits).is_some());
-    }
-
-    /// RX2: with all places taken, thousands of strangers come and go without a trace.
-    #[test]
-    fn who_is_turned_away_leaves_nothing_behind() {
-        let counters = Arc::new(Counters::default());
-        let limits = Limits { connections: 1, connections_per_peer: 1, ..Limits::default() };
-        let only = counters.enter([127, 0, 0, 1].into(), &limits).unwrap();
-        for n in 1..5000u32 {
-            assert!(counters.enter(IpAddr::from(n.to_be_bytes()), &limits).is_none());
-        }
-        assert_eq!(counters.by_address.lock().unwrap().by_address.len(), 1);
-        drop(only);
-        assert_eq!(counters.by_address.lock().unwrap().by_address.len(), 0);
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_peer() {
-        let counters = Arc::new(Counters::default());
-        let limits = Limits { connections: 10, connections_per_peer: 1, ..Limits::default() };
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let _one = counters.enter(address("2001:db8:0:1::1"), &limits).unwrap();
-        assert!(counters.enter(address("2001:db8:0:1:ffff::2"), &limits).is_none());
-        let _other = counters.enter(address("2001:db8:0:2::1"), &limits).unwrap();
-        let _four = counters.enter(address("192.0.2.1"), &limits).unwrap();
-        assert!(counters.enter(address("::ffff:192.0.2.1"), &limits).is_none());
-    }
 }

@@ -1,6 +1,7 @@
 //! Sockets and TLS: everything between the wire and the state machines of `smtp`.
 
 pub mod listener;
+pub(crate) mod places;
 pub mod session;
 pub mod tls;
 pub mod wire;

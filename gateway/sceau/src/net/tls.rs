@@ -71,6 +71,15 @@ struct Staple {
     issuer: Certificate,
 }
 
+/// Whether clients are asked for a certificate. A browser that is asked puts the question to the person in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// They are, and may have none.
+    Asked,
+    /// They are not.
+    NotAsked,
+}
+
 /// Our TLS identity, for both directions.
 #[derive(Clone)]
 pub struct TlsIdentity {
@@ -81,11 +90,19 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Reads certificate chain and key, and checks that they belong together.
+    /// Reads certificate chain and key, and checks that they belong together. Clients are asked for a certificate.
     ///
     /// # Errors
     /// A [`Problem`] that names the file.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, Problem> {
+        Self::load_for(Clients::Asked, certificate, key)
+    }
+
+    /// The same for clients of this kind.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names the file.
+    pub fn load_for(clients: Clients, certificate: &Path, key: &Path) -> Result<Self, Problem> {
         let chain = X509::stack_from_pem(&read_bytes(certificate, MAX_PEM)?)
             .map_err(|_| Problem::of(certificate, "holds no PEM certificate"))?;
         let private = PKey::private_key_from_pem_callback(&read_bytes(key, MAX_PEM)?, |_| Ok(0))
@@ -100,7 +117,7 @@ impl TlsIdentity {
         Ok(Self {
             certificate: shown,
             staple: None,
-            acceptor: Arc::new(acceptor(&chain, &private).map_err(refused)?),
+            acceptor: Arc::new(acceptor(clients, &chain, &private).map_err(refused)?),
             connector: Arc::new(connector(&chain, &private).map_err(refused)?),
         })
     }
@@ -190,12 +207,15 @@ fn handshake(outcome: Result<Result<(), openssl::ssl::Error>, tokio::time::error
     }
 }
 
-fn acceptor(chain: &[X509], key: &PKey<Private>) -> Result<SslContext, ErrorStack> {
+fn acceptor(clients: Clients, chain: &[X509], key: &PKey<Private>) -> Result<SslContext, ErrorStack> {
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     settle(&mut builder, chain, key)?;
     builder.set_session_id_context(b"sceau")?;
-    // Ask for a certificate; its absence or its faults are answered in SMTP, with a reason.
-    builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+    match clients {
+        // Its absence or its faults are answered in SMTP or HTTP, with a reason.
+        Clients::Asked => builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true),
+        Clients::NotAsked => builder.set_verify(SslVerifyMode::NONE),
+    }
     builder.set_options(SslOptions::NO_TICKET | SslOptions::CIPHER_SERVER_PREFERENCE);
     builder.set_num_tickets(0)?;
     // Sent to whom asks, if there is one.

@@ -1,0 +1,373 @@
+//! The pages over a small directory: what is shown, to whom, and what hostile input becomes.
+
+use std::sync::Arc;
+
+use http::{Request as HttpRequest, StatusCode};
+use ident::{Address, PersonId, StructureId, Timestamp};
+
+use super::*;
+use crate::{
+    Cast, CastMailbox, CastPerson, CastStructure, GenerateOptions, Generation, MailboxType, Registry, build, generate,
+    search,
+};
+
+fn id(text: &str) -> PersonId {
+    PersonId::parse(text).unwrap()
+}
+
+fn place(text: &str) -> StructureId {
+    StructureId::parse(text).unwrap()
+}
+
+fn cast() -> Cast {
+    let person = |number: &str, family: &str, given: &str| CastPerson {
+        id: id(number),
+        family: family.into(),
+        given: given.into(),
+        civility: "MME".into(),
+        profession_code: "10".into(),
+        profession: "Médecin".into(),
+        speciality: Some(("SM04".into(), "Cardiologie et maladies vasculaires".into())),
+        structures: vec![place("1990000001")],
+    };
+    let mailbox = |address: &str, kind, who: Option<&str>| CastMailbox {
+        address: Address::parse(address).unwrap(),
+        kind,
+        person: who.map(id),
+        structure: Some(place("1990000001")),
+        service: String::new(),
+    };
+    Cast {
+        structures: vec![CastStructure {
+            id: place("1990000001"),
+            entity_finess: Some("990000009".into()),
+            name: "CH <EXEMPLE> & \"TEST\"".into(),
+            street: "1 rue de l'Hôpital".into(),
+            postcode: "99100".into(),
+            town: "Saint-Exemple-sur-Seine".into(),
+        }],
+        people: vec![
+            person("899700000001", "L’ÉPINAIE-TEST", "Anne-Sophie"),
+            person("899700000002", "ZWICKYZ-TEST", "Bénédicte"),
+            person("899700000003", "ZWICKYZ-TEST", "Bénédicte"),
+            person("899700000004", "<SCRIPT>ALERT-TEST", "\"><img src=x>"),
+        ],
+        mailboxes: vec![
+            mailbox("anne.lepinaie-test@ch-exemple.test", MailboxType::Personal, Some("899700000001")),
+            mailbox("a.lepinaie-test@autre.test", MailboxType::Personal, Some("899700000001")),
+            mailbox("zwickyz-test@ch-exemple.test", MailboxType::Personal, Some("899700000002")),
+            mailbox("rouge-test@ch-exemple.test", MailboxType::Personal, Some("899700000003")),
+            mailbox("cardiologie@ch-exemple.test", MailboxType::Organisation, None),
+        ],
+        cards: vec![],
+    }
+}
+
+const REGISTRY: &str = r#"
+[[mailbox]]
+address = "rouge-test@ch-exemple.test"
+type = "PER"
+owner = "899700000003"
+red_list = true
+
+[[mailbox]]
+address = "anne.lepinaie-test@ch-exemple.test"
+type = "PER"
+owner = "899700000001"
+rank = 1
+"#;
+
+struct Ground {
+    generation: Arc<Generation>,
+    registry: Registry,
+    now: Timestamp,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let extracts = folder.path().join("extracts");
+        generate(&extracts, &GenerateOptions { cast: cast(), ..GenerateOptions::new(3, 300) }).unwrap();
+        let generation = build(&extracts).unwrap().1.unwrap();
+        Self {
+            now: generation.data_as_of(),
+            generation: Arc::new(generation),
+            registry: Registry::parse(REGISTRY).unwrap(),
+        }
+    }
+
+    fn ask(&self, method: &str, uri: &str, language: &str) -> Response {
+        let request = HttpRequest::builder().method(method).uri(uri).header("Accept-Language", language);
+        let context = Context {
+            generation: &self.generation,
+            registry: Some(&self.registry),
+            now: self.now,
+            secret: &[0; 32],
+            origin: "https://annuaire.test",
+            mount: "/annuaire",
+            operator: Operator { name: "CH Exemple & fils (test)", help: "aide@ch-exemple.test" },
+        };
+        Web.answer(&request.body(Vec::new()).unwrap(), &context)
+    }
+
+    fn get(&self, uri: &str) -> (StatusCode, String) {
+        let response = self.ask("GET", uri, "fr");
+        (response.status(), String::from_utf8(response.into_body()).unwrap())
+    }
+}
+
+/// The addresses of the people's own pages, in the order of the page.
+fn people(page: &str) -> Vec<String> {
+    let links = page.split("/annuaire/person/").skip(1).map(|rest| rest.split(['"', '?']).next().unwrap().to_owned());
+    let mut found: Vec<String> = links.filter(|link| !link.ends_with(".vcf")).collect();
+    found.dedup();
+    found
+}
+
+/// WEB1: a search shows who is found, where they work, which address first, and how old the data are.
+#[test]
+fn a_search_shows_what_a_doctor_needs() {
+    let ground = Ground::new();
+    let (status, page) = ground.get("/?q=epinaie+cardio");
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(people(&page), ["899700000001"]);
+    for part in [
+        "L’ÉPINAIE-TEST",
+        "Médecin · Cardiologie et maladies vasculaires",
+        "99100 Saint-Exemple-sur-Seine",
+        "début de mot",
+        "1 professionnel",
+        "Personnelle · préférée",
+        "value=\"epinaie cardio\"",
+        "2 novembre 2026",
+        ground.generation.id(),
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let first = page.find("mailto:anne.lepinaie").unwrap();
+    assert!(first < page.find("mailto:a.lepinaie").unwrap(), "the preferred address comes first");
+}
+
+/// WEB2: the same text gives the same people in the same order as the command line.
+#[test]
+fn the_page_finds_whom_the_command_line_finds() {
+    let ground = Ground::new();
+    let mut asked = 0;
+    for person in ground.generation.people().take(120) {
+        let family: String = person.family().chars().take(4).collect();
+        for text in [family.clone(), format!("{} {family}", person.given()), person.id_text().to_owned()] {
+            let expected: Vec<String> = search(&ground.generation, Some(&ground.registry), &text, PAGE)
+                .people
+                .into_iter()
+                .map(|person| person.id)
+                .collect();
+            let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("q", &text).finish();
+            assert_eq!(people(&ground.get(&format!("/results?{query}")).1), expected, "{text}");
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 360);
+}
+
+/// WEB3: all eleven criteria are in the form, and each finds.
+#[test]
+fn the_eleven_criteria_find() {
+    let ground = Ground::new();
+    let form = ground.get("/").1;
+    for (name, value) in [
+        ("id", "899700000001"),
+        ("family", "epinaie"),
+        ("given", "anne"),
+        ("profession", "medecin"),
+        ("speciality", "cardio"),
+        ("address", "exemple 99100"),
+        ("structure", "exemple"),
+        ("street", "hopital"),
+        ("postcode", "99100"),
+        ("town", "saint exemple"),
+        ("mail", "anne.lepinaie-test@ch"),
+    ] {
+        assert!(form.contains(&format!("name=\"{name}\"")), "{name}");
+        let (_, page) = ground.get(&format!("/?q=epinaie&{name}={}", value.replace(' ', "+")));
+        assert_eq!(people(&page), ["899700000001"], "{name}");
+        assert!(page.contains("<details class=\"criteria\" open>"), "what was asked stays visible");
+        let (_, page) = ground.get(&format!("/?q=epinaie&{name}=qqqqqqqq&lang=en"));
+        assert_eq!(people(&page), [""; 0], "{name}");
+    }
+    assert_eq!(people(&ground.get("/?family=zwickyz&box=any").1).len(), 2);
+    assert_eq!(people(&ground.get("/?family=zwickyz&department=99&box=app").1).len(), 0);
+}
+
+/// WEB4: homonyms are pointed out, on the list and on the person's page.
+#[test]
+fn homonyms_are_pointed_out() {
+    let ground = Ground::new();
+    let (_, page) = ground.get("/?q=zwickyz");
+    assert_eq!(people(&page).len(), 2);
+    assert!(page.contains(Lang::Fr.words().homonyms_in_list), "{page}");
+    assert!(ground.get("/person/899700000002").1.contains(Lang::Fr.words().one_homonym));
+}
+
+/// WEB4: who and what has left the data is told of, with the day, and not simply not found.
+#[test]
+fn what_has_vanished_says_since_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let (extracts, data) = (folder.path().join("extracts"), folder.path().join("data"));
+    for gone in [0, 1] {
+        let mut cast = cast();
+        cast.people.drain(..gone);
+        cast.mailboxes.drain(..2 * gone);
+        generate(&extracts, &GenerateOptions { cast, ..GenerateOptions::new(3, 300) }).unwrap();
+        assert!(crate::load(&extracts, &data, true).unwrap().in_service());
+    }
+    let generation = crate::DataFolder::new(&data).current().unwrap();
+    let ground = Ground { now: generation.data_as_of(), generation: Arc::new(generation), ..Ground::new() };
+    let (status, page) = ground.get("/person/899700000001");
+    assert_eq!(status, StatusCode::GONE);
+    let since = words::day(Lang::Fr, ground.generation.data_as_of());
+    assert!(page.contains(&format!("depuis le {since}")), "{since}\n{page}");
+    let (status, page) = ground.get("/?q=anne.lepinaie-test%40ch-exemple.test");
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains(&format!("depuis le {since}")), "{page}");
+}
+
+/// WEB5: a red-listed mailbox is on no page, in no card, and its address finds nobody.
+#[test]
+fn red_listed_mailboxes_are_nowhere() {
+    let ground = Ground::new();
+    for uri in ["/?q=zwickyz", "/person/899700000003", "/person/899700000003.vcf", "/structure/1990000001"] {
+        let (status, page) = ground.get(uri);
+        assert_eq!(status, StatusCode::OK, "{uri}");
+        assert!(!page.contains("rouge-test@"), "{uri}");
+    }
+    let (_, page) = ground.get("/?mail=rouge-test@ch-exemple.test");
+    assert!(people(&page).is_empty());
+}
+
+/// WEB6: whatever people or data hold is text, in every place where it stands.
+#[test]
+fn hostile_text_stays_text() {
+    let ground = Ground::new();
+    let attack = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    let all: String = Criterion::ALL.iter().map(|it| format!("&{}={attack}", it.name())).collect();
+    for uri in [
+        format!("/?q={attack}"),
+        format!("/results?q={attack}"),
+        format!("/?q=x{all}&department={attack}&box={attack}&lang={attack}&p={attack}"),
+        "/person/899700000004".to_owned(),
+        "/?q=alert".to_owned(),
+        "/structure/1990000001".to_owned(),
+        format!("/person/{attack}"),
+        format!("/structure/{attack}.vcf"),
+        format!("/{attack}"),
+    ] {
+        let page = ground.get(&uri).1;
+        let own = page.matches("<script").count();
+        assert!(own <= 1 && !page.contains("<img src=x") && !page.contains("<SCRIPT>"), "{uri}\n{page}");
+        assert!(!page.contains("\"><script"), "{uri}");
+    }
+    let card = ground.ask("GET", "/person/899700000004.vcf", "fr");
+    let named = card.headers().get(header::CONTENT_DISPOSITION).unwrap().to_str().unwrap();
+    assert!(named.starts_with("attachment; filename=\"script-alert-test") && !named.contains('<'), "{named}");
+}
+
+/// WEB7: bombs of any kind are answered in bounds.
+#[test]
+fn bombs_are_answered_in_bounds() {
+    let ground = Ground::new();
+    for query in [
+        format!("q={}", "a+".repeat(8000)),
+        format!("q={}", "%2a".repeat(8000)),
+        format!("q={}", "e".repeat(16_000)),
+        format!("q={}&p=999999999", "%F0%9F%92%A3".repeat(500)),
+        "q=a&".repeat(5000),
+        (0..5000).map(|n| format!("town=a{n}&")).collect(),
+        "q=%ff%fe%00%0d%0a".to_owned(),
+    ] {
+        let (status, page) = ground.get(&format!("/?{query}"));
+        assert_eq!(status, StatusCode::OK);
+        assert!(page.len() < 200_000, "{}", page.len());
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_and_what_helps() {
+    let ground = Ground::new();
+    let (status, page) = ground.get("/?q=zwickyz+nevers");
+    assert_eq!((status, people(&page).len()), (StatusCode::OK, 0));
+    assert!(page.contains("sans « nevers »") && page.contains("?q=zwickyz\""), "{page}");
+    assert!(page.contains("aide@ch-exemple.test"));
+    for uri in ["/person/899799999999", "/person/x", "/structure/1999999999", "/nothing/here", "/x", "/assets/x.css"] {
+        assert_eq!(ground.get(uri).0, StatusCode::NOT_FOUND, "{uri}");
+    }
+    let refused = ground.ask("POST", "/?q=a", "en");
+    assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.headers().get(header::ALLOW).unwrap(), "GET, HEAD");
+}
+
+#[test]
+fn near_misses_are_labelled() {
+    let ground = Ground::new();
+    let page = ground.get("/?q=zwickiz").1;
+    assert_eq!(people(&page).len(), 2, "{page}");
+    assert!(page.contains("orthographe approchante") && page.contains(Lang::Fr.words().near_fuzzy));
+}
+
+#[test]
+fn both_languages_and_a_switch() {
+    let ground = Ground::new();
+    let page = |uri: &str, language: &str| String::from_utf8(ground.ask("GET", uri, language).into_body()).unwrap();
+    let english = page("/?q=epinaie", "en-GB");
+    assert!(english.contains("<html lang=\"en\">") && english.contains("Who are you looking for?"));
+    assert!(english.contains("href=\"/annuaire/?q=epinaie&#38;lang=fr\""), "{english}");
+    assert!(english.contains("lang=\"fr\">Médecin"), "what is French is marked as French");
+    let kept = page("/?q=epinaie&lang=en", "fr");
+    assert!(kept.contains("/annuaire/person/899700000001?lang=en") && kept.contains("name=\"lang\" value=\"en\""));
+}
+
+#[test]
+fn old_data_say_so() {
+    let mut ground = Ground::new();
+    assert!(!ground.get("/").1.contains("class=\"stale\""));
+    ground.now = ground.now.plus(std::time::Duration::from_secs(40 * 3600));
+    assert!(ground.get("/").1.contains("plus de 36 heures"));
+}
+
+#[test]
+fn structures_show_who_is_there() {
+    let ground = Ground::new();
+    let (status, page) = ground.get("/structure/1990000001");
+    assert_eq!((status, people(&page).len()), (StatusCode::OK, 4));
+    assert!(page.contains("cardiologie@ch-exemple.test") && page.contains("FINESS 990000001"), "{page}");
+    assert!(page.contains("CH &#60;EXEMPLE&#62;"));
+}
+
+#[test]
+fn files_are_kept_for_good_under_their_digest() {
+    let ground = Ground::new();
+    let page = ground.get("/").1;
+    for asset in [&ASSETS.style, &ASSETS.script, &ASSETS.mark] {
+        assert!(page.contains(&format!("/annuaire/assets/{}", asset.name)));
+        let response = ground.ask("GET", &format!("/assets/{}", asset.name), "fr");
+        assert!(response.headers().get(header::CACHE_CONTROL).unwrap().to_str().unwrap().contains("immutable"));
+    }
+    // What the policy forbids is not there: no inline script, style or handler, nothing from elsewhere.
+    for uri in ["/", "/?q=epinaie", "/person/899700000001", "/structure/1990000001", "/accessibility"] {
+        let page = ground.get(uri).1;
+        for forbidden in [" style=", "<style", " onclick", " onload", "javascript:", "src=\"http", "<script>"] {
+            assert!(!page.contains(forbidden), "{uri}: {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn refusals_speak_both_languages() {
+    let request = HttpRequest::builder().uri("/").header("Accept-Language", "en").body(()).unwrap();
+    let (parts, ()) = request.into_parts();
+    for refused in Refused::ALL {
+        let response = Web.refuse(refused, &parts, Operator { name: "CH", help: "aide@x.test" });
+        let page = String::from_utf8(response.into_body()).unwrap();
+        let text = refused.text();
+        assert!(page.contains(&text.en) && page.contains(&format!("lang=\"fr\">{}", text.fr)), "{page}");
+    }
+}

@@ -1,0 +1,215 @@
+//! How much one peer may ask: buckets that fill with time, against whoever would copy the directory by asking.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use ident::{Fingerprint, Timestamp};
+
+use crate::{config::HttpLimits, net::places::neighbourhood};
+
+/// Peers whose buckets are kept apart; the others share one. Strangers have more addresses than we have memory.
+const MOST: usize = 20_000;
+
+/// Who is counted: a certificate that was verified, else an address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Peer {
+    /// The holder of a certificate of the trust space.
+    Known(Fingerprint),
+    /// Whoever comes from there.
+    Address(IpAddr),
+    /// All those beyond [`MOST`].
+    Others,
+}
+
+impl Peer {
+    /// A peer by its address: an IPv6 network is one.
+    pub(super) fn at(address: IpAddr) -> Self {
+        Self::Address(neighbourhood(address))
+    }
+}
+
+/// One bucket, in thousandths.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    level: u64,
+    at: Timestamp,
+}
+
+/// How fast a bucket fills and how much it holds, in thousandths.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    per_second: u64,
+    size: u64,
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Timestamp) -> Self {
+        Self { level: rate.size, at: now }
+    }
+
+    fn fill(&mut self, rate: Rate, now: Timestamp) {
+        // A clock that goes back fills nothing and takes nothing away.
+        let passed = now.since(self.at).as_secs();
+        if passed > 0 {
+            self.level = self.level.saturating_add(passed.saturating_mul(rate.per_second)).min(rate.size);
+            self.at = now;
+        }
+    }
+
+    /// Whether there is anything in it; else, in how many seconds there will be a request's worth.
+    fn wait(&self, rate: Rate, needed: u64) -> Option<u64> {
+        if self.level >= needed {
+            return None;
+        }
+        let missing = needed.saturating_sub(self.level);
+        Some(missing.div_ceil(rate.per_second.max(1)).max(1))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Buckets {
+    requests: Bucket,
+    answers: Bucket,
+}
+
+/// The buckets of all peers.
+#[derive(Debug, Default)]
+pub(super) struct Allowances {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    peers: HashMap<Peer, Buckets>,
+    /// When it was last looked through for peers who rest: once a second at most, or looking would be the attack.
+    swept: Option<Timestamp>,
+}
+
+/// One request, one answer: a thousand thousandths.
+const ONE: u64 = 1000;
+
+impl Allowances {
+    /// Takes one request from a peer's allowance.
+    ///
+    /// # Errors
+    /// In how many seconds to come back.
+    pub(super) fn ask(&self, peer: &Peer, limits: &HttpLimits, now: Timestamp) -> Result<(), u64> {
+        let (requests, answers) = rates(limits);
+        self.with(peer, limits, now, |buckets| {
+            // Nothing left to be shown: whoever has had an hour's worth waits for a page's worth, not for one line.
+            let page = ONE.saturating_mul(PAGE).min(answers.size);
+            let worst = buckets.requests.wait(requests, ONE).max(match buckets.answers.level {
+                0..ONE => buckets.answers.wait(answers, page),
+                _ => None,
+            });
+            match worst {
+                Some(seconds) => Err(seconds),
+                None => {
+                    buckets.requests.level = buckets.requests.level.saturating_sub(ONE);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Takes what was shown.
+    pub(super) fn shown(&self, peer: &Peer, answers: usize, limits: &HttpLimits, now: Timestamp) {
+        let taken = u64::try_from(answers).unwrap_or(u64::MAX).saturating_mul(ONE);
+        self.with(peer, limits, now, |buckets| {
+            buckets.answers.level = buckets.answers.level.saturating_sub(taken);
+        });
+    }
+
+    fn with<T>(&self, peer: &Peer, limits: &HttpLimits, now: Timestamp, what: impl FnOnce(&mut Buckets) -> T) -> T {
+        let (requests, answers) = rates(limits);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { peers, swept } = &mut *table;
+        if peers.len() >= MOST && !peers.contains_key(peer) && *swept != Some(now) {
+            *swept = Some(now);
+            // Who asks for nothing has full buckets, which need no memory.
+            peers.retain(|_, buckets| {
+                buckets.requests.fill(requests, now);
+                buckets.answers.fill(answers, now);
+                buckets.requests.level < requests.size || buckets.answers.level < answers.size
+            });
+        }
+        let peer = match peers.len() < MOST || peers.contains_key(peer) {
+            true => peer.clone(),
+            false => Peer::Others,
+        };
+        let fresh = || Buckets { requests: Bucket::full(requests, now), answers: Bucket::full(answers, now) };
+        let buckets = peers.entry(peer).or_insert_with(fresh);
+        buckets.requests.fill(requests, now);
+        buckets.answers.fill(answers, now);
+        what(buckets)
+    }
+}
+
+/// What a page shows about: come back when there is room for one.
+const PAGE: u64 = 20;
+
+/// Requests and answers.
+fn rates(limits: &HttpLimits) -> (Rate, Rate) {
+    let requests = u64::from(limits.requests_per_minute).saturating_mul(ONE);
+    let answers = u64::from(limits.answers_per_hour).saturating_mul(ONE);
+    (
+        Rate { per_second: requests.div_ceil(60), size: requests.saturating_mul(2) },
+        Rate { per_second: answers.div_ceil(3600), size: answers },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn limits() -> HttpLimits {
+        HttpLimits { requests_per_minute: 60, answers_per_hour: 3600, ..HttpLimits::default() }
+    }
+
+    fn peer(n: u32) -> Peer {
+        Peer::at(IpAddr::from(n.to_be_bytes()))
+    }
+
+    #[test]
+    fn a_minute_gives_a_minutes_requests() {
+        let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
+        let taken = (0..1000).take_while(|_| all.ask(&peer(1), &limits, now).is_ok()).count();
+        assert_eq!(taken, 120);
+        assert_eq!(all.ask(&peer(1), &limits, now), Err(1));
+        assert_eq!(all.ask(&peer(2), &limits, now), Ok(()), "others are served");
+        let later = now.plus(Duration::from_secs(10));
+        let taken = (0..1000).take_while(|_| all.ask(&peer(1), &limits, later).is_ok()).count();
+        assert_eq!(taken, 10);
+        // A clock that was set back neither gives nor takes.
+        assert_eq!(all.ask(&peer(1), &limits, now), Err(1));
+    }
+
+    #[test]
+    fn who_has_been_shown_an_hours_people_waits() {
+        let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
+        all.ask(&peer(1), &limits, now).unwrap();
+        all.shown(&peer(1), 5000, &limits, now);
+        let wait = all.ask(&peer(1), &limits, now).unwrap_err();
+        assert_eq!(wait, 20);
+        assert_eq!(all.ask(&peer(1), &limits, now.plus(Duration::from_secs(wait))), Ok(()));
+    }
+
+    #[test]
+    fn strangers_beyond_count_share_one_bucket() {
+        let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
+        for n in 0..30_000 {
+            let _ = all.ask(&peer(n), &limits, now);
+        }
+        assert!(all.table.lock().unwrap().peers.len() <= MOST + 1);
+        assert!(all.ask(&peer(40_000), &limits, now).is_err(), "the shared bucket is empty");
+        // Once they rest, they are forgotten.
+        let later = now.plus(Duration::from_secs(3600));
+        assert!(all.ask(&peer(40_000), &limits, later).is_ok());
+        assert!(all.table.lock().unwrap().peers.len() <= 2);
+    }
+}
