@@ -20,7 +20,9 @@
     clippy::unwrap_used
 )]
 
+pub mod axe;
 pub mod bench;
+pub mod browser;
 pub mod by_hand;
 pub mod capture;
 pub mod certs;
@@ -29,6 +31,7 @@ pub mod crash;
 pub mod dovecot;
 pub mod faults;
 pub mod gateway;
+pub mod https;
 pub mod inside;
 pub mod interop;
 pub mod mint;

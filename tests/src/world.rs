@@ -51,6 +51,8 @@ impl World {
             a: hospital(),
             b: hospital(),
             c: OperatorPorts { exchange: free_endpoint(), internal: free_endpoint(), inner: free_endpoint() },
+            // Tests of the pages write the section themselves.
+            pages: None,
         };
         let settings = SpaceSettings { folder: folder.path().to_owned(), now, seed: 1, people: 20, key, ports };
         let (space, authorities) =

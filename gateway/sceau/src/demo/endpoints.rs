@@ -26,6 +26,9 @@ pub struct Endpoints {
     pub cards: Vec<Card>,
     /// Recipients that provoke an outcome.
     pub misbehaving: Vec<Misbehaving>,
+    /// The directory for clinicians, in a browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<String>,
     /// A first message by hand.
     pub try_this: String,
 }
@@ -135,6 +138,7 @@ impl Endpoints {
             },
             cards: space.holders.iter().map(card).collect(),
             misbehaving,
+            pages: space.ports.pages.map(|pages| format!("https://{}/", reached(pages))),
             try_this: swaks(space)?,
         })
     }

@@ -71,6 +71,17 @@ last_retry = \"8s\"
 lifetime = \"5m\"
 delay_notices = [\"15s\", \"60s\"]
 ";
+    if let Some(pages) = ports.pages.filter(|_| place == Place::A) {
+        let origin = reached(pages);
+        let _ = write!(
+            out,
+            "
+[http] # the directory for clinicians, over HTTPS
+listen = \"{pages}\"
+origin = \"https://{origin}\" # a production system has a name and a certificate that browsers know
+"
+        );
+    }
     Ok(out)
 }
 

@@ -104,10 +104,12 @@ pub struct Ports {
     pub b: HospitalPorts,
     /// Third operator.
     pub c: OperatorPorts,
+    /// The directory's pages of hospital A (HTTPS), if there are any.
+    pub pages: Option<SocketAddr>,
 }
 
 impl Ports {
-    /// Eleven ports that are free now; the hospitals' own are on `listen`, all others on loopback.
+    /// Twelve ports that are free now; the hospitals' own are on `listen`, all others on loopback.
     ///
     /// # Errors
     /// [`SpaceError::Port`]
@@ -131,7 +133,7 @@ impl Ports {
         };
         let (a, b) = (hospital()?, hospital()?);
         let c = OperatorPorts { exchange: take(loopback)?, internal: take(loopback)?, inner: take(loopback)? };
-        Ok(Self { a, b, c })
+        Ok(Self { a, b, c, pages: Some(take(listen)?) })
     }
 }
 

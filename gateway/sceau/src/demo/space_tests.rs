@@ -151,6 +151,7 @@ fn ports_are_distinct() {
         ports.c.exchange,
         ports.c.internal,
         ports.c.inner,
+        ports.pages.unwrap(),
     ];
     let distinct: std::collections::HashSet<_> = all.iter().map(SocketAddr::port).collect();
     assert_eq!(distinct.len(), all.len());

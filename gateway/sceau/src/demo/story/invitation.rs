@@ -23,6 +23,9 @@ pub(super) fn tell(options: &Options, teller: &mut Teller, stage: &Stage) -> Res
     let mail = |place: Place| space.folder.join(place.folder()).join("mail").display().to_string();
     teller.fact("mailboxes", &format!("{}, {} (Maildir)", mail(Place::A), mail(Place::B)))?;
     teller.fact("misbehaving", &misbehaving(&endpoints))?;
+    if let Some(pages) = &endpoints.pages {
+        teller.fact("directory page", &format!("{pages} (the browser warns of the test certificate: go on)"))?;
+    }
     if !options.listen.is_loopback() {
         teller.fact(
             "other machines",
