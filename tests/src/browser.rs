@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -93,10 +94,24 @@ impl Browser {
         self.command("POST", "execute/async", &json!({"script": script, "args": []}))
     }
 
-    /// Waits until an expression is true in the page.
+    /// Waits until an expression is true in the page, and over whatever page it goes to meanwhile: a script that runs
+    /// while one page gives way to the next ends in an error, which says nothing.
     #[track_caller]
     pub fn wait(&self, expression: &str) {
-        self.run_until_done(&format!("const look = () => ({expression}) ? done(true) : setTimeout(look, 20); look();"));
+        let body = json!({"script": format!("return Boolean({expression});"), "args": []}).to_string();
+        let path = format!("/session/{}/execute/sync", self.session);
+        let end = Instant::now() + PATIENCE;
+        let mut last = String::new();
+        while Instant::now() < end {
+            let (_, text) = ask(self.driver, "POST", &path, &body).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+            if answer["value"] == true {
+                return;
+            }
+            last = text;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{expression} did not come true at {}; last: {last}", self.address());
     }
 
     /// Types into whatever has the focus.

@@ -21,7 +21,7 @@ fn site(more: &str) -> (World, Gateway, SocketAddr) {
 /// HT1, HT2, HT4: headers, methods, sizes and silence, on one gateway.
 #[test]
 fn the_door_of_the_directory_is_bounded() {
-    let (world, mut gateway, at) = site("limits = { request = \"2s\", body = \"1KB\", connections_per_peer = 20 }");
+    let (world, mut gateway, at) = site("limits = { request = \"5s\", body = \"1KB\", connections_per_peer = 40 }");
     let site = Site::of(&world, at);
     let page = site.get("/", &[]);
     assert_eq!(page.status, 200, "{}", page.text());
