@@ -25,6 +25,16 @@ pub trait Face: Send + Sync {
     fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>) -> Response;
 }
 
+impl<F: Face + ?Sized> Face for Arc<F> {
+    fn answer(&self, request: &Request, context: &Context<'_>) -> Response {
+        (**self).answer(request, context)
+    }
+
+    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>) -> Response {
+        (**self).refuse(refused, request, operator)
+    }
+}
+
 /// Why the listener does not put a request before a face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {
@@ -147,8 +157,7 @@ pub struct Context<'a> {
     pub registry: Option<&'a Registry>,
     /// The present.
     pub now: Timestamp,
-    /// Seals what the face hands out and wants back unchanged (page tokens). The same for as long as the listener
-    /// runs, never shown.
+    /// Seals what the face hands out and wants back unchanged (page tokens). The same after a restart, never shown.
     pub secret: &'a [u8; 32],
     /// Scheme, host and port under which clients know us, as configured: `https://annuaire.ch-exemple.test`. No
     /// slash at the end; never taken from what a client says.

@@ -7,6 +7,7 @@
 
 mod capability;
 mod criteria;
+mod door;
 mod export;
 mod history;
 mod ids;
@@ -117,11 +118,20 @@ impl Fhir {
         let answered = negotiated(headers, query).and_then(|()| asked.route(request, query));
         let answered = answered.unwrap_or_else(|problem| {
             let outcome = outcome(std::slice::from_ref(&problem.issue));
-            Answered::resource(problem.status, outcome).of_generation(view.current())
+            let mut answered = Answered::resource(problem.status, outcome).of_generation(view.current());
+            if problem.status == StatusCode::METHOD_NOT_ALLOWED {
+                answered.header(header::ALLOW.as_str(), allowed(request.uri().path()));
+            }
+            answered
         });
         let pretty = query.split('&').any(|pair| pair == "_pretty=true");
         answered.written(headers, request.method() == Method::HEAD, pretty)
     }
+}
+
+/// The methods that a path takes (RFC 9110 §15.5.6).
+fn allowed(path: &str) -> &'static str {
+    if path.ends_with("/_search") { "POST" } else { "GET, HEAD" }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -1,6 +1,8 @@
 //! What of the French profiles is a setting: addresses of code systems that were not read in a published table, and
 //! those on which guide and server disagree (annuaire reference §3.4).
 
+use serde::Deserialize;
+
 /// Where the national code tables are published.
 macro_rules! table {
     ($name:literal, $dashed:literal) => {
@@ -22,7 +24,8 @@ pub struct Settings {
 
 /// Addresses of identifier and code systems, as they are written. What is read is more tolerant: see
 /// [`Systems::is_rpps`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Systems {
     /// National identifiers of persons with their type digit (IDNPS).
     pub idnps: String,

@@ -127,9 +127,22 @@ impl Secrets {
     /// # Errors
     /// What the library says.
     pub fn binding(&self) -> io::Result<Zeroizing<[u8; 32]>> {
+        self.derived(b"sceau/binding-of-rows/1")
+    }
+
+    /// The key of what the directory hands out and wants back unchanged: addresses of further pages. The same after a
+    /// restart, so that a client turns pages over it.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub fn pages(&self) -> io::Result<Zeroizing<[u8; 32]>> {
+        self.derived(b"sceau/pages-of-the-directory/1")
+    }
+
+    fn derived(&self, purpose: &[u8]) -> io::Result<Zeroizing<[u8; 32]>> {
         let key = PKey::hmac(&*self.masking).map_err(io::Error::other)?;
         let derived = Signer::new(MessageDigest::sha256(), &key)
-            .and_then(|mut mac| mac.sign_oneshot_to_vec(b"sceau/binding-of-rows/1"))
+            .and_then(|mut mac| mac.sign_oneshot_to_vec(purpose))
             .map_err(io::Error::other)?;
         derived.first_chunk().copied().map(Zeroizing::new).ok_or_else(|| io::Error::other("a short digest"))
     }

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use ident::{Clock, Timestamp};
 use store::{Changes, Recovery, Schedule, SqliteOptions, SqliteStore, Store, StoreError};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc, watch},
     task::JoinHandle,
 };
 use trail::{Event, Masker, QueueId, Record};
@@ -59,6 +59,8 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Rings when there is something to deliver.
     pub wake: Notify,
+    /// Rings when another world is in force.
+    replaced: watch::Sender<()>,
     /// Secrets of the trail.
     pub secrets: Arc<Secrets>,
     /// Checkpoints of the trail, ours and our peers'.
@@ -156,6 +158,7 @@ impl Gateway {
             binder: Binder::new(secrets.binding()?),
             clock,
             wake: Notify::new(),
+            replaced: watch::Sender::new(()),
             secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
             failures: Failures::default(),
@@ -269,6 +272,18 @@ impl Gateway {
     /// From now on this is the world. Only while [`Self::changing`] is held.
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+        self.replaced.send_replace(());
+    }
+
+    /// For whoever keeps something that follows from the world in force.
+    pub(crate) fn replaced(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+
+    /// The data folder of the directory, if one is configured.
+    pub(crate) fn directory(&self) -> Option<annuaire::DataFolder> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.config.annuaire.data.as_ref().map(|data| annuaire::DataFolder::new(&loaded.path(data)))
     }
 
     /// Runs cryptographic work on a thread that may block, at most one per core at a time.

@@ -172,7 +172,7 @@ impl Snapshot {
         let known = keep(&mut problems, Known::read(loaded));
         let configured = configured_book(loaded, &mut problems);
         let vouching = vouching(loaded, &mut problems);
-        let generation = keep(&mut problems, generation(loaded)).flatten();
+        let generation = keep(&mut problems, generation(loaded, before)).flatten();
         let stamps = keep(&mut problems, Stamps::load(loaded)).flatten();
         keep(&mut problems, vault(loaded));
         let data = loaded.data();
@@ -488,13 +488,17 @@ fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprin
     vouching
 }
 
-fn generation(loaded: &Loaded) -> Result<Option<Arc<Generation>>, Problem> {
+fn generation(loaded: &Loaded, before: Option<&Snapshot>) -> Result<Option<Arc<Generation>>, Problem> {
     let Some(data) = &loaded.config.annuaire.data else {
         return Ok(None);
     };
     let path = loaded.path(data);
-    annuaire::DataFolder::new(&path)
-        .current()
-        .map(|generation| Some(Arc::new(generation)))
-        .map_err(|error| Problem::of(path, error.to_string()))
+    let folder = annuaire::DataFolder::new(&path);
+    // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
+    let held = before.and_then(|before| before.generation.as_ref());
+    let id = folder.current_id().map_err(|error| Problem::of(&path, error.to_string()))?;
+    if let Some(held) = held.filter(|held| id.as_deref() == Some(held.id())) {
+        return Ok(Some(Arc::clone(held)));
+    }
+    folder.current().map(|generation| Some(Arc::new(generation))).map_err(|error| Problem::of(path, error.to_string()))
 }

@@ -2,9 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use ident::StructureId;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::duration::{Size, Span};
+use super::{
+    duration::{Size, Span},
+    fhir::Fhir,
+};
 
 /// The directory over HTTPS. Without `listen` there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -22,8 +26,13 @@ pub struct Http {
     pub key: Option<PathBuf>,
     /// Who is answered.
     pub clients: Clients,
+    /// Structures that may copy the directory, by the identifier in their certificate: how much they are shown is not
+    /// counted.
+    pub mirrors: Vec<StructureId>,
     /// Where each face is.
     pub paths: Paths,
+    /// How FHIR speaks.
+    pub fhir: Fhir,
     /// Bounds on what comes in.
     pub limits: HttpLimits,
 }
@@ -35,6 +44,9 @@ pub enum Clients {
     /// Whoever reaches the port: the network around it is the fence.
     #[default]
     Anyone,
+    /// The same; who shows a certificate of the trust space is known by it. Browsers ask the person in front of them
+    /// which one to show, where there is one.
+    Optional,
     /// Only holders of a certificate of the trust space: a professional, staff, an organisation.
     Certificate,
 }
@@ -131,6 +143,13 @@ impl Http {
         if self.paths.web == self.paths.fhir && self.paths.web != Mount::Off {
             found.push("http.paths: two faces cannot be at the same path".to_owned());
         }
+        if self.clients == Clients::Anyone && !self.mirrors.is_empty() {
+            found.push(
+                "http.mirrors: nobody is known by a certificate unless `http.clients` is \"optional\" or \"certificate\""
+                    .to_owned(),
+            );
+        }
+        self.fhir.faults(found);
         if let Some(origin) = &self.origin {
             let sound = url::Url::parse(origin).is_ok_and(|url| {
                 url.scheme() == "https"
@@ -186,6 +205,12 @@ mod tests {
             toml::from_str("listen = \"127.0.0.1:8443\"\npaths = { web = \"/annuaire\", fhir = \"off\" }").unwrap();
         assert_eq!(http.paths, Paths { web: Mount::At("/annuaire".to_owned()), fhir: Mount::Off });
         assert_eq!((http.clients, http.limits.requests_per_minute), (Clients::Anyone, 600));
+        let http: Http =
+            toml::from_str("fhir = { systems = { siret = \"urn:test:siret\" }, profiles = false }").unwrap();
+        assert_eq!((http.fhir.settings().systems.siret.as_str(), http.fhir.profiles), ("urn:test:siret", false));
+        assert_eq!(http.fhir.settings().source, annuaire::fhir::Settings::default().source);
+        assert!(toml::from_str::<Http>("fhir = { systems = { siret = 1 } }").is_err());
+        assert!(toml::from_str::<Http>("fhir = { systems = { sirett = \"x\" } }").is_err());
         assert!(faults("origin = \"https://annuaire.ch-exemple.test:8443\"").is_empty());
     }
 
@@ -205,6 +230,9 @@ mod tests {
             "limits = { answers_per_hour = 0 }",
             "limits = { request = \"0s\" }",
             "limits = { body = \"900MB\" }",
+            "mirrors = [\"1990000001\"]",
+            "fhir = { earlier_generations = 9 }",
+            "fhir = { source = \"\" }",
         ] {
             assert_eq!(faults(text).len(), 1, "{text}");
         }

@@ -1,6 +1,7 @@
 //! The configuration file: one TOML file, unknown keys refused with their line and a suggestion.
 
 mod duration;
+mod fhir;
 mod health;
 mod http;
 mod keys;
@@ -19,6 +20,7 @@ use std::{
 };
 
 pub use duration::{Size, Span};
+pub use fhir::Fhir;
 pub use health::Health;
 pub use http::{Clients, Http, HttpLimits, Mount, Paths};
 pub use keys::*;

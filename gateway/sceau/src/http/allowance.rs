@@ -31,18 +31,18 @@ impl Peer {
     }
 }
 
-/// One bucket, in thousandths.
+/// One bucket, in thousandths. Below nothing is what was taken beyond it: a page of FHIR shows more than may be left.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
-    level: u64,
+    level: i64,
     at: Timestamp,
 }
 
 /// How fast a bucket fills and how much it holds, in thousandths.
 #[derive(Debug, Clone, Copy)]
 struct Rate {
-    per_second: u64,
-    size: u64,
+    per_second: i64,
+    size: i64,
 }
 
 impl Bucket {
@@ -52,7 +52,7 @@ impl Bucket {
 
     fn fill(&mut self, rate: Rate, now: Timestamp) {
         // A clock that goes back fills nothing and takes nothing away.
-        let passed = now.since(self.at).as_secs();
+        let passed = i64::try_from(now.since(self.at).as_secs()).unwrap_or(i64::MAX);
         if passed > 0 {
             self.level = self.level.saturating_add(passed.saturating_mul(rate.per_second)).min(rate.size);
             self.at = now;
@@ -60,12 +60,18 @@ impl Bucket {
     }
 
     /// Whether there is anything in it; else, in how many seconds there will be a request's worth.
-    fn wait(&self, rate: Rate, needed: u64) -> Option<u64> {
+    fn wait(&self, rate: Rate, needed: i64) -> Option<u64> {
         if self.level >= needed {
             return None;
         }
-        let missing = needed.saturating_sub(self.level);
-        Some(missing.div_ceil(rate.per_second.max(1)).max(1))
+        let missing = needed.saturating_sub(self.level).unsigned_abs();
+        Some(missing.div_ceil(rate.per_second.max(1).unsigned_abs()).max(1))
+    }
+
+    fn take(&mut self, rate: Rate, taken: i64) {
+        // Whoever asked for everything at once waits for hours, not for years.
+        let deepest = rate.size.saturating_mul(MOST_OWED).saturating_neg();
+        self.level = self.level.saturating_sub(taken).max(deepest);
     }
 }
 
@@ -89,7 +95,9 @@ struct Table {
 }
 
 /// One request, one answer: a thousand thousandths.
-const ONE: u64 = 1000;
+const ONE: i64 = 1000;
+/// Most that is owed, in whole buckets.
+const MOST_OWED: i64 = 4;
 
 impl Allowances {
     /// Takes one request from a peer's allowance.
@@ -101,14 +109,13 @@ impl Allowances {
         self.with(peer, limits, now, |buckets| {
             // Nothing left to be shown: whoever has had an hour's worth waits for a page's worth, not for one line.
             let page = ONE.saturating_mul(PAGE).min(answers.size);
-            let worst = buckets.requests.wait(requests, ONE).max(match buckets.answers.level {
-                0..ONE => buckets.answers.wait(answers, page),
-                _ => None,
-            });
+            let spent = buckets.answers.level < ONE;
+            let worst = buckets.requests.wait(requests, ONE);
+            let worst = worst.max(buckets.answers.wait(answers, page).filter(|_| spent));
             match worst {
                 Some(seconds) => Err(seconds),
                 None => {
-                    buckets.requests.level = buckets.requests.level.saturating_sub(ONE);
+                    buckets.requests.take(requests, ONE);
                     Ok(())
                 }
             }
@@ -117,10 +124,9 @@ impl Allowances {
 
     /// Takes what was shown.
     pub(super) fn shown(&self, peer: &Peer, answers: usize, limits: &HttpLimits, now: Timestamp) {
-        let taken = u64::try_from(answers).unwrap_or(u64::MAX).saturating_mul(ONE);
-        self.with(peer, limits, now, |buckets| {
-            buckets.answers.level = buckets.answers.level.saturating_sub(taken);
-        });
+        let (_, rate) = rates(limits);
+        let taken = i64::try_from(answers).unwrap_or(i64::MAX).saturating_mul(ONE);
+        self.with(peer, limits, now, |buckets| buckets.answers.take(rate, taken));
     }
 
     fn with<T>(&self, peer: &Peer, limits: &HttpLimits, now: Timestamp, what: impl FnOnce(&mut Buckets) -> T) -> T {
@@ -149,15 +155,15 @@ impl Allowances {
 }
 
 /// What a page shows about: come back when there is room for one.
-const PAGE: u64 = 20;
+const PAGE: i64 = 20;
 
 /// Requests and answers.
 fn rates(limits: &HttpLimits) -> (Rate, Rate) {
-    let requests = u64::from(limits.requests_per_minute).saturating_mul(ONE);
-    let answers = u64::from(limits.answers_per_hour).saturating_mul(ONE);
+    let requests = i64::from(limits.requests_per_minute).saturating_mul(ONE);
+    let answers = i64::from(limits.answers_per_hour).saturating_mul(ONE);
     (
-        Rate { per_second: requests.div_ceil(60), size: requests.saturating_mul(2) },
-        Rate { per_second: answers.div_ceil(3600), size: answers },
+        Rate { per_second: requests.saturating_add(59).div_euclid(60), size: requests.saturating_mul(2) },
+        Rate { per_second: answers.saturating_add(3599).div_euclid(3600), size: answers },
     )
 }
 
@@ -193,10 +199,24 @@ mod tests {
     fn who_has_been_shown_an_hours_people_waits() {
         let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
         all.ask(&peer(1), &limits, now).unwrap();
-        all.shown(&peer(1), 5000, &limits, now);
+        all.shown(&peer(1), 3600, &limits, now);
         let wait = all.ask(&peer(1), &limits, now).unwrap_err();
         assert_eq!(wait, 20);
         assert_eq!(all.ask(&peer(1), &limits, now.plus(Duration::from_secs(wait))), Ok(()));
+    }
+
+    #[test]
+    fn what_was_shown_beyond_the_allowance_is_owed() {
+        let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
+        // One answer is left, and a page of two thousand is asked for: no more than an hour's worth an hour, all in all.
+        all.shown(&peer(1), 3599, &limits, now);
+        all.ask(&peer(1), &limits, now).unwrap();
+        all.shown(&peer(1), 2000, &limits, now);
+        let wait = all.ask(&peer(1), &limits, now).unwrap_err();
+        assert!((1990..=2020).contains(&wait), "{wait}");
+        all.shown(&peer(2), usize::MAX, &limits, now);
+        let wait = all.ask(&peer(2), &limits, now).unwrap_err();
+        assert!((3600..=5 * 3600).contains(&wait), "{wait}");
     }
 
     #[test]

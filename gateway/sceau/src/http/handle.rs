@@ -89,8 +89,8 @@ async fn answer(
     let snapshot = gateway.snapshot();
     let limits = &snapshot.config.http.limits;
     let now = gateway.now();
-    let peer = who(site, gateway, &snapshot, caller, line).await?;
-    site.allowances.ask(&peer, limits, now).map_err(|retry_after| Refused::TooMany { retry_after })?;
+    let guest = who(site, gateway, &snapshot, caller, line).await?;
+    site.allowances.ask(&guest.peer, limits, now).map_err(|retry_after| Refused::TooMany { retry_after })?;
     let most = usize::try_from(limits.body.0).unwrap_or(usize::MAX);
     let body = tokio::time::timeout(limits.request.0, Limited::new(body, most).collect())
         .await
@@ -119,22 +119,33 @@ async fn answer(
     })
     .await??;
     let shown = response.extensions().get::<Asked>().map_or(0, |asked| asked.answers);
-    site.allowances.shown(&peer, shown, limits, now);
+    if !guest.mirror {
+        site.allowances.shown(&guest.peer, shown, limits, now);
+    }
     Ok(response)
 }
 
-/// Whose allowance this is. Where certificates are asked for, nobody else is answered.
+/// Who is answered.
+struct Guest {
+    /// Whose allowance it is.
+    peer: Peer,
+    /// May copy the directory.
+    mirror: bool,
+}
+
+/// Who asks. Where the configuration wants certificates, nobody else is answered.
 async fn who(
     site: &Arc<Site>,
     gateway: &Arc<Gateway>,
     snapshot: &Arc<Snapshot>,
     caller: &Arc<Caller>,
     line: &mut Line,
-) -> Result<Peer, Refused> {
+) -> Result<Guest, Refused> {
     let (limits, now) = (&snapshot.config.http.limits, gateway.now());
     let address = Peer::at(caller.address);
-    if strangers_welcome(snapshot) {
-        return Ok(address);
+    let welcome = strangers_welcome(snapshot);
+    if welcome && caller.certificates.is_empty() {
+        return Ok(Guest { peer: address, mirror: false });
     }
     // As long as the connection lasts, it is asked again: a card may be revoked meanwhile.
     let (snapshot_of, caller) = (Arc::clone(snapshot), Arc::clone(caller));
@@ -142,7 +153,14 @@ async fn who(
     match judged {
         Ok(known) => {
             line.who = Some(known.id);
-            Ok(Peer::Known(known.fingerprint))
+            let mirrors = &snapshot.config.http.mirrors;
+            let mirror = known.structure.is_some_and(|own| mirrors.contains(&own));
+            Ok(Guest { peer: Peer::Known(known.fingerprint), mirror })
+        }
+        // A card that has run out shows no more than no card.
+        Err(why) if welcome => {
+            tracing::debug!(why, "an HTTP client is not known");
+            Ok(Guest { peer: address, mirror: false })
         }
         Err(why) => {
             tracing::debug!(why, "an HTTP client is not known");

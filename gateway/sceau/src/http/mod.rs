@@ -7,6 +7,7 @@ mod allowance;
 mod caller;
 mod handle;
 mod headers;
+mod history;
 
 use std::{
     io,
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use annuaire::face::Face;
+use annuaire::{face::Face, fhir::Fhir};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pki::certificate::Certificate;
@@ -54,7 +55,7 @@ pub(crate) fn identity(loaded: &Loaded) -> Result<TlsIdentity, Problem> {
     let key = http.key.as_ref().unwrap_or(&server.key);
     let clients = match http.clients {
         Clients::Anyone => tls::Clients::NotAsked,
-        Clients::Certificate => tls::Clients::Asked,
+        Clients::Optional | Clients::Certificate => tls::Clients::Asked,
     };
     TlsIdentity::load_for(clients, &loaded.path(certificate), &loaded.path(key))
 }
@@ -69,6 +70,8 @@ struct Mounted {
 /// What all connections share.
 struct Site {
     mounts: Vec<Mounted>,
+    /// Wants to be told of other generations, where it is mounted.
+    fhir: Option<Arc<Fhir>>,
     origin: String,
     secret: [u8; 32],
     allowances: Allowances,
@@ -99,11 +102,12 @@ impl Door {
             443 => format!("https://{}", snapshot.config.server.hostname),
             port => format!("https://{}:{port}", snapshot.config.server.hostname),
         });
-        let mut secret = [0; 32];
-        openssl::rand::rand_bytes(&mut secret)?;
+        let secret = *gateway.secrets.pages()?;
+        let fhir = Arc::new(Fhir::new(http.fhir.settings()));
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let site = Site {
-            mounts: mounts(http),
+            mounts: mounts(http, &fhir),
+            fhir: (http.paths.fhir != Mount::Off).then_some(fhir),
             origin,
             secret,
             allowances: Allowances::default(),
@@ -116,6 +120,9 @@ impl Door {
     pub async fn serve(self, gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
         let (places, site) = (Arc::new(Places::default()), Arc::new(self.site));
         let mut connections = JoinSet::new();
+        if let Some(fhir) = &site.fhir {
+            connections.spawn(history::keep(Arc::clone(fhir), Arc::clone(&gateway), stopping.clone()));
+        }
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -145,8 +152,11 @@ impl Door {
 }
 
 /// The faces, the longest path first.
-fn mounts(http: &Http) -> Vec<Mounted> {
-    let faces: [(&Mount, &'static str, Box<dyn Face>); 1] = [(&http.paths.web, "web", Box::new(annuaire::web::Web))];
+fn mounts(http: &Http, fhir: &Arc<Fhir>) -> Vec<Mounted> {
+    let faces: [(&Mount, &'static str, Box<dyn Face>); 2] = [
+        (&http.paths.web, "web", Box::new(annuaire::web::Web)),
+        (&http.paths.fhir, "fhir", Box::new(Arc::clone(fhir))),
+    ];
     let mut mounts: Vec<Mounted> = faces
         .into_iter()
         .filter_map(|(mount, name, face)| match mount {
