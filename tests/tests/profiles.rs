@@ -82,7 +82,7 @@ fn each_recipient_has_a_profile_and_explain_says_why() {
     let durand = world.address("durand");
     let told = explained(&world, &[&to, &petit, &durand]);
     for part in [
-        "sealed (profile gateway, AES-256-GCM, OaepSha256; the form between gateways: nothing else is known",
+        "sealed (profile gateway, AES-256-GCM: the form between gateways: nothing else is known of the recipient; ECDH",
         "profile transport: not sealed, mutual TLS to the operator of the trust list, rule `partner-never-sealed`",
         "rule `own-domain` (our own domain)",
         "book/ch-b-reads.pem",
@@ -94,7 +94,7 @@ fn each_recipient_has_a_profile_and_explain_says_why() {
     let with = |rule: &str| std::fs::write(world.configuration(A), plain.replace(RULE, rule)).unwrap();
     with(&format!("{RULE}profile = \"client\"\n"));
     let told = explained(&world, &[&to]);
-    let client = "sealed (profile client, AES-256-CBC, OaepSha256; the [[partner]] entry says so) for ";
+    let client = "sealed (profile client, AES-256-CBC: the [[partner]] entry says so; ECDH with SHA-256: the key is on a curve) for ";
     assert!(told.contains(client) && told.contains("smime = required, profile = client"), "{told}");
 
     with(&RULE.replace("required", "signed"));

@@ -43,6 +43,17 @@ pub enum Profile {
     SignedOnly,
 }
 
+impl Profile {
+    /// How content keys are wrapped for RSA certificates where nothing is known of the one who reads. Mail
+    /// programs read PKCS#1 v1.5 everywhere and OAEP here and there (decision 0030); gateways read OAEP.
+    pub const fn rsa_transport(self) -> RsaTransport {
+        match self {
+            Self::Client => RsaTransport::Pkcs1,
+            Self::Gateway | Self::SignedOnly => RsaTransport::OaepSha256,
+        }
+    }
+}
+
 /// How the signed container stands inside the encryption of [`Profile::Gateway`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Inside {
@@ -115,12 +126,13 @@ pub enum SealFault {
 /// Has a signature stamped: gives the unsigned attribute to write beside it, or none.
 pub type Stamping<'s> = &'s dyn Fn(&[u8]) -> Result<Option<Attribute>, SealFault>;
 
-/// Seals one body for one group of recipients, in memory.
+/// Seals one body for one group of recipients, in memory, wrapping content keys as the profile does
+/// ([`Profile::rsa_transport`]).
 ///
 /// # Errors
 /// See [`SealFault`].
 pub fn seal(request: &SealRequest<'_>) -> Result<SealedMessage, SealFault> {
-    seal_with(request, RsaTransport::default())
+    seal_with(request, request.profile.rsa_transport())
 }
 
 /// As [`seal`], choosing how content keys are wrapped for RSA certificates.

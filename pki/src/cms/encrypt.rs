@@ -54,7 +54,7 @@ pub enum RsaTransport {
     #[default]
     OaepSha256,
     /// RSAES-PKCS1-v1_5, which every mail client reads and RFC 8551 still lists; only with
-    /// [`ContentCipher::Aes256Cbc`]. Some clients (Apple Mail) do not read OAEP with SHA-256.
+    /// [`ContentCipher::Aes256Cbc`]. NSS and gpgsm as distributed do not read OAEP, nor does Apple Mail.
     Pkcs1,
 }
 

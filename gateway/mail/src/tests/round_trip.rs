@@ -95,6 +95,19 @@ fn client_and_signed_only_profiles() {
     }
 }
 
+/// Decision 0030: mail programs read PKCS#1 v1.5, gateways OAEP.
+#[test]
+fn content_keys_are_wrapped_as_the_readers_of_a_profile_unwrap_them() {
+    let world = World::with(KeyAlgorithm::Rsa2048);
+    for (profile, cipher, transport) in
+        [(Profile::Gateway, "AES-256-GCM", "RSA-OAEP SHA-256"), (Profile::Client, "AES-256-CBC", "RSA PKCS#1 v1.5")]
+    {
+        let sealed = world.seal(&wire(MESSAGE), &["b@ch-autre.test"], profile).unwrap();
+        let encryption = opened(&world, &sealed.bytes).encryption.unwrap();
+        assert_eq!((encryption.cipher, encryption.key_transport), (cipher, transport));
+    }
+}
+
 /// Finding 16: what claims to be protected when it is handed in claims nothing when it leaves.
 #[test]
 fn a_claim_of_protection_at_submission_does_not_spoil_the_sealed_message() {

@@ -7,6 +7,7 @@ pub mod caller;
 pub(crate) mod cards;
 pub mod content;
 pub mod exchange;
+pub mod form;
 pub mod recipient;
 pub mod rights;
 pub mod strength;

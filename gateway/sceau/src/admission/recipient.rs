@@ -4,13 +4,13 @@ use ident::{Address, Domain, Timestamp};
 use pki::{
     book::{BookEntry, BookUse},
     certificate::Certificate,
-    cms::RsaTransport,
     path::{Purpose, Verdict},
 };
 use serde::Serialize;
 
+use super::form::{Form, FormRule};
 use crate::{
-    config::{SealProfile, SmimeRule},
+    config::SmimeRule,
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
     trust::Standing,
@@ -29,21 +29,10 @@ pub struct AdmittedRecipient {
     pub protection: Protection,
     /// Rule that chose the protection, for `explain` and the trail.
     pub rule: &'static str,
-    /// What chose its form.
-    pub form_rule: FormRule,
+    /// What chose its form; none: it is not sealed.
+    pub form_rule: Option<FormRule>,
     /// Largest message, as it goes out, that the partner takes.
     pub max_size: Option<u64>,
-}
-
-/// What chose the form of a sealed message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FormRule {
-    /// It is not sealed.
-    None,
-    /// Between gateways, because nothing else is known.
-    Default,
-    /// The configuration says so.
-    Configured,
 }
 
 /// Which way a recipient's mail goes.
@@ -72,15 +61,6 @@ pub enum Protection {
     Transport,
 }
 
-/// Form of a sealed message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Form {
-    /// Container and cipher.
-    pub profile: SealProfile,
-    /// How content keys are wrapped for RSA certificates.
-    pub transport: RsaTransport,
-}
-
 /// Decides about one recipient.
 ///
 /// # Errors
@@ -97,18 +77,21 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
             Some(target) => redirected(snapshot, target, at)
                 .map(|admitted| AdmittedRecipient { asked: to.clone(), ..admitted })
                 .map_err(|refusal| refusal.about(to)),
-            None => Ok(AdmittedRecipient {
-                asked: to.clone(),
-                address: mailbox.address.clone(),
-                destination: Destination::Own(own.name.clone()),
-                protection: Protection::Sealed {
-                    form: Form::default(),
-                    certificates: own.reading_certificate_at(at).cloned().into_iter().collect(),
-                },
-                rule: "own-domain",
-                form_rule: FormRule::Default,
-                max_size: None,
-            }),
+            None => {
+                let (form, why) = Form::choose(None);
+                Ok(AdmittedRecipient {
+                    asked: to.clone(),
+                    address: mailbox.address.clone(),
+                    destination: Destination::Own(own.name.clone()),
+                    protection: Protection::Sealed {
+                        form,
+                        certificates: own.reading_certificate_at(at).cloned().into_iter().collect(),
+                    },
+                    rule: "own-domain",
+                    form_rule: Some(why),
+                    max_size: None,
+                })
+            }
         };
     }
     if let Some(block) = snapshot.block_of_operators(to.domain(), at) {
@@ -119,13 +102,8 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
     if snapshot.standing(to.domain(), at) == Standing::Outside {
         return refuse(RefusalId::OutsideTrustedSpace, format!("{} is not on the trust list", to.domain()));
     }
-    let (protection, rule) = protection(snapshot, to, at).map_err(|refusal| refusal.about(to))?;
+    let (protection, rule, form_rule) = protection(snapshot, to, at).map_err(|refusal| refusal.about(to))?;
     let partner = snapshot.partners.get(to.domain());
-    let form_rule = match &protection {
-        Protection::Sealed { .. } if partner.is_some_and(|partner| partner.profile.is_some()) => FormRule::Configured,
-        Protection::Sealed { .. } => FormRule::Default,
-        Protection::Signed | Protection::Transport => FormRule::None,
-    };
     Ok(AdmittedRecipient {
         asked: to.clone(),
         address: to.clone(),
@@ -146,22 +124,23 @@ fn redirected(snapshot: &Snapshot, target: &Address, at: Timestamp) -> Result<Ad
     }
 }
 
+/// Protection, the rule that chose it, and what chose its form.
+type Protected = (Protection, &'static str, Option<FormRule>);
+
 /// The partner rule; the default is that mail is sealed or not sent.
-fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(Protection, &'static str), Refusal> {
+fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<Protected, Refusal> {
     let partner = snapshot.partners.get(to.domain());
     match partner.map_or(SmimeRule::Required, |partner| partner.smime) {
-        SmimeRule::Never => Ok((Protection::Transport, "partner-never-sealed")),
-        SmimeRule::Signed => Ok((Protection::Signed, "partner-signed-only")),
-        SmimeRule::WhenPossible if !seals(snapshot, to) => Ok((Protection::Transport, "partner-without-certificate")),
+        SmimeRule::Never => Ok((Protection::Transport, "partner-never-sealed", None)),
+        SmimeRule::Signed => Ok((Protection::Signed, "partner-signed-only", None)),
+        SmimeRule::WhenPossible if !seals(snapshot, to) => {
+            Ok((Protection::Transport, "partner-without-certificate", None))
+        }
         SmimeRule::WhenPossible | SmimeRule::Required => {
             let certificates = readers(snapshot, to, at)?;
-            let transport = match partner {
-                Some(partner) if partner.old_transport() => RsaTransport::Pkcs1,
-                _ => RsaTransport::OaepSha256,
-            };
-            let form = Form { profile: partner.and_then(|partner| partner.profile).unwrap_or_default(), transport };
+            let (form, why) = Form::choose(partner);
             let rule = if partner.is_some() { "partner-sealed" } else { "default-sealed" };
-            Ok((Protection::Sealed { form, certificates }, rule))
+            Ok((Protection::Sealed { form, certificates }, rule, Some(why)))
         }
     }
 }

@@ -10,11 +10,10 @@ use super::{Exit, check::load_or_report, material::moment};
 use crate::{
     admission::{
         caller::{Caller, identify},
-        recipient::{AdmittedRecipient, FormRule, Protection, admit_recipient},
+        recipient::{AdmittedRecipient, Protection, admit_recipient},
         rights::right_to_send,
         strength,
     },
-    config::Cipher,
     refusal::Refusal,
     snapshot::Snapshot,
     trust::Standing,
@@ -144,14 +143,8 @@ fn describe_recipient(snapshot: &Snapshot, admitted: &AdmittedRecipient) -> Stri
             };
             let named = |c: &Certificate| format!("{} [{}; {}]", c.subject(), c.fingerprint(), from(c));
             let names: Vec<String> = certificates.iter().map(named).collect();
-            let cipher = Cipher::of_profile(form.profile).name();
-            format!(
-                "sealed (profile {}, {cipher}, {:?}; {}) for {}",
-                form.profile.word(),
-                form.transport,
-                form_reason(&admitted.form_rule),
-                names.join(" + ")
-            )
+            let how = admitted.form_rule.as_ref().map(|rule| form.explained(rule, certificates));
+            format!("sealed ({}) for {}", how.unwrap_or_default(), names.join(" + "))
         }
         Protection::Signed => "profile signed-only: signed, not encrypted, over mutual TLS to the operator".to_owned(),
         Protection::Transport => {
@@ -164,15 +157,6 @@ fn describe_recipient(snapshot: &Snapshot, admitted: &AdmittedRecipient) -> Stri
         None => "no [[partner]] entry: sealed or not sent".to_owned(),
     };
     format!("{:?}, {protection}, rule `{}` ({rule})", admitted.destination, admitted.rule)
-}
-
-/// Why a message is sealed in this form and no other.
-fn form_reason(rule: &FormRule) -> &'static str {
-    match rule {
-        FormRule::None => "not sealed",
-        FormRule::Default => "the form between gateways: nothing else is known of the recipient",
-        FormRule::Configured => "the [[partner]] entry says so",
-    }
 }
 
 /// What holds for the message as a whole: whether its copies differ in strength (RFC 8551 §6).

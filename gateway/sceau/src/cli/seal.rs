@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, num_args = 1.., value_name = "CERT")]
     to: Vec<PathBuf>,
     /// Form of what is written: `gateway` (AES-256-GCM, the whole message wrapped), `client`
-    /// (AES-256-CBC, protected headers, for mail programs), `signed-only`
+    /// (AES-256-CBC, protected headers, RSA PKCS#1 v1.5, for mail programs), `signed-only`
     #[arg(long, value_enum, default_value_t = Form::Gateway)]
     profile: Form,
     /// Outer subject: the real one stays inside

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use pki::{book::ledger::FirstContact, certificate::KeyKind};
+use pki::{book::ledger::FirstContact, certificate::KeyKind, cms::RsaTransport};
 use serde::Deserialize;
 
 use super::{BookCertificate, KeyFiles, SealProfile, Size, SmimeRule, Span};
@@ -123,7 +123,7 @@ impl Cipher {
 pub enum Transport {
     /// RSAES-OAEP.
     RsaOaep,
-    /// RSAES-PKCS1-v1_5: written for the profile `client` only, and only where OAEP is not listed.
+    /// RSAES-PKCS1-v1_5: written for the profile `client` only, and not where OAEP alone is listed.
     RsaPkcs1,
     /// Elliptic-curve Diffie–Hellman.
     Ecdh,
@@ -154,9 +154,14 @@ impl Partner {
         self.key_transports.is_empty() || self.key_transports.iter().any(fits)
     }
 
-    /// Whether RSA keys are to be transported the old way.
-    pub fn old_transport(&self) -> bool {
-        self.key_transports.contains(&Transport::RsaPkcs1) && !self.key_transports.contains(&Transport::RsaOaep)
+    /// How content keys are to be wrapped for RSA keys, where the rule leaves no choice.
+    pub fn rsa_transport(&self) -> Option<RsaTransport> {
+        let listed = |transport| self.key_transports.contains(&transport);
+        match (listed(Transport::RsaOaep), listed(Transport::RsaPkcs1)) {
+            (true, false) => Some(RsaTransport::OaepSha256),
+            (false, true) => Some(RsaTransport::Pkcs1),
+            _ => None,
+        }
     }
 
     /// Whether a path that follows these policies is good for this partner.
@@ -206,7 +211,7 @@ pub(super) fn faults(found: &mut Vec<String>, partners: &[Partner]) {
                 "partner {domain}: its profile writes {written}, which its `ciphers` do not allow; change one of the two"
             ));
         }
-        if partner.old_transport() && profile == SealProfile::Gateway {
+        if partner.rsa_transport() == Some(RsaTransport::Pkcs1) && profile == SealProfile::Gateway {
             found.push(format!(
                 "partner {domain}: key transport rsa-pkcs1 alone goes with `profile = \"client\"` only; allow rsa-oaep"
             ));

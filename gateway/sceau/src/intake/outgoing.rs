@@ -29,7 +29,8 @@ use crate::{
     admission::{
         caller::{Caller, identify},
         content::{ContentDecision, admit_content, fits, size_on_the_wire},
-        recipient::{AdmittedRecipient, Destination, Form, Protection},
+        form::Form,
+        recipient::{AdmittedRecipient, Destination, Protection},
         rights::{Assurance, Granted, right_to_send},
         strength,
     },
