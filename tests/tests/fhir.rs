@@ -10,7 +10,7 @@ use std::time::Duration;
 use annuaire::DataFolder;
 use sceau::demo::cast::Place;
 use serde_json::Value;
-use tests::gateway::{Gateway, sceau};
+use tests::gateway::{Gateway, sceau, sceau_json};
 use tests::https::{Page, Site};
 use tests::place::free_endpoint;
 use tests::process::{run, tool};
@@ -280,4 +280,58 @@ fn assert_outcome(page: &Page, status: u16, code: &str) {
     assert_eq!(page.header("content-type"), "application/fhir+json; fhirVersion=4.0; charset=utf-8");
     let (french, english) = (issue["details"]["text"].as_str().unwrap(), issue["diagnostics"].as_str().unwrap());
     assert!(french.len() > 10 && english.len() > 10 && french != english, "{text}");
+}
+
+/// EQ-1: through the real doors, a sample of what `annuaire` compares by the thousand.
+#[test]
+fn the_same_people_over_the_wire_and_at_the_command_line() {
+    let ground = Ground::new("paths = { web = \"/annuaire\" }");
+    let configuration = ground.world.configuration(Place::A);
+    let mut somebody = 0;
+    for text in [
+        "martin-test",
+        "anne martin",
+        "test cardiologie",
+        "medecin test",
+        "durand 58",
+        "Dr DURAND-TEST",
+        "valfleuri",
+        "pharmacien",
+        "martim-test",
+        "personne nulle-part",
+        "ch-a.mssante.test",
+        "99700000017",
+        "paul.durand-test@ch-a.mssante.test",
+        "te",
+    ] {
+        let typed: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let (code, told) =
+            sceau_json(&["annuaire", "search", text, "--limit", "500", "--config", configuration.to_str().unwrap()]);
+        assert_eq!(code, Some(0), "{told}");
+        let by_command: Vec<&str> =
+            told["people"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+        let bundle = ground.ok(&format!("/Practitioner?_content={typed}&_count=500"));
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        let matches = entries.iter().filter(|it| it["search"]["mode"] == "match");
+        let by_fhir: Vec<&str> = matches.map(|it| it["resource"]["identifier"][0]["value"].as_str().unwrap()).collect();
+        let mut by_page = Vec::new();
+        for page in 1.. {
+            let text = ground.site.get(&format!("/annuaire/?q={typed}&p={page}"), &[]).text();
+            let people = text.split("<li class=\"person").skip(1).filter(|part| !part.starts_with(" structure"));
+            by_page.extend(
+                people.map(|part| part.split("/person/").nth(1).unwrap().split('"').next().unwrap().to_owned()),
+            );
+            if !text.contains("rel=\"next\"") {
+                break;
+            }
+        }
+        assert_eq!(by_page, by_command, "{text}");
+        if told["structures"].as_array().unwrap().is_empty() {
+            assert_eq!(by_fhir, by_command, "{text}");
+        } else {
+            assert!(by_command.is_empty() || by_fhir == by_command, "{text}: {by_fhir:?}, {by_command:?}");
+        }
+        somebody += usize::from(!by_command.is_empty());
+    }
+    assert!(somebody >= 8, "{somebody}");
 }

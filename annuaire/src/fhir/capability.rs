@@ -46,6 +46,7 @@ fn resource(asked: &Asked<'_>, kind: Kind) -> Value {
         ["read", "vread", "search-type", "history-type", "history-instance"].map(|code| json!({"code": code}));
     let mut value = json!({
         "type": kind.name(),
+        "documentation": documentation(kind),
         "interaction": interactions,
         "versioning": "versioned",
         "readHistory": true,
@@ -64,6 +65,19 @@ fn resource(asked: &Asked<'_>, kind: Kind) -> Value {
         }
     }
     value
+}
+
+/// What the statement has no element for.
+fn documentation(kind: Kind) -> String {
+    let has = match kind {
+        Kind::Practitioner => " _has:PractitionerRole:practitioner:… asks of activities.",
+        Kind::Organization => {
+            " _has:PractitionerRole:organization:…, _has:HealthcareService:organization:… and _has:Organization:partof:… \
+             ask of what refers to a structure."
+        }
+        _ => "",
+    };
+    format!("Keys of _sort: {}.{has}", kind.sorts().join(", "))
 }
 
 fn parameter(param: &Param) -> Value {

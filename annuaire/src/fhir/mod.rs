@@ -19,6 +19,7 @@ mod read;
 mod render;
 mod search;
 mod settings;
+mod sort;
 mod table;
 mod token;
 mod view;
@@ -49,6 +50,7 @@ pub use export::EXPORT_ROWS;
 pub use params::{MAX_NAME, MAX_PARAMETERS, MAX_QUERY, MAX_VALUE, MAX_VALUES};
 pub use search::{MAX_INCLUDED, MAX_PAGE, PAGE};
 pub use settings::{Settings, Systems};
+pub use sort::MAX_SORTED;
 pub use view::View;
 
 /// Media type of what is spoken.

@@ -14,6 +14,7 @@ use super::{
     outcome::{Issue, Problem, outcome, shown},
     params::{Parameter, encoded},
     render::Renderer,
+    sort,
     table::{Kind, RESULT},
     token::{PageToken, Position},
     walk::{TotalMode, Walk},
@@ -44,6 +45,7 @@ struct Form {
     elements: Elements,
     includes: Vec<String>,
     reverse: Vec<String>,
+    sort: Vec<sort::Key>,
     page: Option<String>,
 }
 
@@ -106,12 +108,15 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
         criteria.add(parameter, &mut plan)?;
     }
     let walk = Walk::new(&criteria, &plan);
-    let total = match &token {
-        Some(token) => token.total,
-        None => walk.total(form.total),
-    };
     let at = token.as_ref().map_or_else(Position::default, |token| token.at);
-    let walked = walk.page(at, form.count);
+    let (walked, total) = match (&token, form.sort.is_empty()) {
+        (_, false) => {
+            let (walked, total) = sort::page(&walk, &form.sort, (&renderer, asked.view), at, form.count)?;
+            (walked, Some(total).filter(|_| form.total != TotalMode::No))
+        }
+        (Some(token), true) => (walk.page(at, form.count), token.total),
+        (None, true) => (walk.page(at, form.count), walk.total(form.total)),
+    };
     if walked.cut {
         issues.push(Issue::warning(
             "too-costly",
@@ -215,6 +220,7 @@ fn form(kind: Kind, parameters: &[Parameter]) -> Result<Form, Problem> {
         elements: Elements::read(parameters, kind)?,
         includes: Vec::new(),
         reverse: Vec::new(),
+        sort: Vec::new(),
         page: None,
     };
     for parameter in parameters {
@@ -240,6 +246,7 @@ fn form(kind: Kind, parameters: &[Parameter]) -> Result<Form, Problem> {
             "_summary" if raw == "count" => (form.count, form.total) = (0, TotalMode::Accurate),
             "_include" => asked_for(parameter, kind.includes(), &mut form.includes)?,
             "_revinclude" => asked_for(parameter, kind.reverse_includes(), &mut form.reverse)?,
+            "_sort" => form.sort = sort::read(parameter, kind)?,
             "_page" => form.page = Some(raw.to_owned()),
             _ => {}
         }

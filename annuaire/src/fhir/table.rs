@@ -219,6 +219,7 @@ pub(super) const RESULT: &[(&str, &str)] = &[
     ("_page", "Where a page begins: only as it stands in a link that this server wrote."),
     ("_pretty", "true: with line breaks."),
     ("_revinclude", "See searchRevInclude."),
+    ("_sort", "The keys that each resource names, comma-separated, - for descending; for 20,000 answers at most."),
     ("_summary", "true, text, data, count or false."),
     ("_total", "none, estimate or accurate."),
 ];
@@ -276,6 +277,16 @@ impl Kind {
                 &["PractitionerRole:organization", "HealthcareService:organization", "Device:organization"]
             }
             Self::PractitionerRole | Self::HealthcareService | Self::Device => &[],
+        }
+    }
+
+    /// Keys of `_sort`.
+    pub(super) const fn sorts(self) -> &'static [&'static str] {
+        match self {
+            Self::Practitioner => &["_id", "_lastUpdated", "family", "given", "name"],
+            Self::Organization => &["_id", "_lastUpdated", "name", "address-city", "address-postalcode"],
+            Self::HealthcareService => &["_id", "_lastUpdated", "name"],
+            Self::PractitionerRole | Self::Device => &["_id", "_lastUpdated"],
         }
     }
 

@@ -101,6 +101,12 @@ impl<'a, 'g> Walk<'a, 'g> {
         self.opened_page(at, limit)
     }
 
+    /// Every item, unless there are more than so many.
+    pub(super) fn all(&self, most: usize) -> Option<Walked<'g>> {
+        let walked = self.page(Position::default(), most.saturating_add(1));
+        (walked.next.is_none() && walked.items.len() <= most).then_some(walked)
+    }
+
     fn opened_page(&self, at: Position, limit: usize) -> Walked<'g> {
         let mut walked = Walked { items: Vec::new(), next: None, cut: self.plan.cut };
         let mut here = at;

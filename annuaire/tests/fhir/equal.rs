@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// So many questions, of so many people besides the cast; more of both in `SCEAU_TESTS_TIER=full`.
-fn size() -> (usize, u32) {
+pub fn size() -> (usize, u32) {
     if std::env::var("SCEAU_TESTS_TIER").is_ok_and(|tier| tier == "full") { (10_000, 400) } else { (1000, 40) }
 }
 
@@ -22,7 +22,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// The question in FHIR's spelling.
-fn spelt(asked: &Asked) -> String {
+pub fn spelt(asked: &Asked) -> String {
     match asked {
         Asked::Typed(text) => format!("_content={}", encoded(text)),
         Asked::Number(text) => format!("identifier={}", encoded(text)),

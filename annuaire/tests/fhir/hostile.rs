@@ -72,7 +72,8 @@ fn no_path_and_no_parameter_makes_it_panic() {
     let world = World::of(20);
     let names = "(_id|_lastUpdated|_content|family|name|identifier|mailbox-mss|mailbox-mss-type|organization|practitioner|\
                  organization\\.name|practitioner\\.identifier|role|specialty|address-city|active|_include|_revinclude|\
-                 _elements|_summary|_total|_count|_page|type|partof|qualification-code)";
+                 _elements|_summary|_total|_count|_page|_sort|type|partof|qualification-code|\
+                 _has:PractitionerRole:practitioner:role|_has:PractitionerRole:organization:practitioner\\.name|_has:x:y)";
     let modifier = "(|:exact|:contains|:missing|:not|:text|:of-type|:identifier|:x)";
     let value = "([a-z0-9|,\\\\@.é'/ -]{0,12}|true|false|003-[0-9.]{1,14}|ge2026-[0-9-]{0,6}|\\PC{0,6})";
     let config = ProptestConfig::with_cases(400);

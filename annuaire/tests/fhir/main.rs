@@ -13,7 +13,9 @@ mod common;
 mod answers;
 mod client;
 mod equal;
+mod faces;
 mod hostile;
+mod order;
 mod profile;
 mod time;
 

@@ -161,6 +161,11 @@ impl World {
     }
 
     pub fn ask(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+        self.context(|context| self.face.answer(request, context))
+    }
+
+    /// Something done in the world of a request.
+    pub fn context<T>(&self, what: impl FnOnce(&Context<'_>) -> T) -> T {
         let context = Context {
             generation: &self.current,
             registry: self.registry.as_ref(),
@@ -170,7 +175,7 @@ impl World {
             mount: "/fhir",
             operator: Operator { name: "CH EXEMPLE", help: "annuaire@ch-exemple.test" },
         };
-        self.face.answer(request, &context)
+        what(&context)
     }
 
     /// GET below the mount point, or of a whole link.

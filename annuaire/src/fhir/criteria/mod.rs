@@ -4,11 +4,13 @@
 mod codes;
 mod mail;
 mod numbers;
+mod reverse;
 
 use std::cell::OnceCell;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use self::reverse::Reverse;
 use super::{
     item::Item,
     moment::Moments,
@@ -56,6 +58,8 @@ pub(super) struct Plan<'g> {
     pub(super) cut: bool,
     /// Words that are looked for inside others, or nearly.
     scans: usize,
+    /// Parameters that ask of what refers to a resource.
+    reversed: usize,
 }
 
 /// Reads criteria about one kind of resource.
@@ -81,6 +85,12 @@ impl<'g> Criteria<'g> {
 
     /// Whether a parameter is a criterion that this kind of resource knows.
     pub(super) fn knows(&self, name: &str) -> bool {
+        if name.starts_with("_has:") {
+            return Reverse::read(self.kind, name).is_some_and(|reverse| {
+                let inner = Self { kind: reverse.kind, renderer: self.renderer, view: self.view };
+                !reverse.behind.starts_with("_has:") && inner.knows(reverse.behind)
+            });
+        }
         let mut kind = self.kind;
         let mut rest = name;
         for _ in 0..MAX_CHAIN.saturating_add(1) {
@@ -115,6 +125,9 @@ impl<'g> Criteria<'g> {
         plan: &mut Plan<'g>,
         depth: usize,
     ) -> Result<Vec<Atom<'g>>, Problem> {
+        if name.starts_with("_has:") {
+            return self.reversed(parameter, plan).map(|atom| vec![atom]);
+        }
         if let Some((link, behind)) = name.split_once('.') {
             return self.chained(parameter, link, behind, plan, depth);
         }
