@@ -332,10 +332,6 @@ impl<'a> Shown<'a> {
     }
 
     pub(crate) fn structure(&self, structure: &Structure<'a>, r#match: MatchKind) -> StructureAnswer {
-        let shared = structure.mailboxes().filter(|m| m.kind() != MailboxType::Personal && !self.is_red(m));
-        let mut mailboxes: Vec<MailboxAnswer> =
-            shared.take(MAX_STRUCTURE_MAILBOXES).map(|mailbox| self.mailbox(&mailbox)).collect();
-        in_order(&mut mailboxes);
         StructureAnswer {
             id: structure.id().map(String::from),
             name: structure.display_name().to_owned(),
@@ -346,8 +342,26 @@ impl<'a> Shown<'a> {
             town: structure.town().to_owned(),
             department: structure.department().to_owned(),
             r#match,
-            mailboxes,
+            mailboxes: self.shared_mailboxes_of(structure),
         }
+    }
+
+    /// The mailboxes of a structure that are no person's own, less the red list.
+    pub(crate) fn shared_mailboxes_of(&self, structure: &Structure<'a>) -> Vec<MailboxAnswer> {
+        let shared = structure.mailboxes().filter(|m| m.kind() != MailboxType::Personal && !self.is_red(m));
+        let mut mailboxes: Vec<MailboxAnswer> =
+            shared.take(MAX_STRUCTURE_MAILBOXES).map(|mailbox| self.mailbox(&mailbox)).collect();
+        in_order(&mut mailboxes);
+        mailboxes
+    }
+
+    /// Every mailbox that only a structure has, none left out but those on the red list.
+    pub(crate) fn service_mailboxes_of(&self, structure: &Structure<'a>) -> Vec<MailboxAnswer> {
+        let service = |m: &Mailbox<'_>| m.kind() != MailboxType::Personal && m.people().next().is_none();
+        let shown = structure.mailboxes().filter(|m| service(m) && !self.is_red(m));
+        let mut mailboxes: Vec<MailboxAnswer> = shown.map(|mailbox| self.mailbox(&mailbox)).collect();
+        in_order(&mut mailboxes);
+        mailboxes
     }
 
     fn own(&self, mailbox: &Mailbox<'_>) -> Option<&'a RegisteredMailbox> {

@@ -18,6 +18,7 @@ mod folder;
 mod fonem;
 mod generate;
 mod generation;
+pub mod ldap;
 mod load;
 mod registry;
 mod report;

@@ -14,7 +14,7 @@ use crate::{
 /// Most documents that a number or an address may stand for.
 const MAX_DOCS: usize = 20_000;
 /// Shortest start of an identifier that is looked for.
-const MIN_NUMBER: usize = 5;
+pub(crate) const MIN_NUMBER: usize = 5;
 
 /// How far a question may be stretched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ pub(super) struct Span {
     pub(super) to: u32,
     pub(super) fields: Fields,
     pub(super) kind: MatchKind,
+    /// The letters stand inside the word, not at its start.
+    pub(super) inner: bool,
 }
 
 /// What can be evaluated.
@@ -72,9 +74,21 @@ pub(super) struct Compiler<'a> {
     /// Something was left out: too deep, too many parts, too many documents.
     pub(super) cut: bool,
     pub(super) work: u64,
+    /// Letters that were looked for inside words already, and the entries that have them there.
+    pub(super) inside: Vec<(String, Vec<u32>)>,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    pub(super) fn new(
+        generation: &'a Generation,
+        registry: Option<&'a Registry>,
+        space: Space,
+        stage: Stage,
+        work: u64,
+    ) -> Self {
+        Self { generation, registry, space, stage, parts: 0, cut: false, work, inside: Vec::new() }
+    }
+
     pub(super) fn node(&mut self, filter: &Filter, depth: usize) -> Node {
         self.parts = self.parts.saturating_add(1);
         if depth > MAX_DEPTH || self.parts > MAX_PARTS {
@@ -142,7 +156,7 @@ impl Compiler<'_> {
         let g = self.generation;
         let mut range = |range: std::ops::Range<u32>, fields, kind| {
             if !range.is_empty() {
-                spans.push(Span { from: range.start, to: range.end, fields, kind });
+                spans.push(Span { from: range.start, to: range.end, fields, kind, inner: false });
             }
         };
         let exact = g.entries_from(&format!("{word}\0"));
@@ -169,12 +183,15 @@ impl Compiler<'_> {
         if stretched >= Stage::Fuzzy {
             let (near, work) = near::entries(g, word);
             self.work = self.work.saturating_add(work);
+            // Whoever asks for what is near is told when there is more of it; else it is only a help.
+            self.cut |= how == How::Similar && near.len() >= near::MAX_NEAR;
             let in_fields = near.into_iter().filter(|entry| g.entry_in(*entry, fields));
             spans.extend(in_fields.map(|entry| Span {
                 from: entry,
                 to: entry.saturating_add(1),
                 fields,
                 kind: MatchKind::Fuzzy,
+                inner: false,
             }));
         }
         if stretched >= Stage::Sound && fields.and(Fields::NAMES) != Fields::NONE {
@@ -182,42 +199,37 @@ impl Compiler<'_> {
             if code.len() > 2 {
                 let alike = g.entries_from(&format!("{code}\0"));
                 let fields = Fields::from(Field::Sound);
-                spans.push(Span { from: alike.start, to: alike.end, fields, kind: MatchKind::Phonetic });
+                let kind = MatchKind::Phonetic;
+                spans.push(Span { from: alike.start, to: alike.end, fields, kind, inner: false });
             }
         }
         spans.sort_by_key(|span| (span.from, span.to));
         Leaf { spans, docs: Vec::new(), ranked: how != How::Exact }
     }
 
-    /// Words that have these letters anywhere.
+    /// Words that have these letters anywhere but at their start.
     fn inside(&mut self, letters: &str, fields: Fields, spans: &mut Vec<Span>) {
-        let entries = &self.generation.index.entries;
-        // Each reads the whole dictionary: a few are a question, hundreds an attack.
-        if self.work > WORK_LIMIT {
-            self.cut = true;
-            return;
-        }
-        self.work = self.work.saturating_add(u64::try_from(entries.bytes.len() / 16).unwrap_or(0));
-        let mut behind = 0u32;
-        for (at, _) in entries.bytes.match_indices(letters) {
-            let end = at.saturating_add(letters.len());
-            let Ok(at) = u32::try_from(at) else { break };
-            let count = self.generation.index.len();
-            let entry = partition(behind, count, |entry| {
-                usize::try_from(entry).ok().and_then(|entry| entries.ends.get(entry)).is_some_and(|end| *end <= at)
-            });
-            let word_end = usize::try_from(entry)
-                .ok()
-                .and_then(|entry| entries.ends.get(entry))
-                .and_then(|end| usize::try_from(*end).ok())
-                .unwrap_or(0)
-                .saturating_sub(2);
-            if end <= word_end && entry >= behind && self.generation.entry_in(entry, fields) {
-                behind = entry.saturating_add(1);
-                match spans.last_mut().filter(|last| last.kind == MatchKind::Prefix && last.to == entry) {
-                    Some(last) => last.to = behind,
-                    None => spans.push(Span { from: entry, to: behind, fields, kind: MatchKind::Prefix }),
-                }
+        let known = self.inside.iter().position(|(known, _)| known == letters);
+        let known = known.unwrap_or_else(|| {
+            // Each reads the whole dictionary: a few are a question, hundreds an attack.
+            let found = if self.work > WORK_LIMIT {
+                self.cut = true;
+                Vec::new()
+            } else {
+                inner_entries(self.generation, letters)
+            };
+            let read = self.generation.index.entries.bytes.len() / 16;
+            let cost = read.saturating_add(found.len());
+            self.work = self.work.saturating_add(u64::try_from(cost).unwrap_or(u64::MAX));
+            self.inside.push((letters.to_owned(), found));
+            self.inside.len().saturating_sub(1)
+        });
+        let entries = self.inside.get(known).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
+        for entry in entries.iter().filter(|entry| self.generation.entry_in(**entry, fields)) {
+            let to = entry.saturating_add(1);
+            match spans.last_mut().filter(|last| last.inner && last.to == *entry) {
+                Some(last) => last.to = to,
+                None => spans.push(Span { from: *entry, to, fields, kind: MatchKind::Prefix, inner: true }),
             }
         }
     }
@@ -229,7 +241,7 @@ impl Compiler<'_> {
             false => fold(value).replace(' ', ""),
         };
         let range = self.generation.entries_from(&format!("{folded}\0"));
-        let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact };
+        let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact, inner: false };
         Leaf { spans: vec![span], docs: Vec::new(), ranked: false }
     }
 
@@ -356,7 +368,14 @@ impl Compiler<'_> {
     /// The operator's own mailboxes, which the extract may not have yet.
     fn registered(&self, start: &str, how: How, docs: &mut Vec<(u32, MatchKind)>) {
         let g = self.generation;
-        for own in self.registry.map(Registry::mailboxes).unwrap_or_default() {
+        let Some(registry) = self.registry else { return };
+        // A whole address names one of them.
+        let one = ident::Address::parse(start).ok().and_then(|address| registry.mailbox(&address));
+        let named = match how {
+            How::Exact => one.map(std::slice::from_ref).unwrap_or_default(),
+            _ => registry.mailboxes(),
+        };
+        for own in named {
             let key = own.address.key();
             let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };
             if own.red_list || !key.starts_with(start) || (how == How::Exact && kind != MatchKind::Exact) {
@@ -369,6 +388,46 @@ impl Compiler<'_> {
             docs.extend(row.map(|row| (g.doc_of(self.space, row), kind)));
         }
     }
+}
+
+/// The dictionary entries whose word has these letters behind its first one.
+fn inner_entries(g: &Generation, letters: &str) -> Vec<u32> {
+    let dictionary = &g.index.entries;
+    let octets = dictionary.bytes.as_bytes();
+    let count = g.index.len();
+    let end_of = |entry: u32| {
+        let end = usize::try_from(entry).ok().and_then(|entry| dictionary.ends.get(entry));
+        end.and_then(|end| usize::try_from(*end).ok()).unwrap_or(usize::MAX)
+    };
+    let mut found: Vec<u32> = Vec::new();
+    let mut entry = 0u32;
+    let mut take = |at: usize| {
+        // Hits come in order: the entry is found by doubling steps from the last, then by halves.
+        let (mut low, mut step) = (entry, 1u32);
+        while low.saturating_add(step) < count && end_of(low.saturating_add(step)) <= at {
+            low = low.saturating_add(step);
+            step = step.saturating_mul(2);
+        }
+        entry = partition(low, low.saturating_add(step).saturating_add(1).min(count), |entry| end_of(entry) <= at);
+        let start = entry.checked_sub(1).map_or(0, end_of);
+        // Behind the word are a zero octet and the mark of its field.
+        let inside = at.saturating_add(letters.len()) <= end_of(entry).saturating_sub(2);
+        if inside && at > start && found.last() != Some(&entry) {
+            found.push(entry);
+        }
+        inside
+    };
+    for (at, _) in dictionary.bytes.match_indices(letters) {
+        if !take(at) {
+            // A hit that began at a mark hides one that begins within it.
+            let hidden = at.saturating_add(1)..at.saturating_add(letters.len());
+            let begins = |at: &usize| octets.get(*at..).is_some_and(|rest| rest.starts_with(letters.as_bytes()));
+            if let Some(at) = hidden.into_iter().find(begins) {
+                take(at);
+            }
+        }
+    }
+    found
 }
 
 fn one_or(mut leaves: Vec<Node>) -> Node {

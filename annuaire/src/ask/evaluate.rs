@@ -42,8 +42,7 @@ pub(super) fn run(
     };
     let mut cut = false;
     for stage in stages {
-        let mut compiler =
-            Compiler { generation, registry, space, stage: *stage, parts: 0, cut: false, work: work.get() };
+        let mut compiler = Compiler::new(generation, registry, space, *stage, work.get());
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
         work.set(compiler.work);
@@ -60,7 +59,7 @@ pub(super) fn run(
 
 /// One filter as typed, ready for [`fits`].
 pub(super) fn compile(generation: &Generation, registry: Option<&Registry>, space: Space, filter: &Filter) -> Node {
-    let mut compiler = Compiler { generation, registry, space, stage: Stage::Typed, parts: 0, cut: false, work: 0 };
+    let mut compiler = Compiler::new(generation, registry, space, Stage::Typed, 0);
     compiler.node(filter, 0)
 }
 
@@ -338,7 +337,10 @@ fn held(leaf: &Leaf, level: Level) -> Leaf {
         Level::Exact => span.fields,
         Level::ExactName | Level::Name => span.fields.and(names),
     };
-    let spans = leaf.spans.iter().filter(|span| level == Level::Name || span.kind == MatchKind::Exact);
+    let spans = leaf.spans.iter().filter(|span| match level {
+        Level::Name => !span.inner,
+        Level::Exact | Level::ExactName => span.kind == MatchKind::Exact,
+    });
     Leaf {
         spans: spans.map(|span| Span { fields: fields(span), ..*span }).collect(),
         docs: leaf.docs.clone(),

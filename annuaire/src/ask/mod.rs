@@ -13,6 +13,8 @@ mod text;
 
 use crate::{Fields, Generation, MatchKind, Person, Registry, Structure, generation::Space};
 
+pub(crate) use compile::MIN_NUMBER;
+pub(crate) use near::distance;
 pub use text::{MAX_QUESTION, MAX_WORDS};
 
 /// The most that one question may cost, in list entries read: some thirty milliseconds of one core.

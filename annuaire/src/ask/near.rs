@@ -8,12 +8,12 @@ const SHORTEST: usize = 4;
 /// From this length on, two letters may be wrong.
 const TWO_FROM: usize = 8;
 /// Most words of the dictionary that one misspelt word may stand for.
-const MAX_NEAR: usize = 256;
+pub(super) const MAX_NEAR: usize = 256;
 /// Longest word that is walked with.
 const LONGEST: usize = 32;
 
-/// How far off a word may be.
-fn distance(length: usize) -> Option<u8> {
+/// How far off a word of so many letters may be; nothing: not at all.
+pub(crate) fn distance(length: usize) -> Option<u8> {
     match length {
         0..SHORTEST => None,
         SHORTEST..TWO_FROM => Some(1),

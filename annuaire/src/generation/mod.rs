@@ -36,7 +36,7 @@ use strings::Strings;
 pub(crate) use strings::{extend_hash, hash};
 pub(crate) use tables::Column;
 pub(crate) use tables::Tables;
-pub(crate) use words::PARTICLES;
+pub(crate) use words::{PARTICLES, other_forms, other_forms_of_town};
 
 /// Age of the data from which on somebody should be told: the national files come out daily, and stopped once for ten
 /// days without a word.

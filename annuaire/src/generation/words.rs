@@ -204,6 +204,20 @@ fn joined(parts: &[&str]) -> Vec<String> {
     forms
 }
 
+/// The single words by which a name of several words goes, too: run together, `saint` for `st`.
+pub(crate) fn other_forms(name: &str) -> Vec<String> {
+    let folded = fold(name);
+    let parts: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut forms = joined(&parts);
+    forms.extend(parts.iter().filter_map(|word| saint(word)).map(str::to_owned));
+    forms
+}
+
+/// The same for a town.
+pub(crate) fn other_forms_of_town(town: &str) -> Vec<String> {
+    self::town(town).into_iter().map(|(word, _)| word).collect()
+}
+
 fn saint(word: &str) -> Option<&'static str> {
     match word {
         "st" => Some("saint"),

@@ -1,0 +1,35 @@
+//! The directory as an LDAP server (RFC 4511), without sockets: bytes in, bytes out, and work that the caller runs
+//! where it likes. A search is a spelling of the one query model ([`crate::Filter`]): the index proposes, each entry is
+//! tested against the filter as the protocol defines it. Nothing is ever changed through here.
+
+mod ber;
+mod bundle;
+mod dn;
+mod entry;
+mod filter;
+mod matching;
+mod message;
+mod page;
+mod result;
+mod schema;
+mod search;
+mod selection;
+mod session;
+mod spelling;
+mod tree;
+
+pub use entry::{Certificates, NoCertificates, World};
+pub use filter::{MAX_FILTER_DEPTH, MAX_FILTER_PARTS};
+pub use message::MAX_MESSAGE;
+pub use page::Pages;
+pub use result::{Code, Ending};
+pub use search::{Found, Rights, Search};
+pub use session::{Bind, Closed, Session, Settings, Work};
+
+/// The name of the subschema.
+pub(crate) const SUBSCHEMA: &str = "cn=Subschema";
+
+/// Whether this can be the name of the folder that holds everything.
+pub fn is_base(text: &str) -> bool {
+    dn::Dn::parse(text).is_some_and(|name| !name.0.is_empty())
+}

@@ -1,0 +1,393 @@
+//! A search being answered: what lies in its scope, what the index proposes, what the filter holds of.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    ber::Writer,
+    dn::Dn,
+    entry::{Entry, World},
+    filter::{Leaf, Node, Test},
+    matching::holds,
+    message::{Scope, SearchAsked, operation},
+    page::{self, CookieFault, PageAsked, Place},
+    result::{Code, Ending, message},
+    schema::Attr,
+    selection::Selection,
+    session::Settings,
+    spelling::{Spelling, is_nothing},
+    tree::{Lies, is_subschema},
+};
+use crate::{MatchKind, Page, Person, Question, Structure, Total};
+
+/// Most entries of one page.
+const MAX_PAGE: usize = 500;
+/// Most hits that are looked at for one answer.
+const MAX_LOOKED_AT: usize = 10_000;
+/// Hits taken from the index at once, at most.
+const MAX_CHUNK: usize = 4096;
+
+/// How much somebody may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Entries of one answer without pages.
+    pub entries: usize,
+    /// Entries of all pages of one search together; nothing: all that there are.
+    pub paged: Option<usize>,
+}
+
+/// A search to be run.
+#[derive(Debug)]
+pub struct Search {
+    pub(super) id: u32,
+    pub(super) asked: SearchAsked,
+    pub(super) page: Option<PageAsked>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) rights: Rights,
+    /// Who asks; empty: nobody said.
+    pub(super) who: String,
+    pub(super) tls: bool,
+    pub(super) abandoned: Arc<AtomicBool>,
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Found {
+    pub(super) octets: Vec<u8>,
+    /// How it ended.
+    pub ending: Ending,
+    /// Entries given.
+    pub entries: usize,
+}
+
+impl Search {
+    /// The question as people write it, for the log.
+    pub fn shown(&self) -> String {
+        let scope = match self.asked.scope {
+            Scope::Base => "base",
+            Scope::One => "one",
+            Scope::Subtree => "sub",
+        };
+        let base: String = self.asked.base.chars().filter(|c| !c.is_control()).take(100).collect();
+        format!("{base}?{scope}?{}", self.asked.filter.shown(200))
+    }
+
+    /// Seconds that the client allows; 0: as long as we like.
+    pub fn time_limit(&self) -> u32 {
+        self.asked.time_limit
+    }
+
+    /// Whether it asks what this server is, and nothing about anybody.
+    pub fn is_about_the_server(&self) -> bool {
+        self.asked.scope == Scope::Base
+            && Dn::parse(&self.asked.base).is_some_and(|name| name.0.is_empty() || is_subschema(&name))
+    }
+
+    /// Whether it is answered in microseconds: by an address or an identifier, whole, and nothing that looks through
+    /// words.
+    pub fn is_exact(&self) -> bool {
+        let is = |leaf: &Leaf, wanted: &[Attr]| {
+            matches!(leaf.test, Test::Equal(_)) && leaf.attr.is_some_and(|attr| wanted.contains(&attr))
+        };
+        let names = |node: &Node| match node {
+            Node::Leaf(leaf) => is(leaf, &[Attr::Mail, Attr::Uid, Attr::EmployeeNumber]),
+            _ => false,
+        };
+        let costs_nothing = |node: &Node| match node {
+            Node::Leaf(leaf) => leaf.test == Test::Present || is(leaf, &[Attr::ObjectClass]),
+            _ => false,
+        };
+        self.asked.scope == Scope::Base
+            || match &self.asked.filter {
+                Node::And(parts) => {
+                    parts.iter().any(names) && parts.iter().all(|part| names(part) || costs_nothing(part))
+                }
+                Node::Or(parts) => (1..=8).contains(&parts.len()) && parts.iter().all(names),
+                other => names(other),
+            }
+    }
+
+    /// Answers it; `time_up` is asked now and then whether to go on.
+    pub fn run(&self, world: World<'_>, time_up: &dyn Fn() -> bool) -> Found {
+        let mut run =
+            Run { search: self, world, time_up, selection: Selection::of(&self.asked), looked_at: 0, stop: None };
+        let mut answer = Answer::default();
+        let (mut ending, page) = match run.answer(&mut answer) {
+            Ok(page) => (run.ending(&answer, page.is_some()), page),
+            Err(ending) => (ending, None),
+        };
+        let page = page.or_else(|| self.page.as_ref().map(|_| PageGiven { estimate: 0, cookie: Vec::new() }));
+        let as_of = world.generation.data_as_of();
+        let about = format!("generation {}, data as of {}", world.generation.id(), as_of.rfc3339());
+        ending.text = if ending.text.is_empty() { about } else { format!("{} ({about})", ending.text) };
+        let mut out = answer.out;
+        let done = |inside: &mut Writer| ending.put(inside);
+        message(&mut out, self.id, operation::SEARCH_DONE, done, |controls| {
+            if let Some(page) = &page {
+                page::put(controls, page.estimate, &page.cookie);
+            }
+        });
+        Found { octets: out.into_octets(), ending, entries: answer.given }
+    }
+}
+
+/// Entries of one answer.
+#[derive(Default)]
+struct Answer {
+    out: Writer,
+    given: usize,
+    /// Where each entry ends.
+    ends: Vec<usize>,
+    /// The index did not look at everything.
+    wide: bool,
+    /// Where the first entry stands that found no room.
+    more: Option<Place>,
+}
+
+impl Answer {
+    /// Takes back what is beyond so many entries.
+    fn shorten(&mut self, most: usize) {
+        if self.given > most {
+            let end = most.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0);
+            self.out.truncate(end);
+            self.ends.truncate(most);
+            self.given = most;
+            self.more = self.more.or(Some(Place::default()));
+        }
+    }
+}
+
+struct PageGiven {
+    estimate: u32,
+    cookie: Vec<u8>,
+}
+
+pub(super) struct Run<'a> {
+    pub(super) search: &'a Search,
+    pub(super) world: World<'a>,
+    time_up: &'a dyn Fn() -> bool,
+    selection: Selection,
+    looked_at: usize,
+    stop: Option<Code>,
+}
+
+impl<'a> Run<'a> {
+    fn answer(&mut self, answer: &mut Answer) -> Result<Option<PageGiven>, Ending> {
+        let search = self.search;
+        let lies = self.scope()?;
+        let Some(asked) = &search.page else {
+            let limit = wanted(search.asked.size_limit, search.rights.entries);
+            self.whole(&lies, limit, answer);
+            return Ok(None);
+        };
+        let (generation, digest) = (self.world.generation.id(), &search.asked.digest);
+        let start = match asked.cookie.as_slice() {
+            [] => Place::default(),
+            cookie => search.settings.pages.open(cookie, generation, digest, &search.who).map_err(|fault| {
+                Ending::new(
+                    Code::UnwillingToPerform,
+                    match fault {
+                        CookieFault::Foreign => "this page token is not of this search: start the search again",
+                        CookieFault::Gone => "the directory has new data since the first page: start the search again",
+                    },
+                )
+            })?,
+        };
+        // Size 0 gives up the rest (RFC 2696 §3).
+        if asked.size == 0 {
+            return Ok(Some(PageGiven { estimate: 0, cookie: Vec::new() }));
+        }
+        let given = usize::try_from(start.given).unwrap_or(usize::MAX);
+        let all = wanted(search.asked.size_limit, search.rights.paged.unwrap_or(usize::MAX));
+        let size = usize::try_from(asked.size).unwrap_or(MAX_PAGE).min(MAX_PAGE);
+        let limit = size.min(all.saturating_sub(given));
+        let estimate = self.parts(&lies, start, limit, answer);
+        let given = given.saturating_add(answer.given);
+        let next = answer.more.filter(|_| self.stop.is_none() && given < all).map(|place| {
+            let given = u32::try_from(given).unwrap_or(u32::MAX);
+            search.settings.pages.cookie(Place { given, ..place }, generation, digest, &search.who)
+        });
+        if next.is_some() {
+            answer.more = None;
+        }
+        Ok(Some(PageGiven { estimate, cookie: next.unwrap_or_default() }))
+    }
+
+    fn ending(&self, answer: &Answer, paged: bool) -> Ending {
+        match self.stop {
+            Some(Code::TimeLimitExceeded) => Ending::new(Code::TimeLimitExceeded, "time is up: ask for less"),
+            Some(code) => Ending::new(code, "too much to look through: name more of what you look for"),
+            None if answer.more.is_some() => {
+                let hint = if paged { "that is all you may have" } else { "there are more: refine, or ask for pages" };
+                Ending::new(Code::SizeLimitExceeded, hint)
+            }
+            None if answer.wide => {
+                Ending::new(Code::SizeLimitExceeded, "there may be more: name more of what you look for")
+            }
+            None => Ending::new(Code::Success, ""),
+        }
+    }
+
+    /// One answer without pages. A fifth of it is kept for structures, which would else never be seen behind people.
+    fn whole(&mut self, lies: &Lies<'a>, limit: usize, answer: &mut Answer) {
+        self.fixed(&lies.fixed, 0, limit, answer);
+        let room = limit.saturating_sub(answer.given);
+        if lies.people {
+            self.part(true, Place { part: 1, ..Place::default() }, limit, answer);
+        }
+        if !lies.structures || self.stop.is_some() {
+            return;
+        }
+        let left = limit.saturating_sub(answer.given);
+        let mut places = Answer::default();
+        self.part(false, Place { part: 2, ..Place::default() }, left.max(room.div_euclid(5)), &mut places);
+        answer.shorten(limit.saturating_sub(places.given));
+        answer.out.raw(&places.out.into_octets());
+        answer.given = answer.given.saturating_add(places.given);
+        answer.wide |= places.wide;
+        answer.more = answer.more.or(places.more);
+    }
+
+    /// One page, from a place on: folders, people, structures. Gives an estimate of how many there are.
+    fn parts(&mut self, lies: &Lies<'a>, start: Place, limit: usize, answer: &mut Answer) -> u32 {
+        let mut total = u64::try_from(lies.fixed.len()).unwrap_or(0);
+        if start.part == 0 {
+            self.fixed(&lies.fixed, start.entries, limit, answer);
+        }
+        for (part, people, lies) in [(1u8, true, lies.people), (2, false, lies.structures)] {
+            if !lies || start.part > part || answer.more.is_some() || self.stop.is_some() {
+                continue;
+            }
+            let from = if start.part == part { start } else { Place { part, ..Place::default() } };
+            total = total.saturating_add(self.part(people, from, limit, answer));
+        }
+        u32::try_from(total).unwrap_or(0x7fff_ffff).min(0x7fff_ffff)
+    }
+
+    fn fixed(&mut self, entries: &[Entry<'a>], from: u16, limit: usize, answer: &mut Answer) {
+        for (n, entry) in entries.iter().enumerate().skip(usize::from(from)) {
+            if holds(&self.search.asked.filter, entry) == Some(true) {
+                if answer.given >= limit {
+                    let entries = u16::try_from(n).unwrap_or(u16::MAX);
+                    answer.more = Some(Place { entries, ..Place::default() });
+                    return;
+                }
+                self.put(entry, answer);
+            }
+        }
+    }
+
+    /// People or structures, from a place on; gives how many hits the index knows of.
+    fn part(&mut self, people: bool, from: Place, limit: usize, answer: &mut Answer) -> u64 {
+        if answer.more.is_some() || self.stop.is_some() {
+            return 0;
+        }
+        let own = self.world.registry.map(|registry| (registry, self.world.generation));
+        let spelled = Spelling { people, own }.filter(&self.search.asked.filter);
+        if is_nothing(&spelled) {
+            return 0;
+        }
+        let question = Question::filter(spelled);
+        let mut hits = from.hits;
+        let mut skip = usize::from(from.entries);
+        let mut chunk = limit.saturating_sub(answer.given).saturating_add(1).clamp(16, MAX_CHUNK);
+        loop {
+            if self.is_over() {
+                return 0;
+            }
+            let passed = usize::try_from(hits).unwrap_or(usize::MAX);
+            let found = self.chunk(people, &question, Page { skip: passed, limit: chunk });
+            answer.wide |= found.cut;
+            let whole = found.hits.len() < chunk;
+            for hit in found.hits {
+                let entries = self.entries(hit);
+                for (n, entry) in entries.iter().enumerate().skip(skip) {
+                    if holds(&self.search.asked.filter, entry) != Some(true) {
+                        continue;
+                    }
+                    if answer.given >= limit {
+                        let entries = u16::try_from(n).unwrap_or(u16::MAX);
+                        answer.more = Some(Place { part: from.part, hits, entries, given: 0 });
+                        return found.total;
+                    }
+                    self.put(entry, answer);
+                }
+                skip = 0;
+                hits = hits.saturating_add(1);
+                self.looked_at = self.looked_at.saturating_add(1);
+            }
+            if whole {
+                return found.total;
+            }
+            if self.looked_at >= MAX_LOOKED_AT {
+                self.stop = Some(Code::SizeLimitExceeded);
+                return found.total;
+            }
+            chunk = chunk.saturating_mul(4).min(MAX_CHUNK);
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        if (self.time_up)() {
+            self.stop = Some(Code::TimeLimitExceeded);
+        } else if self.search.abandoned.load(Ordering::Relaxed) {
+            self.stop = Some(Code::Canceled);
+        }
+        self.stop.is_some()
+    }
+
+    pub(super) fn chunk(&self, people: bool, question: &Question, page: Page) -> Chunk<'a> {
+        let World { generation, registry, .. } = self.world;
+        let total = |total: Total| match total {
+            Total::Exactly(all) | Total::AtLeast(all) => all,
+        };
+        if people {
+            let found = generation.people_where(registry, question, page);
+            let hits = found.hits.into_iter().map(|hit| HitOf::Person(hit.of, hit.r#match)).collect();
+            Chunk { hits, cut: found.cut, total: total(found.total) }
+        } else {
+            let found = generation.structures_where(registry, question, page);
+            let hits = found.hits.into_iter().map(|hit| HitOf::Structure(hit.of, hit.r#match)).collect();
+            Chunk { hits, cut: found.cut, total: total(found.total) }
+        }
+    }
+
+    pub(super) fn entries(&self, hit: HitOf<'a>) -> Vec<Entry<'a>> {
+        let base = self.search.settings.base.as_str();
+        match hit {
+            // Who no longer practises is no correspondent, unless somebody asks for just those (annuaire §4).
+            HitOf::Person(person, _) if !person.active() && !self.search.asked.filter.names(Attr::PersonState) => {
+                Vec::new()
+            }
+            HitOf::Person(person, kind) => Entry::of_person(self.world, base, person, kind),
+            HitOf::Structure(structure, kind) => Entry::of_structure(self.world, base, structure, kind),
+        }
+    }
+
+    fn put(&self, entry: &Entry<'_>, answer: &mut Answer) {
+        message(&mut answer.out, self.search.id, operation::ENTRY, |inside| self.selection.put(entry, inside), |_| {});
+        answer.given = answer.given.saturating_add(1);
+        answer.ends.push(answer.out.len());
+    }
+}
+
+pub(super) enum HitOf<'a> {
+    Person(Person<'a>, MatchKind),
+    Structure(Structure<'a>, MatchKind),
+}
+
+pub(super) struct Chunk<'a> {
+    pub(super) hits: Vec<HitOf<'a>>,
+    cut: bool,
+    total: u64,
+}
+
+/// What the client allows (0: anything), but no more than we do.
+fn wanted(asked: u32, most: usize) -> usize {
+    match usize::try_from(asked) {
+        Ok(0) | Err(_) => most,
+        Ok(asked) => asked.min(most),
+    }
+}
