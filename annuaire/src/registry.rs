@@ -122,6 +122,7 @@ pub struct Registry {
     by_address: HashMap<String, usize>,
     by_owner: HashMap<PersonId, Vec<usize>>,
     aliases: HashMap<PersonId, PersonId>,
+    pub(crate) hidden: crate::ask::Memory,
 }
 
 /// Why a registry file is not accepted.

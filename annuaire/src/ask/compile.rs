@@ -44,6 +44,37 @@ pub(super) struct Span {
     pub(super) inner: bool,
 }
 
+/// Spans in the order of the dictionary; one may lie within another.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spans {
+    list: Vec<Span>,
+    /// For each, how far it or any before it goes.
+    reach: Vec<u32>,
+}
+
+impl Spans {
+    pub(super) fn new(mut list: Vec<Span>) -> Self {
+        list.sort_by_key(|span| (span.from, span.to));
+        let mut far = 0;
+        let reach = list.iter().map(|span| {
+            far = span.to.max(far);
+            far
+        });
+        Self { reach: reach.collect(), list }
+    }
+
+    pub(super) fn all(&self) -> &[Span] {
+        &self.list
+    }
+
+    /// Those that an entry is in.
+    pub(super) fn with(&self, entry: u32) -> impl Iterator<Item = &Span> {
+        let begun = self.list.partition_point(|span| span.from <= entry);
+        let near = self.list.iter().zip(&self.reach).take(begun).rev().take_while(move |(_, reach)| **reach > entry);
+        near.map(|(span, _)| span).filter(move |span| span.to > entry)
+    }
+}
+
 /// What can be evaluated.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -57,7 +88,7 @@ pub(super) enum Node {
 /// One word, number or address.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Leaf {
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Spans,
     /// Sorted by document.
     pub(super) docs: Vec<(u32, MatchKind)>,
     /// Whether hits in names come before others.
@@ -185,7 +216,9 @@ impl<'a> Compiler<'a> {
             self.work = self.work.saturating_add(work);
             // Whoever asks for what is near is told when there is more of it; else it is only a help.
             self.cut |= how == How::Similar && near.len() >= near::MAX_NEAR;
-            let in_fields = near.into_iter().filter(|entry| g.entry_in(*entry, fields));
+            // What begins so is no near miss.
+            let begins = g.entries_from(word);
+            let in_fields = near.into_iter().filter(|entry| g.entry_in(*entry, fields) && !begins.contains(entry));
             spans.extend(in_fields.map(|entry| Span {
                 from: entry,
                 to: entry.saturating_add(1),
@@ -203,8 +236,7 @@ impl<'a> Compiler<'a> {
                 spans.push(Span { from: alike.start, to: alike.end, fields, kind, inner: false });
             }
         }
-        spans.sort_by_key(|span| (span.from, span.to));
-        Leaf { spans, docs: Vec::new(), ranked: how != How::Exact }
+        Leaf { spans: Spans::new(spans), docs: Vec::new(), ranked: how != How::Exact }
     }
 
     /// Words that have these letters anywhere but at their start.
@@ -242,13 +274,13 @@ impl<'a> Compiler<'a> {
         };
         let range = self.generation.entries_from(&format!("{folded}\0"));
         let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact, inner: false };
-        Leaf { spans: vec![span], docs: Vec::new(), ranked: false }
+        Leaf { spans: Spans::new(vec![span]), docs: Vec::new(), ranked: false }
     }
 
     fn finish(&mut self, mut docs: Vec<(u32, MatchKind)>) -> Leaf {
         docs.sort_unstable();
         docs.dedup_by_key(|(doc, _)| *doc);
-        Leaf { spans: Vec::new(), docs, ranked: false }
+        Leaf { spans: Spans::default(), docs, ranked: false }
     }
 
     /// The document of a person, or the people of a structure; or the structure itself.

@@ -5,7 +5,8 @@ use std::cell::Cell;
 
 use super::{
     Filter, Page, Question, Similar, Total, WORK_LIMIT,
-    compile::{Compiler, Leaf, Node, Span, Stage},
+    compile::{Compiler, Leaf, Node, Span, Spans, Stage},
+    hidden::{Hidden, hidden},
     set::Set,
 };
 use crate::{
@@ -36,6 +37,7 @@ pub(super) fn run(
     page: Page,
 ) -> Found {
     let work = Cell::new(0u64);
+    let hidden = hidden(generation, registry);
     let stages: &[Stage] = match question.similar {
         Similar::Never => &[Stage::Typed],
         Similar::IfNone => &Stage::ALL,
@@ -46,7 +48,7 @@ pub(super) fn run(
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
         work.set(compiler.work);
-        let run = Run { generation, space, work: &work };
+        let run = Run { generation, space, hidden: &hidden, work: &work };
         let mut found = run.page(&node, page);
         found.cut |= cut;
         cut = found.cut;
@@ -64,8 +66,8 @@ pub(super) fn compile(generation: &Generation, registry: Option<&Registry>, spac
 }
 
 /// Whether a compiled filter is true of one document.
-pub(super) fn fits(generation: &Generation, space: Space, node: &Node, doc: u32) -> bool {
-    Run { generation, space, work: &Cell::new(0) }.test(node, doc).is_some()
+pub(super) fn fits(generation: &Generation, space: Space, (node, hidden): (&Node, &Hidden), doc: u32) -> bool {
+    Run { generation, space, hidden, work: &Cell::new(0) }.test(node, doc).is_some()
 }
 
 /// A level of worth, where hits are too many to be weighed one by one.
@@ -82,6 +84,7 @@ enum Level {
 struct Run<'a> {
     generation: &'a Generation,
     space: Space,
+    hidden: &'a Hidden,
     work: &'a Cell<u64>,
 }
 
@@ -177,7 +180,7 @@ impl Run<'_> {
             Space::Places => &t.entry_place_counts,
         };
         let mut sum = u64::try_from(leaf.docs.len()).unwrap_or(u64::MAX);
-        for span in &leaf.spans {
+        for span in leaf.spans.all() {
             self.spend(u64::from(span.to.saturating_sub(span.from)) / 4);
             let entries = (span.from..span.to).filter(|entry| self.generation.entry_in(*entry, span.fields));
             sum = entries.fold(sum, |sum, entry| sum.saturating_add(u64::from(counts.text_at(entry))));
@@ -243,9 +246,13 @@ impl Run<'_> {
                 let fields = span.fields;
                 (span.from..span.to).filter(move |entry| g.entry_in(*entry, fields))
             };
-            leaf.spans.iter().flat_map(of_span)
+            leaf.spans.all().iter().flat_map(of_span)
         };
-        let docs = entries().flat_map(|entry| g.postings(self.space, entry));
+        let docs = entries().flat_map(|entry| {
+            let untouched = self.hidden.leaves(entry);
+            let shown = move |doc: &u32| untouched || self.hidden.shows(g, self.space, *doc, entry);
+            g.postings(self.space, entry).filter(shown)
+        });
         let docs = docs.chain(leaf.docs.iter().map(|(doc, _)| *doc));
         let count = g.docs(self.space);
         if cost < 4096 {
@@ -275,18 +282,11 @@ impl Run<'_> {
         let listed = leaf.docs.binary_search_by_key(&doc, |(doc, _)| *doc).ok();
         let mut best = listed.and_then(|at| leaf.docs.get(at)).map(|(_, kind)| (*kind, 0));
         let mut looked = 4u64;
-        lists_of(&g.tables, self.space, g.row_of(self.space, doc), |words| {
+        lists_of(&g.tables, self.space, g.row_of(self.space, doc), |bearer, words| {
             looked = looked.saturating_add(u64::try_from(words.len()).unwrap_or(0));
             for entry in words {
-                let spans = match leaf.spans.len() {
-                    0..8 => leaf.spans.as_slice(),
-                    _ => {
-                        let to = leaf.spans.partition_point(|span| span.from <= *entry);
-                        leaf.spans.get(to.saturating_sub(4)..to).unwrap_or_default()
-                    }
-                };
-                for span in spans {
-                    if (span.from..span.to).contains(entry) && g.entry_in(*entry, span.fields) {
+                for span in leaf.spans.with(*entry) {
+                    if g.entry_in(*entry, span.fields) && !self.hidden.covers(bearer, *entry) {
                         let weight = if leaf.ranked { weight(g.tables.entry_field.at(*entry)) } else { 0 };
                         let hit = (span.kind, weight);
                         best = Some(best.map_or(hit, |best| best.min(hit)));
@@ -337,12 +337,12 @@ fn held(leaf: &Leaf, level: Level) -> Leaf {
         Level::Exact => span.fields,
         Level::ExactName | Level::Name => span.fields.and(names),
     };
-    let spans = leaf.spans.iter().filter(|span| match level {
+    let spans = leaf.spans.all().iter().filter(|span| match level {
         Level::Name => !span.inner,
         Level::Exact | Level::ExactName => span.kind == MatchKind::Exact,
     });
     Leaf {
-        spans: spans.map(|span| Span { fields: fields(span), ..*span }).collect(),
+        spans: Spans::new(spans.map(|span| Span { fields: fields(span), ..*span }).collect()),
         docs: leaf.docs.clone(),
         ranked: true,
     }

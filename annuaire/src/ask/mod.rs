@@ -7,6 +7,7 @@
 
 mod compile;
 mod evaluate;
+mod hidden;
 mod near;
 mod set;
 mod text;
@@ -14,6 +15,7 @@ mod text;
 use crate::{Fields, Generation, MatchKind, Person, Registry, Structure, generation::Space};
 
 pub(crate) use compile::MIN_NUMBER;
+pub(crate) use hidden::Memory;
 pub(crate) use near::distance;
 pub use text::{MAX_QUESTION, MAX_WORDS};
 
@@ -181,13 +183,14 @@ pub(crate) struct Trial<'g> {
     generation: &'g Generation,
     space: Space,
     node: compile::Node,
+    hidden: std::sync::Arc<hidden::Hidden>,
 }
 
 impl Trial<'_> {
     /// Whether the filter is true of this row.
     pub(crate) fn fits(&self, row: u32) -> bool {
         let doc = self.generation.doc_of(self.space, row);
-        doc < self.generation.docs(self.space) && evaluate::fits(self.generation, self.space, &self.node, doc)
+        doc < self.generation.docs(self.space) && evaluate::fits(self.generation, self.space, (&self.node, &self.hidden), doc)
     }
 }
 
@@ -217,7 +220,12 @@ impl Generation {
 
     /// One filter, to be tried on many people or structures.
     pub(crate) fn trial<'g>(&'g self, registry: Option<&Registry>, space: Space, filter: &Filter) -> Trial<'g> {
-        Trial { generation: self, space, node: evaluate::compile(self, registry, space, filter) }
+        Trial {
+            generation: self,
+            space,
+            node: evaluate::compile(self, registry, space, filter),
+            hidden: hidden::hidden(self, registry),
+        }
     }
 
     fn shown<'g, T>(&'g self, found: evaluate::Found, space: Space, of: impl Fn(&'g Self, u32) -> T) -> Hits<T> {

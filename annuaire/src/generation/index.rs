@@ -169,24 +169,31 @@ fn each(t: &Tables, space: Space, mut take: impl FnMut(u32, u32)) {
     };
     for (doc, row) in (0u32..).zip(&docs.0) {
         words.clear();
-        lists_of(t, space, *row, |list| words.extend_from_slice(list));
+        lists_of(t, space, *row, |_, list| words.extend_from_slice(list));
         words.sort_unstable();
         words.dedup();
         words.iter().for_each(|entry| take(doc, *entry));
     }
 }
 
-/// The word lists of one row.
-pub(crate) fn lists_of<'a>(t: &'a Tables, space: Space, row: u32, mut take: impl FnMut(&'a [u32])) {
+/// Whose words they are: a person's own, or those of a structure, be it the person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Bearer {
+    Person(u32),
+    Structure(u32),
+}
+
+/// The word lists of one row, each with whose it is.
+pub(crate) fn lists_of<'a>(t: &'a Tables, space: Space, row: u32, mut take: impl FnMut(Bearer, &'a [u32])) {
     match space {
-        Space::Places => take(t.structure_words.of(&t.structure_word_starts, row)),
+        Space::Places => take(Bearer::Structure(row), t.structure_words.of(&t.structure_word_starts, row)),
         Space::People => {
-            take(t.person_words.of(&t.person_word_starts, row));
+            take(Bearer::Person(row), t.person_words.of(&t.person_word_starts, row));
             let mut before = NONE;
             for activity in t.person_activity_starts.range(row) {
                 let structure = t.activity_structure.at(activity);
                 if structure != NONE && structure != before {
-                    take(t.structure_words.of(&t.structure_word_starts, structure));
+                    take(Bearer::Structure(structure), t.structure_words.of(&t.structure_word_starts, structure));
                 }
                 before = structure;
             }

@@ -29,14 +29,14 @@ pub use field::{Field, Fields};
 pub use file::StoredError;
 pub(crate) use file::{read as read_file, read_to_compare, save as save_file, sync_folder};
 pub(crate) use gone::remember_gone;
-pub(crate) use index::{Index, Space, lists_of};
+pub(crate) use index::{Bearer, Index, Space, lists_of};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
 use strings::Strings;
 pub(crate) use strings::{extend_hash, hash};
 pub(crate) use tables::Column;
 pub(crate) use tables::Tables;
-pub(crate) use words::{PARTICLES, other_forms, other_forms_of_town};
+pub(crate) use words::{PARTICLES, mailbox_words, other_forms, other_forms_of_town};
 
 /// Age of the data from which on somebody should be told: the national files come out daily, and stopped once for ten
 /// days without a word.

@@ -95,19 +95,10 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn mailbox(&mut self, t: &Tables, mailbox: u32, [whole, types]: [Field; 2], out: &mut Vec<Text>) {
+    fn mailbox(&mut self, t: &Tables, mailbox: u32, fields: [Field; 2], out: &mut Vec<Text>) {
         let key = self.text.get(t.mailbox_key.text_at(mailbox));
-        for word in fold(key).split(' ').filter(|word| !word.is_empty()) {
-            self.word(out, word, Field::Mailbox);
-        }
-        if let Some((_, domain)) = key.rsplit_once('@') {
-            self.word(out, domain, whole);
-        }
         let kind = usize::try_from(t.mailbox_type.at(mailbox)).ok().and_then(|n| MailboxType::ALL.get(n));
-        if let Some(kind) = kind {
-            self.word(out, &kind.code().to_ascii_lowercase(), types);
-        }
-        self.word(out, "any", types);
+        mailbox_words(key, kind.copied(), fields, |word, field| self.word(out, word, field));
     }
 
     fn coded(&mut self, out: &mut Vec<Text>, text: Text, [code, label]: [(usize, Field); 2]) {
@@ -140,6 +131,23 @@ impl<'a> Words<'a> {
         self.known.insert((text, cut), (from, self.cut.len()));
         out.append(&mut words);
     }
+}
+
+/// The words of one mailbox; `whole` and `types` are the fields of its domain and of its kind.
+pub(crate) fn mailbox_words(
+    key: &str,
+    kind: Option<MailboxType>,
+    [whole, types]: [Field; 2],
+    mut word: impl FnMut(&str, Field),
+) {
+    fold(key).split(' ').filter(|part| !part.is_empty()).for_each(|part| word(part, Field::Mailbox));
+    if let Some((_, domain)) = key.rsplit_once('@') {
+        word(domain, whole);
+    }
+    if let Some(kind) = kind {
+        word(&kind.code().to_ascii_lowercase(), types);
+    }
+    word("any", types);
 }
 
 fn part(coded: &str, n: usize) -> &str {
