@@ -280,7 +280,9 @@ impl<'a> Shown<'a> {
     pub(crate) fn gone_text(&self, text: &str) -> Option<Date> {
         let text = text.trim();
         if let Ok(address) = Address::parse(text) {
-            return self.gone(GoneKind::Mailbox, &address.key());
+            // What we answer for ourselves left nothing but the extract, and that it is red-listed is not told.
+            let ours = self.registry.is_some_and(|registry| registry.mailbox(&address).is_some());
+            return if ours { None } else { self.gone(GoneKind::Mailbox, &address.key()) };
         }
         let person = |id: &PersonId| self.gone(GoneKind::Person, id.as_str());
         let structure = |id: &StructureId| self.gone(GoneKind::Structure, id.as_str());

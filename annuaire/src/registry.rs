@@ -217,7 +217,7 @@ impl Registry {
     }
 
     /// The registries of several domains as one, for whoever must not show what one of them hides. Where two speak of
-    /// one address or identifier, the first is believed.
+    /// one address or identifier, the first is believed; what one of them hides is hidden.
     #[must_use]
     pub fn union<'a>(registries: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
@@ -227,12 +227,14 @@ impl Registry {
             }
             for mailbox in &registry.mailboxes {
                 let at = all.mailboxes.len();
-                if let std::collections::hash_map::Entry::Vacant(free) = all.by_address.entry(mailbox.address.key()) {
-                    free.insert(at);
-                    all.mailboxes.push(mailbox.clone());
-                    if let Some(owner) = &mailbox.owner {
-                        all.by_owner.entry(owner.clone()).or_default().push(at);
-                    }
+                let known = *all.by_address.entry(mailbox.address.key()).or_insert(at);
+                if let Some(known) = all.mailboxes.get_mut(known) {
+                    known.red_list |= mailbox.red_list;
+                    continue;
+                }
+                all.mailboxes.push(mailbox.clone());
+                if let Some(owner) = &mailbox.owner {
+                    all.by_owner.entry(owner.clone()).or_default().push(at);
                 }
             }
         }
