@@ -24,7 +24,8 @@ fn chosen(g: &Generation) -> Vec<Mailbox<'_>> {
 fn registry(red: &[Mailbox<'_>]) -> Registry {
     let one = |mailbox: &Mailbox<'_>| {
         let owner = mailbox.people().next().map(|person| format!("owner = \"{}\"\n", person.id_text()));
-        let structure = mailbox.structures().next().and_then(|place| place.id()).map(|id| format!("structure = \"{id}\"\n"));
+        let structure =
+            mailbox.structures().next().and_then(|place| place.id()).map(|id| format!("structure = \"{id}\"\n"));
         let (address, kind) = (mailbox.address_text(), mailbox.kind().code());
         let of = if mailbox.kind() == MailboxType::Personal { owner } else { structure };
         format!("[[mailbox]]\naddress = \"{address}\"\ntype = \"{kind}\"\nred_list = true\n{}", of.unwrap_or_default())

@@ -96,9 +96,8 @@ impl Hidden {
 /// The mailboxes whose words a bearer has: see how the index is built.
 fn mailboxes(g: &Generation, bearer: Bearer) -> Vec<Mailbox<'_>> {
     let t = &g.tables;
-    let of = |rows: &[u32]| -> Vec<Mailbox<'_>> {
-        rows.iter().map(|row| Mailbox { generation: g, row: *row }).collect()
-    };
+    let of =
+        |rows: &[u32]| -> Vec<Mailbox<'_>> { rows.iter().map(|row| Mailbox { generation: g, row: *row }).collect() };
     match bearer {
         Bearer::Person(row) => of(t.person_mailboxes.of(&t.person_mailbox_starts, row)),
         Bearer::Structure(row) => {
@@ -112,7 +111,8 @@ fn mailboxes(g: &Generation, bearer: Bearer) -> Vec<Mailbox<'_>> {
 /// The dictionary entries that a mailbox gives its bearer.
 fn entries(g: &Generation, bearer: Bearer, mailbox: &Mailbox<'_>) -> Vec<u32> {
     let mut found = Vec::new();
-    let mut add = |word: &str, field: Field| found.extend(g.entries_from(&format!("{word}\0{}", char::from(field.mark()))));
+    let mut add =
+        |word: &str, field: Field| found.extend(g.entries_from(&format!("{word}\0{}", char::from(field.mark()))));
     let fields = match bearer {
         Bearer::Person(_) => [Field::Domain, Field::MailboxType],
         Bearer::Structure(_) => [Field::SharedDomain, Field::SharedType],

@@ -190,7 +190,8 @@ impl Trial<'_> {
     /// Whether the filter is true of this row.
     pub(crate) fn fits(&self, row: u32) -> bool {
         let doc = self.generation.doc_of(self.space, row);
-        doc < self.generation.docs(self.space) && evaluate::fits(self.generation, self.space, (&self.node, &self.hidden), doc)
+        doc < self.generation.docs(self.space)
+            && evaluate::fits(self.generation, self.space, (&self.node, &self.hidden), doc)
     }
 }
 

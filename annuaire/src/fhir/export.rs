@@ -11,7 +11,7 @@ use super::{
     moment::span,
     outcome::Problem,
     params::{Parameter, encoded},
-    render::{Renderer, services},
+    render::Renderer,
     table::Kind,
     token::{PageToken, Position},
 };
@@ -134,7 +134,7 @@ fn items<'g>(renderer: &Renderer<'g>, kind: Kind, row: u32) -> Vec<Item<'g>> {
         Kind::Practitioner => vec![Item::Person(person)],
         Kind::PractitionerRole => person.activities().map(Item::Role).collect(),
         Kind::Organization => vec![Item::Place(place)],
-        Kind::HealthcareService => services(&place).collect(),
+        Kind::HealthcareService => renderer.services(&place).collect(),
         Kind::Device => Vec::new(),
     }
 }

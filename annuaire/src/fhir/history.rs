@@ -139,7 +139,7 @@ fn opened(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec
     let id = changed.id();
     let mut all = Vec::new();
     if means(changed.kind) {
-        let (old, new) = (ids::find(changed.older, &id), ids::find(changed.newer, &id));
+        let (old, new) = (before.find(&id), after.find(&id));
         all.extend(entry(asked, [&before, &after], changed.kind, &id, [old, new]));
     }
     if changed.kind == Kind::Practitioner && means(Kind::PractitionerRole) {
@@ -215,7 +215,7 @@ pub(super) fn of_one(asked: &Asked<'_>, kind: Kind, id: &str) -> Result<Answered
     let mut seen = false;
     for generation in asked.view.all() {
         let here = Renderer { generation, registry: asked.registry, settings: asked.settings };
-        let item = ids::find(generation, id).filter(|item| item.kind() == kind);
+        let item = here.find(id).filter(|item| item.kind() == kind);
         seen |= item.is_some();
         if let Some((after, new)) = &newer {
             entries.extend(entry(asked, [&here, after], kind, id, [item, *new]));

@@ -4,7 +4,7 @@ use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::{
-    Answered, Asked, ids,
+    Answered, Asked,
     outcome::{Problem, shown},
     params::Parameter,
     render::{Renderer, version},
@@ -15,7 +15,7 @@ use super::{
 /// A resource as it is now.
 pub(super) fn read(asked: &Asked<'_>, kind: Kind, id: &str, parameters: &[Parameter]) -> Result<Answered, Problem> {
     let renderer = asked.renderer(None)?;
-    let Some(item) = ids::find(renderer.generation, id).filter(|item| item.kind() == kind) else {
+    let Some(item) = renderer.find(id).filter(|item| item.kind() == kind) else {
         return Err(missing(asked, kind, id));
     };
     let mut resource = asked.resource(&renderer, &item);
@@ -31,7 +31,7 @@ pub(super) fn read(asked: &Asked<'_>, kind: Kind, id: &str, parameters: &[Parame
 pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) -> Result<Answered, Problem> {
     for generation in asked.view.all() {
         let renderer = Renderer { generation, ..asked.renderer(None)? };
-        let Some(item) = ids::find(generation, id).filter(|item| item.kind() == kind) else { continue };
+        let Some(item) = renderer.find(id).filter(|item| item.kind() == kind) else { continue };
         if version(&renderer.content(&item)) == wanted {
             let resource = asked.resource(&renderer, &item);
             let etag = etag(&resource);

@@ -247,6 +247,23 @@ impl<'g> Renderer<'g> {
         }
     }
 
+    /// What an id names and may be shown: the id of a service is its address.
+    pub(super) fn find(&self, id: &str) -> Option<Item<'g>> {
+        ids::find(self.generation, id).filter(|item| !matches!(item, Item::Service(mailbox) if self.is_red(mailbox)))
+    }
+
+    /// The services of a structure, each shown where its mailbox is first listed.
+    pub(super) fn services(&self, place: &Structure<'g>) -> impl Iterator<Item = Item<'g>> {
+        let row = place.row;
+        let first = move |mailbox: &Mailbox<'g>| mailbox.structures().next().is_some_and(|place| place.row == row);
+        let shown = place.mailboxes().filter(ids::is_service).filter(|mailbox| !self.is_red(mailbox));
+        shown.filter(first).map(Item::Service)
+    }
+
+    fn is_red(&self, mailbox: &Mailbox<'_>) -> bool {
+        self.registry.is_some_and(|registry| registry.is_red(mailbox.key()))
+    }
+
     /// What refers to an item.
     pub(super) fn referrers(&self, item: &Item<'g>, include: &str, most: usize) -> Vec<Item<'g>> {
         match (item, include) {
@@ -256,17 +273,10 @@ impl<'g> Renderer<'g> {
             (Item::Place(place), "PractitionerRole:organization") => {
                 place.activities().take(most).map(Item::Role).collect()
             }
-            (Item::Place(place), "HealthcareService:organization") => services(place).take(most).collect(),
+            (Item::Place(place), "HealthcareService:organization") => self.services(place).take(most).collect(),
             _ => Vec::new(),
         }
     }
-}
-
-/// The services of a structure, each shown where its mailbox is first listed.
-pub(super) fn services<'g>(place: &Structure<'g>) -> impl Iterator<Item = Item<'g>> + use<'g> {
-    let row = place.row;
-    let first = move |mailbox: &Mailbox<'g>| mailbox.structures().next().is_some_and(|place| place.row == row);
-    place.mailboxes().filter(ids::is_service).filter(first).map(Item::Service)
 }
 
 /// Whether an item has anything where a parameter looks.

@@ -111,7 +111,8 @@ impl View {
     /// Rows of the current generation that changed after `since`, by kind: people for activities. Nothing when some of
     /// what changed may be from before the oldest generation.
     pub(super) fn rows_since(&self, kind: Kind, since: Timestamp) -> Option<Vec<u32>> {
-        if since < self.oldest() {
+        // What is as it was in the oldest generation has its moment.
+        if since <= self.oldest() {
             return None;
         }
         let g = self.current();

@@ -4,11 +4,10 @@
 use super::{
     criteria::{Criteria, Plan, space},
     item::Item,
-    render::services,
     table::Kind,
     token::Position,
 };
-use crate::{Filter, Hits, MatchKind, Page, Person, Question, Similar, Structure, Total, generation::Space};
+use crate::{Filter, Hits, MatchKind, Page, Person, Question, Similar, Total, generation::Space};
 
 /// Most hits of the model that are opened and judged for one page.
 const MAX_CANDIDATES: usize = 20_000;
@@ -74,7 +73,7 @@ impl<'a, 'g> Walk<'a, 'g> {
     fn opened(&self, hit: Item<'g>) -> Vec<Item<'g>> {
         let mut items = match (self.criteria.kind, hit) {
             (Kind::PractitionerRole, Item::Person(person)) => roles(&person),
-            (Kind::HealthcareService, Item::Place(place)) => open_services(&place),
+            (Kind::HealthcareService, Item::Place(place)) => self.criteria.renderer.services(&place).collect(),
             (Kind::Device, _) => Vec::new(),
             (_, item) => vec![item],
         };
@@ -167,10 +166,6 @@ impl<'a, 'g> Walk<'a, 'g> {
 
 fn roles<'g>(person: &Person<'g>) -> Vec<Item<'g>> {
     person.activities().map(Item::Role).collect()
-}
-
-fn open_services<'g>(place: &Structure<'g>) -> Vec<Item<'g>> {
-    services(place).collect()
 }
 
 fn mapped<'g, T>(hits: Hits<T>, item: impl Fn(T) -> Item<'g>) -> Hits<Item<'g>> {

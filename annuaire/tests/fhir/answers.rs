@@ -351,8 +351,17 @@ fn the_registry_ranks_adds_and_hides() {
         .iter()
         .map(|kind| String::from_utf8(world.response(&format!("/{kind}?_count=500")).body().clone()).unwrap())
         .collect();
-    for hidden in ["Anne-Sophie.Lepinaie-TEST@", "cardiologie@ch-exemple.test"] {
+    for hidden in ["Anne-Sophie.Lepinaie-TEST@", "cardiologie@ch-exemple.test", "cardiologie.40"] {
         assert!(!everything.contains(hidden), "{hidden} is on the red list");
+    }
+    let service = "/HealthcareService/004-cardiologie.40ch-exemple.2etest";
+    for hidden in [service.to_owned(), format!("{service}/_history")] {
+        assert_eq!(world.response(&hidden).status(), 404, "{hidden}");
+    }
+    let of_place = "/Organization?_id=001-1990000001&_revinclude=HealthcareService:organization";
+    for query in [of_place, "/HealthcareService?name=cardio", "/HealthcareService?organization=001-1990000001"] {
+        let answer = String::from_utf8(world.response(query).body().clone()).unwrap();
+        assert!(!answer.contains("cardiologie.40"), "{query}");
     }
 }
 

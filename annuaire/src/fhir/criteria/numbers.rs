@@ -7,7 +7,6 @@ use crate::{
     Filter, Person, Structure,
     answer::{person_forms, structure_forms},
     fhir::{
-        ids,
         item::Item,
         outcome::Problem,
         params::{Parameter, Part},
@@ -28,7 +27,7 @@ impl<'g> Criteria<'g> {
 
     /// The row of the person or structure that an id of this kind belongs to.
     pub(super) fn rows_of_id(&self, id: &str) -> Option<u32> {
-        match ids::find(self.renderer.generation, id).filter(|item| item.kind() == self.kind)? {
+        match self.renderer.find(id).filter(|item| item.kind() == self.kind)? {
             Item::Person(person) => Some(person.row),
             Item::Role(activity) => Some(activity.person().row),
             Item::Place(place) => Some(place.row),

@@ -3,7 +3,7 @@
 use super::{Atom, Criteria, MAX_ROWS, Plan, all_or_nothing, rows_atom};
 use crate::{
     Filter, Page, Question,
-    fhir::{item::Item, outcome::Problem, params::Parameter, render::services, table::Kind},
+    fhir::{item::Item, outcome::Problem, params::Parameter, table::Kind},
 };
 
 /// Most of them in one request: each may walk many activities.
@@ -57,7 +57,7 @@ impl<'g> Criteria<'g> {
             ..parameter.clone()
         };
         let atoms = inner.atoms(&own, &own.name, plan, 0)?;
-        let negated = own.modifier.as_deref() == Some("not");
+        let (renderer, negated) = (self.renderer, own.modifier.as_deref() == Some("not"));
         let base = match negated {
             true => Filter::All,
             false => Filter::Or(atoms.iter().map(|atom| atom.base.clone()).collect()),
@@ -69,7 +69,7 @@ impl<'g> Criteria<'g> {
             }),
             (Kind::Organization, Kind::PractitionerRole) => rows_atom(self.workplaces(base, &meant, &mut plan.cut)),
             (Kind::Organization, Kind::HealthcareService) => self.judged(base, move |item| {
-                item.places().iter().any(|place| services(place).any(|service| meant(&service)))
+                item.places().iter().any(|place| renderer.services(place).any(|service| meant(&service)))
             }),
             (Kind::Organization, Kind::Organization) => rows_atom(self.entities(base, &meant, &mut plan.cut)),
             _ => all_or_nothing(false),
