@@ -5,6 +5,7 @@
 //! certificate can still be shown; it is kept as a [`Fault`], and path validation refuses it.
 
 mod twin;
+mod unread;
 
 use std::{fmt, sync::Arc};
 
@@ -23,6 +24,10 @@ use crate::{
     extension::{self, Extension, Extensions},
     name::Name,
 };
+
+pub(crate) use self::unread::Unread;
+#[cfg(test)]
+pub(crate) use self::unread::given_to_openssl;
 
 /// Largest certificate that is read at all. Real ones have 1 to 3 KB.
 pub const MAX_CERTIFICATE: usize = 64 * 1024;
@@ -174,6 +179,8 @@ impl Certificate {
             return Err(CertificateError::TooLarge);
         }
         let parts = Parts::read(der).map_err(|_| CertificateError::Malformed)?;
+        #[cfg(test)]
+        unread::count();
         let x509 = X509::from_der(der).map_err(|_| CertificateError::Malformed)?;
         let key = x509.public_key().map_err(|_| CertificateError::Key)?;
         Ok(Self(Arc::new(parts.finish(der, x509, key)?)))

@@ -29,6 +29,8 @@ use crate::{
 pub const ATTRIBUTE: &str = "1.2.840.113549.1.9.16.2.14";
 /// Octets of a token: a handful of certificates fit. Sealing reckons with no more (`mail::size_bound`).
 pub const MAX_TOKEN: usize = 12 * 1024;
+/// Certificates of a token that are read to find a path to its authority's anchor.
+const MAX_ALONG: usize = 8;
 /// Octets of an answer: the token and its status.
 pub const MAX_ANSWER: usize = MAX_TOKEN + 1024;
 
@@ -112,7 +114,8 @@ pub struct TimeStamp {
     pub serial: String,
     /// Certificate of the authority.
     pub signer: Certificate,
-    certificates: Vec<Certificate>,
+    /// What came along, unread.
+    certificates: Vec<Vec<u8>>,
     digest: Digest,
     imprint: Vec<u8>,
     nonce: Option<Vec<u8>>,
@@ -153,7 +156,8 @@ impl TimeStamp {
         if !self.signer.stamps_time_only() {
             return Err(TimestampFault::Usage);
         }
-        let verdict = validator.verify(&self.signer, &self.certificates, Purpose::Any, at);
+        let along = self.certificates.iter().take(MAX_ALONG).filter_map(|der| Certificate::from_der(der).ok());
+        let verdict = validator.verify(&self.signer, &along.collect::<Vec<_>>(), Purpose::Any, at);
         if let Verdict::Valid(path) = &verdict {
             let below = path.certificates.len().saturating_sub(1);
             let weak = |(position, certificate)| floor(certificate, position == below).is_err();

@@ -134,6 +134,10 @@ impl Source for Decoded {
         skip(&mut reader, from)?;
         Ok(Box::new(reader))
     }
+
+    fn layers(&self) -> usize {
+        self.source.layers().saturating_add(1)
+    }
 }
 
 /// Reads over octets that are not wanted.

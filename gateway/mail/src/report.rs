@@ -1,7 +1,10 @@
 //! Notices that come in: what they claim, and which of it may change a state of ours (design §3,
 //! "The null sender").
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use ident::{Address, Bilingual, Domain};
 use thiserror::Error;
@@ -262,18 +265,33 @@ pub fn match_report(
     sent: &[Sent<'_>],
     operator_owns: impl Fn(&Domain) -> bool,
 ) -> Vec<Match> {
+    matched(report, addressed_to, sent, operator_owns, Address::key)
+}
+
+/// The report names its recipients and its sender sends what it likes: each of them is looked at once, and not for
+/// each of the others.
+fn matched(
+    report: &IncomingReport,
+    addressed_to: &Address,
+    sent: &[Sent<'_>],
+    operator_owns: impl Fn(&Domain) -> bool,
+    key: impl Fn(&Address) -> String,
+) -> Vec<Match> {
+    let ids: HashSet<&str> = report.message_ids.iter().map(String::as_str).collect();
+    let mut ours = HashMap::new();
+    for (place, sent) in sent.iter().enumerate() {
+        let same_message = ids.contains(sent.message_id)
+            || sent.envelope_id.is_some_and(|id| report.envelope_id.as_deref() == Some(id));
+        if same_message && sent.sender.same_mailbox(addressed_to) {
+            ours.entry(key(sent.recipient)).or_insert((place, sent.recipient));
+        }
+    }
     let mut found = Vec::new();
     for (claim_at, claim) in report.claims.iter().enumerate() {
-        let hit = sent.iter().position(|sent| {
-            let same_message = report.message_ids.iter().any(|id| id == sent.message_id)
-                || sent.envelope_id.is_some_and(|id| report.envelope_id.as_deref() == Some(id));
-            let mut named = [&claim.recipient, &claim.original].into_iter().flatten();
-            same_message
-                && named.any(|named| named.same_mailbox(sent.recipient))
-                && sent.sender.same_mailbox(addressed_to)
-                && operator_owns(sent.recipient.domain())
-        });
-        found.extend(hit.map(|sent| Match { sent, claim: claim_at }));
+        let named = [&claim.recipient, &claim.original].into_iter().flatten();
+        let hit = named.filter_map(|named| ours.get(&key(named))).min_by_key(|(place, _)| *place);
+        let hit = hit.filter(|(_, recipient)| operator_owns(recipient.domain()));
+        found.extend(hit.map(|(place, _)| Match { sent: *place, claim: claim_at }));
     }
     found
 }
@@ -369,6 +387,40 @@ mod tests {
         let unnamed = [Sent { message_id: "x", envelope_id: None, sender: &a, recipient: &b }];
         let silent = IncomingReport { envelope_id: None, message_ids: vec![], ..report };
         assert!(match_report(&silent, &a, &unnamed, listed).is_empty());
+    }
+
+    /// A report names a thousand recipients, about messages that had thousands: each of them is looked at once.
+    #[test]
+    fn what_a_report_costs_grows_with_its_length_and_no_faster() {
+        use std::cell::Cell;
+        let (sender, recipients) = (address("a@ch-exemple.test"), 5000);
+        let recipients: Vec<Address> = (0..recipients).map(|n| address(&format!("b{n}@ch-autre.test"))).collect();
+        let sent = |recipient| Sent { message_id: "1@x", envelope_id: None, sender: &sender, recipient };
+        // The same message twice: the first one counts.
+        let sent: Vec<Sent<'_>> = recipients.iter().chain(&recipients).map(sent).collect();
+        let claim = |n: usize| Claim {
+            recipient: Some(address(&format!("B{n}@ch-autre.test"))),
+            original: Some(address("nobody@ch-autre.test")),
+            action: None,
+            status: None,
+        };
+        let report = IncomingReport {
+            kind: ReportKind::Delivery,
+            envelope_id: None,
+            message_ids: vec!["1@x".into()],
+            claims: (4500..5500).map(claim).collect(),
+        };
+        let looked_at = Cell::new(0);
+        let key = |address: &Address| {
+            looked_at.set(looked_at.get() + 1);
+            address.key()
+        };
+        let found = matched(&report, &sender, &sent, |_| true, key);
+        assert_eq!(
+            (found.len(), found[0], found[499]),
+            (500, Match { sent: 4500, claim: 0 }, Match { sent: 4999, claim: 499 })
+        );
+        assert_eq!(looked_at.get(), sent.len() + 2 * report.claims.len());
     }
 
     #[test]

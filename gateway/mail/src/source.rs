@@ -25,6 +25,11 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Those of wherever the octets are.
     fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>>;
+
+    /// How many layers each pass over it takes off again; what is kept somewhere has none.
+    fn layers(&self) -> usize {
+        0
+    }
 }
 
 /// Where octets go that become a source afterwards. Dropping it leaves nothing.
@@ -119,6 +124,10 @@ impl Source for Part {
             None => reader,
         })
     }
+
+    fn layers(&self) -> usize {
+        self.source.layers()
+    }
 }
 
 /// One source of known length, then some octets.
@@ -135,6 +144,10 @@ impl Source for Joined {
             Some(behind) => slice_reader(&self.then, behind),
             None => Box::new(self.first.reader(from)?.chain(slice_reader(&self.then, 0))),
         })
+    }
+
+    fn layers(&self) -> usize {
+        self.first.layers()
     }
 }
 
@@ -178,6 +191,10 @@ impl Source for Letter {
             _ => self.rest.reader(self.from.saturating_add(from.saturating_sub(head))),
         }
     }
+
+    fn layers(&self) -> usize {
+        self.rest.layers()
+    }
 }
 
 impl fmt::Debug for Letter {
@@ -187,12 +204,26 @@ impl fmt::Debug for Letter {
     }
 }
 
-/// A small source is read into memory, where its layers cost nothing to go through again.
-pub(crate) fn settled(source: Arc<dyn Source>) -> Result<Arc<dyn Source>, MailFault> {
+/// What comes out of a layer, ready to be read as often as the next one asks. What is small goes into memory. Of
+/// what is large one layer is taken off anew in each pass; a second one on top would make every pass cost both, and
+/// a message may have many (A20): its octets, at most so many, go into `room` instead.
+pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Result<Arc<dyn Source>, MailFault> {
     let mut octets = Zeroizing::new(Vec::new());
-    let most = u64::try_from(SMALL).unwrap_or(u64::MAX).saturating_add(1);
-    source.reader(0).and_then(|reader| reader.take(most).read_to_end(&mut octets)).map_err(|error| disk(&error))?;
-    Ok(if octets.len() > SMALL { source } else { Arc::new(octets) })
+    let small = u64::try_from(SMALL).unwrap_or(u64::MAX).saturating_add(1);
+    let mut reader = source.reader(0).map_err(|error| disk(&error))?;
+    reader.by_ref().take(small).read_to_end(&mut octets).map_err(|error| disk(&error))?;
+    if octets.len() <= SMALL {
+        return Ok(Arc::new(octets));
+    }
+    if source.layers() <= 1 {
+        drop(reader);
+        return Ok(source);
+    }
+    let mut scratch = room.scratch(most);
+    let kept =
+        scratch.write_all(&octets).and_then(|()| pour(&mut *reader, &mut *scratch)).map_err(|error| disk(&error));
+    kept?;
+    scratch.into_source().map_err(|error| disk(&error))
 }
 
 /// Writes all of a source; says how much it was.
@@ -200,11 +231,14 @@ pub(crate) fn settled(source: Arc<dyn Source>) -> Result<Arc<dyn Source>, MailFa
 /// # Errors
 /// Those of both sides.
 pub fn copy(source: &dyn Source, out: &mut dyn Write) -> io::Result<u64> {
-    let mut reader = source.reader(0)?;
+    pour(&mut *source.reader(0)?, out)
+}
+
+fn pour(reader: &mut dyn Read, out: &mut dyn Write) -> io::Result<u64> {
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     let mut copied = 0u64;
     loop {
-        let octets = some(&mut reader, &mut chunk)?;
+        let octets = some(reader, &mut chunk)?;
         if octets.is_empty() {
             return Ok(copied);
         }
@@ -298,7 +332,7 @@ mod tests {
         }
         for (octets, reads) in [(SMALL, 1), (SMALL + 1, 3)] {
             let counted = Arc::new(Counted(vec![7; octets], std::sync::atomic::AtomicUsize::new(0)));
-            let settled = settled(counted.clone()).unwrap();
+            let settled = settled(counted.clone(), &InMemory, 0).unwrap();
             assert_eq!((all(&*settled, 0).len(), all(&*settled, 1).len()), (octets, octets - 1));
             assert_eq!(counted.1.load(std::sync::atomic::Ordering::Relaxed), reads);
         }

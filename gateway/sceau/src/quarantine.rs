@@ -26,6 +26,11 @@ pub fn was_refused(recipient: &Recipient) -> bool {
     matches!(&recipient.progress.state, State::Queued { last: Some(last), .. } if last.code == REFUSED)
 }
 
+/// With what reason somebody's order holds this recipient: what was refused in quarantine stays refused after it.
+pub fn code_of_hold(recipient: &Recipient) -> Option<&'static str> {
+    was_refused(recipient).then_some(REFUSED)
+}
+
 /// The steps by which a person refuses what is in quarantine: it goes on, and its next attempt fails for good.
 pub fn refusal(message: QueueId, recipient: u32, at: ident::Timestamp, reason: trail::SafeText) -> Vec<Update> {
     let because = Reason { code: REFUSED.to_owned(), text: reason };

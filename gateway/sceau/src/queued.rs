@@ -49,6 +49,10 @@ pub struct Notes {
     /// Certificate of the operator that brought a message which nobody could open yet: it is judged once it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unopened: Option<String>,
+    /// Certificates of signers that were known here and did not come with the message: who withdraws or replaces one
+    /// later does not make what was acknowledged unreadable (promise 1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lent: Vec<String>,
 }
 
 /// About one body.
@@ -86,6 +90,17 @@ impl Notes {
     #[must_use]
     pub fn unopened(self, operator: &Certificate) -> Self {
         Self { unopened: Some(operator.to_pem()), ..self }
+    }
+
+    /// With the certificates that it was verified with and does not carry.
+    #[must_use]
+    pub fn verified_with(self, lent: &[Certificate]) -> Self {
+        Self { lent: lent.iter().map(Certificate::to_pem).collect(), ..self }
+    }
+
+    /// The certificates that it was verified with and does not carry.
+    fn lent(&self) -> impl Iterator<Item = Certificate> {
+        self.lent.iter().filter_map(|pem| Certificate::from_pem(pem.as_bytes()).ok())
     }
 
     /// The operator whose message is still to be opened and judged.
@@ -270,7 +285,7 @@ pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> 
         let (opened, results) = late::open(gateway, work, stored, operator).await?;
         return annotated(gateway, work, opened, format!("{head}{results}"));
     }
-    let opened = reopen(gateway, work, stored).await?;
+    let opened = reopen(gateway, work, &notes, stored).await?;
     if work.body.inner.is_some_and(|judged| judged != opened.inner_digest) {
         return Err(damaged("the body opens to something else than what was judged"));
     }
@@ -345,9 +360,9 @@ pub(crate) fn accepted_limits() -> Limits {
 }
 
 /// Opens again with the kept content key: no private-key operation, no new judgement.
-async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Load) -> Result<Opened, End> {
+async fn reopen(gateway: &Arc<Gateway>, work: &Work, notes: &Notes, message: Load) -> Result<Opened, End> {
     let (wrapped, protection) = (work.body.content_key.clone(), work.body.protection.clone());
-    let worker = Arc::clone(gateway);
+    let (worker, lent) = (Arc::clone(gateway), notes.lent().collect::<Vec<_>>());
     let outcome = gateway
         .compute(move || {
             let key = match (wrapped, protection) {
@@ -358,7 +373,7 @@ async fn reopen(gateway: &Arc<Gateway>, work: &Work, message: Load) -> Result<Op
             let key = key.map_err(|error| End::Withheld(format!("its key cannot be had: {error}")))?;
             let access = key.as_deref().map_or(Access::Keys(&[]), |key| Access::ContentKey(key));
             // Whoever signed what was accepted is known still, whatever became of the certificate since.
-            let known = worker.snapshot().ever_known_certificates();
+            let known = [lent, worker.snapshot().ever_known_certificates()].concat();
             mail::open_source(message.source, access, &known, &accepted_limits(), &worker.room())
                 .map_err(|fault| late::unopened(&fault))
         })

@@ -12,7 +12,7 @@ use crate::{BodyInfo, Destination, MessageInfo, NewMessage, Recipient, Step};
 pub struct Changes {
     /// Messages to take charge of.
     pub messages: Vec<NewMessage>,
-    /// Steps of recipients.
+    /// Steps of recipients. Those of a message among [`Self::messages`] that turns out to be a repetition are not made.
     pub updates: Vec<Update>,
     /// Recipients that go another way from now on.
     pub reroutes: Vec<(QueueId, u32, Destination)>,

@@ -56,15 +56,19 @@ impl<'a> CertificateId<'a> {
         Ok(Self::IssuerSerial { issuer, serial })
     }
 
-    /// Whether this names the certificate. Issuers that were encoded anew by the sender's software
-    /// (other string types, other order in a set) are compared as names.
+    /// Whether this names the certificate.
     pub(crate) fn names(&self, certificate: &Certificate) -> bool {
+        self.means(certificate.issuer(), certificate.serial(), certificate.subject_key_id())
+    }
+
+    /// Whether this names a certificate with these. Issuers that were encoded anew by the sender's software
+    /// (other string types, other order in a set) are compared as names.
+    pub(crate) fn means(&self, issuer: &Name, serial: &[u8], key_id: Option<&[u8]>) -> bool {
         match self {
-            Self::KeyId(key_id) => certificate.subject_key_id() == Some(key_id.as_ref()),
-            Self::IssuerSerial { issuer, serial } => {
-                significant(serial) == significant(certificate.serial())
-                    && (issuer.as_ref() == certificate.issuer_der()
-                        || Name::read(issuer).is_ok_and(|name| name == *certificate.issuer()))
+            Self::KeyId(wanted) => key_id == Some(wanted.as_ref()),
+            Self::IssuerSerial { issuer: wanted, serial: number } => {
+                significant(number) == significant(serial)
+                    && (wanted.as_ref() == issuer.der() || Name::read(wanted).is_ok_and(|name| name == *issuer))
             }
         }
     }

@@ -23,7 +23,10 @@ use super::{
     signature::Scheme,
     splitter::{Outline, StreamFault, some},
 };
-use crate::{certificate::Certificate, der};
+use crate::{
+    certificate::{Certificate, Unread},
+    der,
+};
 
 /// Octets digested at once.
 const CHUNK: usize = 64 * 1024;
@@ -36,6 +39,9 @@ const MAX_DIGESTS: usize = 16;
 /// Signers are counted up to this, to say how many there are.
 const MAX_SIGNERS: usize = 64;
 
+/// Certificates of one container that are read at all: those that the signature itself names. One is meant; the
+/// others were put beside it.
+const MAX_READ: usize = 4;
 /// Certificates over one key that a signature without a signing-certificate attribute may mean.
 const MAX_TWINS: usize = 8;
 
@@ -51,8 +57,8 @@ pub struct Proof {
     /// Whether the signature says which certificate it means (ESS signing-certificate, RFC 5035). Then it has no
     /// twins.
     pub names_certificate: bool,
-    /// The certificates in the container: untrusted, for finding a path at most.
-    pub certificates: Vec<Certificate>,
+    /// The certificates in the container as they came, unread: untrusted, for finding a path at most.
+    pub certificates: Vec<Vec<u8>>,
     /// The signature scheme, as people write it: `RSA-PSS`.
     pub scheme: &'static str,
     /// The digest algorithm, as people write it: `SHA-256`.
@@ -180,18 +186,17 @@ impl<'o> Verifying<'o> {
         let signing_time = attribute::single(&self.attributes, oid::SIGNING_TIME, "signingTime")?;
         let signing_time = signing_time.map(|time| attribute::read_time(&time)).transpose()?;
 
-        let embedded = embedded(&self.signed.certificates);
-        let candidates = candidates(&self.signer.id, &self.attributes, known.iter().chain(&embedded))?;
+        let candidates = Meant::read(&self.signer.id, &self.attributes)?.among(known, &self.signed.certificates)?;
         let message = self.signer.attributes.retagged(der::tag::SET)?;
         let scheme = self.scheme;
-        let made_it = |certificate: &&Certificate| {
+        let made_it = |certificate: &Certificate| {
             scheme.fits(certificate.key())
                 && scheme.verify(certificate.public_key(), &message, &self.signer.signature).unwrap_or(false)
         };
         let mut found: Vec<Certificate> = Vec::new();
         for certificate in candidates.into_iter().filter(made_it) {
-            if found.len() < MAX_TWINS && !found.contains(certificate) {
-                found.push(certificate.clone());
+            if found.len() < MAX_TWINS && !found.contains(&certificate) {
+                found.push(certificate);
             }
         }
         let mut found = found.into_iter();
@@ -201,7 +206,7 @@ impl<'o> Verifying<'o> {
             signer,
             twins: found.collect(),
             names_certificate: self.attributes.iter().any(|attribute| ess.contains(&attribute.oid)),
-            certificates: embedded,
+            certificates: self.signed.certificates.iter().map(|element| element.raw.to_vec()).collect(),
             scheme: scheme.name(),
             digest: self.digest,
             signing_time,
@@ -316,40 +321,66 @@ fn require_content(attributes: &[Received<'_>], content_type: &[u8], digest: &[u
     Ok(())
 }
 
-/// The X.509 certificates among CertificateSet; what is unreadable or of another type is of no use.
-fn embedded(certificates: &[Element<'_>]) -> Vec<Certificate> {
-    certificates
-        .iter()
-        .filter(|element| element.tag == der::tag::SEQUENCE)
-        .filter_map(|element| Certificate::from_der(element.raw).ok())
-        .collect()
+/// Which certificate a signature means: by the signer identifier, and by the signing certificate attributes.
+struct Meant<'m> {
+    id: &'m CertificateId<'m>,
+    ess: Vec<(EssCertificate<'m>, MessageDigest)>,
 }
 
-/// The certificates that the signer identifier and the signing certificate attribute both mean.
-fn candidates<'c>(
-    id: &CertificateId<'_>,
-    attributes: &[Received<'_>],
-    all: impl Iterator<Item = &'c Certificate>,
-) -> Result<Vec<&'c Certificate>, CmsError> {
-    let named: Vec<&Certificate> = all.filter(|certificate| id.names(certificate)).collect();
-    if named.is_empty() {
-        return Err(CmsError::SignerUnknown);
+impl<'m> Meant<'m> {
+    fn read(id: &'m CertificateId<'m>, attributes: &[Received<'m>]) -> Result<Self, CmsError> {
+        let mut ess = Vec::new();
+        for (oid, name, default) in [
+            (oid::SIGNING_CERTIFICATE_V2, "signingCertificateV2", oid::SHA256),
+            (oid::SIGNING_CERTIFICATE, "signingCertificate", oid::SHA1),
+        ] {
+            if let Some(value) = attribute::single(attributes, oid, name)? {
+                let certificate = EssCertificate::read(&value, default)?;
+                let digest = ess_digest(certificate.digest, oid)?;
+                ess.push((certificate, digest));
+            }
+        }
+        Ok(Self { id, ess })
     }
-    let mut meant = named;
-    for (oid, name, default) in [
-        (oid::SIGNING_CERTIFICATE_V2, "signingCertificateV2", oid::SHA256),
-        (oid::SIGNING_CERTIFICATE, "signingCertificate", oid::SHA1),
-    ] {
-        if let Some(value) = attribute::single(attributes, oid, name)? {
-            let ess = EssCertificate::read(&value, default)?;
-            let hash_with = ess_digest(ess.digest, oid)?;
-            meant.retain(|certificate| {
-                hash(hash_with, certificate.der()).is_ok_and(|found| *found == *ess.hash)
-                    && ess.serial.is_none_or(|serial| significant(serial) == significant(certificate.serial()))
-            });
+
+    /// Whether the signing certificate attributes mean a certificate of these octets.
+    fn is_named(&self, der: &[u8], number: &[u8]) -> bool {
+        self.ess.iter().all(|(ess, digest)| {
+            hash(*digest, der).is_ok_and(|found| *found == *ess.hash)
+                && ess.serial.is_none_or(|serial| significant(serial) == significant(number))
+        })
+    }
+
+    /// The certificates that it may be: those known before first. Of what came along only what is named is read by
+    /// more than our own reader; what is unreadable or of another type is of no use.
+    fn among(&self, known: &[Certificate], embedded: &[Element<'_>]) -> Result<Vec<Certificate>, CmsError> {
+        let (mut found, mut identified, mut read) = (Vec::new(), false, 0usize);
+        for certificate in known.iter().filter(|certificate| self.id.names(certificate)) {
+            identified = true;
+            if self.is_named(certificate.der(), certificate.serial()) {
+                found.push(certificate.clone());
+            }
+        }
+        let certificates = embedded.iter().filter(|element| element.tag == der::tag::SEQUENCE);
+        for unread in certificates.filter_map(|element| Unread::of(element.raw)) {
+            if !self.id.means(unread.issuer(), unread.serial(), unread.subject_key_id()) {
+                continue;
+            }
+            if !self.is_named(unread.der(), unread.serial()) {
+                identified = true;
+            } else if read < MAX_READ {
+                read = read.saturating_add(1);
+                let certificate = unread.read().ok().filter(|certificate| self.id.names(certificate));
+                identified |= certificate.is_some();
+                found.extend(certificate);
+            }
+        }
+        match (found.is_empty(), identified) {
+            (false, _) => Ok(found),
+            (true, true) => Err(CmsError::SigningCertificate),
+            (true, false) => Err(CmsError::SignerUnknown),
         }
     }
-    if meant.is_empty() { Err(CmsError::SigningCertificate) } else { Ok(meant) }
 }
 
 /// The first version of the attribute is SHA-1 by definition; the second takes what signatures take.

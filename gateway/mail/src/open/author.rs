@@ -97,5 +97,6 @@ fn said(of: &Facts, inside: Option<Facts>, signature: Signature) -> Opened {
         signature,
         survey: Survey::default(),
         author: None,
+        lent: Vec::new(),
     }
 }

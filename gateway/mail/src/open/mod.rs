@@ -138,6 +138,9 @@ pub struct Opened {
     pub survey: Survey,
     /// The author's own signature inside the wrap of a gateway, as a message to judge: see [`author()`].
     pub author: Option<Box<Opened>>,
+    /// Certificates of signers that did not come with the message but from `known`: whoever opens it again needs
+    /// them again.
+    pub lent: Vec<Certificate>,
 }
 
 impl fmt::Debug for Encryption {

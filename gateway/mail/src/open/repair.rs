@@ -43,6 +43,10 @@ impl Source for Repaired {
         skip(&mut reader, from)?;
         Ok(Box::new(reader))
     }
+
+    fn layers(&self) -> usize {
+        self.0.layers().saturating_add(1)
+    }
 }
 
 struct Repairing<R> {

@@ -112,6 +112,10 @@ impl Source for Content {
         skip(&mut reader, from)?;
         Ok(Box::new(reader))
     }
+
+    fn layers(&self) -> usize {
+        self.0.layers().saturating_add(1)
+    }
 }
 
 pub(super) struct Walk<'a> {
@@ -124,11 +128,14 @@ pub(super) struct Walk<'a> {
     layers: usize,
     /// What was decrypted cannot be what was encrypted: nothing comes of it, at the end.
     damaged: bool,
+    /// Certificates of signers that the message lacks.
+    lent: Vec<Certificate>,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(access: Access<'a>, known: &'a [Certificate], limits: &'a Limits, room: &'a dyn Room) -> Self {
-        Self { access, known, limits, room, encryption: None, signature: Signature::None, layers: 0, damaged: false }
+        let (encryption, signature) = (None, Signature::None);
+        Self { access, known, limits, room, encryption, signature, layers: 0, damaged: false, lent: Vec::new() }
     }
 
     /// Takes layer after layer off the root.
@@ -179,11 +186,11 @@ impl<'a> Walk<'a> {
 
     /// An opaque container: decided by its OID, whatever the media type says (H18).
     fn container(&mut self, body: Entity, encoding: TransferEncoding) -> Result<Step, OpenFault> {
-        let container = Container::find(decoded(body, encoding)?)?;
+        let container = Container::find(self.decoded(body, encoding)?)?;
         match container.outline.kind() {
             ContainerKind::Signed => {
                 let content: Arc<dyn Source> = Arc::new(Content(Arc::clone(&container.source)));
-                let content = settled(content)?;
+                let content = settled(content, self.room, container.outline.content_length())?;
                 let good = self.verified(&container.outline, false, &*content)?.is_some();
                 Ok(if good { Step::Into(content) } else { Step::Stop })
             }
@@ -233,7 +240,7 @@ impl<'a> Walk<'a> {
         let media = MediaType::of(&block)?;
         let body = Entity { source: Arc::clone(message), from: root.body(&head) };
         let content: Arc<dyn Source> = if media.is_pkcs7_mime(file_name(&block)?.as_deref()) {
-            let container = Container::find(decoded(body, TransferEncoding::of(&block)?)?)?;
+            let container = Container::find(self.decoded(body, TransferEncoding::of(&block)?)?)?;
             if *container.outline.kind() != ContainerKind::Signed {
                 return Ok(None);
             }
@@ -303,7 +310,7 @@ impl<'a> Walk<'a> {
             return Err(MailFault::Mime("multipart/signed").into());
         }
         let body = Entity { from: signature.body(&head), ..signature.clone() };
-        match Container::find(decoded(body, TransferEncoding::of(&block)?)?) {
+        match Container::find(self.decoded(body, TransferEncoding::of(&block)?)?) {
             Ok(container) => {
                 let digest = self.verified(&container.outline, true, content)?;
                 Ok(digest.map(|digest| (container, digest)))
@@ -328,6 +335,9 @@ impl<'a> Walk<'a> {
         match cms::verify_stream(outline, detached, &mut *content, self.known) {
             Ok(proof) => {
                 let digest = proof.digest;
+                if !proof.certificates.iter().any(|carried| carried == proof.signer.der()) {
+                    self.lent.push(proof.signer.clone());
+                }
                 self.signature = Signature::Good(Box::new(signed(proof)));
                 Ok(Some(digest))
             }
@@ -336,6 +346,19 @@ impl<'a> Walk<'a> {
                 Ok(None)
             }
             Err(StreamFault::Io(error)) => Err(disk(&error).into()),
+        }
+    }
+
+    /// A body without its transfer encoding.
+    fn decoded(&self, body: Entity, encoding: TransferEncoding) -> Result<Arc<dyn Source>, MailFault> {
+        let Entity { source, from } = body;
+        match encoding {
+            TransferEncoding::Identity => Ok(Arc::new(Part { source, from, to: None })),
+            TransferEncoding::Base64 => {
+                let most = u64::try_from(self.limits.message).unwrap_or(u64::MAX);
+                settled(Arc::new(Decoded { source, from }), self.room, most)
+            }
+            TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
         }
     }
 
@@ -397,6 +420,7 @@ impl<'a> Walk<'a> {
             outer_fields_differ,
             survey,
             author,
+            lent: std::mem::take(&mut self.lent),
         })
     }
 }
@@ -410,16 +434,6 @@ impl Container {
         })?;
         drop(reader);
         Ok(Self { source, outline })
-    }
-}
-
-/// A body without its transfer encoding.
-fn decoded(body: Entity, encoding: TransferEncoding) -> Result<Arc<dyn Source>, MailFault> {
-    let Entity { source, from } = body;
-    match encoding {
-        TransferEncoding::Identity => Ok(Arc::new(Part { source, from, to: None })),
-        TransferEncoding::Base64 => settled(Arc::new(Decoded { source, from })),
-        TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
     }
 }
 

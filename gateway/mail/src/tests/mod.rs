@@ -8,6 +8,7 @@ mod forged;
 mod frames;
 mod header_protection;
 mod interop;
+mod layers;
 mod oracle;
 mod round_trip;
 mod signers;

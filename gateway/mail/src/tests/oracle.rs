@@ -16,9 +16,9 @@ use crate::{
 
 /// Room that counts what is read again of what was decrypted.
 #[derive(Default)]
-struct Counting(Arc<AtomicU64>);
+pub(super) struct Counting(pub(super) Arc<AtomicU64>);
 
-struct Counted<T>(T, Arc<AtomicU64>);
+pub(super) struct Counted<T>(pub(super) T, pub(super) Arc<AtomicU64>);
 
 impl Room for Counting {
     fn scratch(&self, octets: u64) -> Box<dyn Scratch> {

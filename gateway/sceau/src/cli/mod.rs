@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod evidence;
 mod explain;
+mod fault;
 mod material;
 mod open;
 mod partner;
@@ -155,6 +156,7 @@ fn configuration(matches: &ArgMatches) -> Option<PathBuf> {
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
+    fault::tell_only_where();
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let place = configuration(&matches);
         Cli::from_arg_matches(&matches).map(|cli| (cli, place))

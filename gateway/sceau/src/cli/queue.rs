@@ -10,6 +10,7 @@ use super::{
     Exit,
     attached::{About, Attached},
 };
+use crate::quarantine;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -221,7 +222,8 @@ fn act(queue: &Attached, target: &Target, act: Act, as_json: bool) -> Result<Exi
 fn order(queue: &Attached, id: QueueId, recipient: &Recipient, act: Act, why: Option<&str>, now: Timestamp) -> Changes {
     let by = super::told::operator(&queue.masker);
     let reason = why.map_or_else(|| SafeText::of("ordered from the command line"), |text| queue.masker.text(text));
-    let because = Reason { code: "operator".to_owned(), text: reason.clone() };
+    let code = quarantine::code_of_hold(recipient).unwrap_or("operator").to_owned();
+    let because = Reason { code, text: reason.clone() };
     let (step, event) = match act {
         Act::Retry => (Step::Retry { due: now }, Event::Retried { by, reason }),
         Act::Hold => (Step::Hold { at: now, reason: because }, Event::Held { by, reason }),

@@ -42,6 +42,9 @@ const UNWRITTEN: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(3 * 24 * 3600);
 /// The alarm meanwhile.
 const UNTELLABLE: &str = "notice-impossible";
+/// Why what somebody changed in the queue's own file, or wrote there without our marks, goes nowhere.
+const ALTERED: &str = "its row in the queue is not as this gateway writes it: put the queue back from a backup and \
+    release it, or refuse it";
 /// How often such work is looked at again.
 const UNTOLD: Duration = Duration::from_secs(10 * 60);
 /// Longest sleep of the dispatcher: what an operator orders from the command line, a moved clock or a
@@ -144,12 +147,16 @@ async fn nap(gateway: &Gateway) {
 /// Tries one piece of work and writes down the outcome.
 async fn perform(gateway: &Arc<Gateway>, sessions: &Sessions, routes: &Routes, work: Work) {
     let altered = !gateway.binder.holds(&work);
-    let work = if altered { told_to_nobody(work) } else { work };
+    let work = if altered { told_of_the_end(work) } else { work };
     let attempt = if work.expired {
         Attempt::expired(&work)
     } else if altered {
         tracing::error!(message = %work.info.id, "the row of a queued message was changed by somebody else: nothing is sent");
-        Attempt::all(&work, &End::Withheld("its row in the queue is not as it was written".to_owned()))
+        let mut allowed = work.clone();
+        let refused = stops::take_refused(&mut allowed);
+        let mut attempt = Attempt::all(&allowed, &End::Withheld(ALTERED.to_owned()));
+        refused.into_iter().for_each(|(recipient, end)| attempt.set(&recipient, end));
+        attempt
     } else {
         let mut allowed = work.clone();
         // What a person decided comes before what may change again.
@@ -225,10 +232,12 @@ pub(crate) async fn attend(gateway: &Arc<Gateway>) -> usize {
     }
 }
 
-/// Of a row that somebody changed nobody hears but the operator: who knows to whom it now says to write.
-fn told_to_nobody(mut work: Work) -> Work {
-    let nobody = store::Notify { success: false, failure: false, delay: false };
-    work.recipients.iter_mut().for_each(|recipient| recipient.notify = nobody);
+/// Of a row that somebody changed nobody hears but the operator, until a person has refused it or its time is over:
+/// then whoever it says sent it hears that, and nothing that the row itself does not say.
+fn told_of_the_end(mut work: Work) -> Work {
+    for recipient in &mut work.recipients {
+        recipient.notify = store::Notify { success: false, delay: false, ..recipient.notify };
+    }
     work
 }
 

@@ -171,8 +171,11 @@ pub(super) async fn write(
     now: Timestamp,
 ) -> Result<Option<(NewMessage, Vec<Record>)>, String> {
     let Some(sender) = work.info.envelope.sender.clone().filter(|_| !news.is_empty()) else { return Ok(None) };
-    // Only the header is used; without it the notice still names the message.
-    let original = queued::as_sent(gateway, work).await.ok();
+    // Only the header is used, and nothing at all for whoever a changed row now says to write to.
+    let original = match gateway.binder.holds(work) {
+        true => queued::as_sent(gateway, work).await.ok(),
+        false => None,
+    };
     let limits = limits(&gateway.snapshot());
     let original = original.and_then(|load| mail::source::header(&*load.source, &limits).ok()).unwrap_or_default();
     let (worker, work) = (Arc::clone(gateway), work.clone());

@@ -12,15 +12,15 @@ use mail::{
 };
 use pki::certificate::Certificate;
 use smtp::{MailFrom, RcptTo};
-use store::{Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
-use trail::{Acceptance, Event, NotificationKind, QueueId, Record, VerdictOutcome};
+use store::{Accepted, Changes, Direction, NewBody, NewMessage, NewRecipient, Repeat, Store as _};
+use trail::{Acceptance, Event, QueueId, Record, VerdictOutcome};
 
 use super::{
     REPEAT_WINDOW, Received, failures, guarded,
     in_hand::{InHand, Writer},
     late,
     outgoing::{Sealing, envelope, notify, trace},
-    storage, taken, technical,
+    reports, storage, taken, technical,
     trust::Answers,
     unopened, unreadable,
 };
@@ -83,18 +83,18 @@ pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, message: Spool) 
     let preparing = move || guarded(|| prepare(&worker, &incoming, message));
     let mut prepared = gateway.compute(preparing).await.map_err(technical)??;
     if let Some(report) = prepared.report.take() {
-        let records = match_report(gateway, &prepared, &report).await?;
+        let records = reports::matched(gateway, &prepared, &report).await?;
         prepared.message.records.extend(records);
     }
     let message = gateway.binder.bind(prepared.message).map_err(technical)?;
     let changes = match prepared.held {
         None => Changes::message(message),
-        Some(why) => {
-            quarantine::alarm(gateway, message.id, why);
-            late::held(gateway, message, why)
-        }
+        Some(why) => late::held(gateway, message, why),
     };
     let committed = gateway.store.commit(changes).await.map_err(|error| storage(&error))?;
+    if let (Some(why), Some(Accepted::New(id))) = (prepared.held, committed.accepted.first()) {
+        quarantine::alarm(gateway, *id, why);
+    }
     taken(gateway, &committed, speaker)
 }
 
@@ -128,12 +128,15 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         }
         Ok(opened) => opened,
     };
+    if let Err(refusal) = speaks_for_author(&snapshot, &operator, &opened, now) {
+        failures::not_opened(gateway, &operator, &outer.from, now);
+        return Err(refusal);
+    }
     // What could not be handed over in the end is refused now (promise 1).
     let hostname = snapshot.config.server.hostname.as_str();
     mail::clean::letter_for_sending(Arc::new(opened.inner.clone()), opened.inner_size, hostname, &limits(&snapshot))
         .map_err(|fault| unreadable(&fault))?;
     check_loop(&opened.outer)?;
-    speaks_for(&snapshot, &operator, &opened.facts.from, now)?;
     let from = &opened.facts.from;
     admit_size(&snapshot, from, arrived.size)?;
     admitted(&snapshot, &opened)?;
@@ -168,10 +171,32 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         repeat,
         bodies: vec![body],
         recipients,
-        notes: Notes::new([BodyNotes { readers: Vec::new(), head }]).brought_by(bearer).to_json(),
+        notes: Notes::new([BodyNotes { readers: Vec::new(), head }])
+            .brought_by(bearer)
+            .verified_with(&opened.lent)
+            .to_json(),
         records,
     };
     Ok(Prepared { message, report, operator, held: None })
+}
+
+/// Whether the operator may write for the author inside. Of what was encrypted we speak with nobody else: who plays
+/// somebody else's message again hears that it could not be opened, whatever is in it (H4).
+fn speaks_for_author(
+    snapshot: &Snapshot,
+    operator: &Certificate,
+    opened: &Opened,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let domain = opened.facts.from.domain();
+    let concerned =
+        || snapshot.speaks_for(operator, domain, now) || snapshot.waits_for(operator, Some(domain), now).is_some();
+    speaks_for(snapshot, operator, &opened.facts.from, now).map_err(|refusal| {
+        match opened.encryption.is_none() || concerned() {
+            true => refusal,
+            false => Refusal::new(RefusalId::OpeningFailed, format!("{}: {}", refusal.id.row().id, refusal.cause)),
+        }
+    })
 }
 
 /// Whether the partner rule of the author takes mail that is protected so.
@@ -196,7 +221,7 @@ pub(super) fn decided(
 ) -> Result<(Judgement, Record), Refusal> {
     let now = gateway.now();
     proven(opened).map_err(|fault| unopened(&fault))?;
-    speaks_for(snapshot, operator, &opened.facts.from, now)?;
+    speaks_for_author(snapshot, operator, opened, now)?;
     admitted(snapshot, opened)?;
     let decided = judged(gateway, snapshot, id, opened, sender, recipients, operator, now)?;
     if let Signature::Good(signed) = &opened.signature {
@@ -440,62 +465,6 @@ pub(crate) fn from_ourselves(
     let readers =
         sealing.own.reading_certificate_at(sealing.now).map(|reader| reader.fingerprint()).into_iter().collect();
     Ok((body, BodyNotes { readers, head }, Some(record)))
-}
-
-/// What a report says about messages that *we* sent to those very recipients.
-async fn match_report(
-    gateway: &Gateway,
-    prepared: &Prepared,
-    report: &report::IncomingReport,
-) -> Result<Vec<Record>, Refusal> {
-    let snapshot = gateway.snapshot();
-    let Some(addressed_to) = prepared.message.recipients.first().map(|recipient| recipient.address.clone()) else {
-        return Ok(Vec::new());
-    };
-    let mut messages = Vec::new();
-    for message_id in &report.message_ids {
-        for id in gateway.store.find_by_message_id(message_id).await.map_err(|error| storage(&error))? {
-            messages.extend(gateway.store.message(id).await.map_err(|error| storage(&error))?);
-        }
-    }
-    let mut sent = Vec::new();
-    let mut owners = Vec::new();
-    for message in &messages {
-        let (Some(sender), Some(message_id)) = (&message.info.envelope.sender, &message.info.message_id) else {
-            continue;
-        };
-        for recipient in &message.recipients {
-            let envelope_id = message.info.envelope.envid.as_deref();
-            sent.push(report::Sent { message_id, envelope_id, sender, recipient: &recipient.address });
-            owners.push((message.info.id, recipient.address.clone()));
-        }
-    }
-    let now = gateway.now();
-    let operator_owns = |domain: &ident::Domain| snapshot.speaks_for(&prepared.operator, domain, now);
-    let mut records = Vec::new();
-    for found in report::match_report(report, &addressed_to, &sent, operator_owns) {
-        let (Some((id, recipient)), Some(claim)) = (owners.get(found.sent), report.claims.get(found.claim)) else {
-            continue;
-        };
-        let event = Event::NotificationReceived {
-            kind: kind(claim.action.unwrap_or(mail::dsn::Action::Relayed)),
-            from_operator: gateway.masker.text(&prepared.operator.subject().to_string()),
-            status: claim.status.map(|(class, subject, detail)| format!("{class}.{subject}.{detail}")),
-            text: trail::SafeText::of("report of the recipient's operator"),
-            matched: true,
-        };
-        records.push(Record::new(gateway.now(), event).of_message(*id).of_recipient(gateway.masker.party(recipient)));
-    }
-    Ok(records)
-}
-
-fn kind(action: mail::dsn::Action) -> NotificationKind {
-    match action {
-        mail::dsn::Action::Failed => NotificationKind::Failed,
-        mail::dsn::Action::Delayed => NotificationKind::Delayed,
-        mail::dsn::Action::Delivered => NotificationKind::Delivered,
-        mail::dsn::Action::Relayed | mail::dsn::Action::Expanded => NotificationKind::Relayed,
-    }
 }
 
 #[cfg(test)]

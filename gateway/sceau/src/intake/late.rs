@@ -78,11 +78,11 @@ pub(super) fn prepare(
 const UNKNOWN_KEY: &str = "it is encrypted for none of our keys";
 
 /// The changes by which a message goes into quarantine in the transaction that takes it.
-pub(super) fn held(gateway: &Gateway, message: NewMessage, why: &str) -> Changes {
+pub(super) fn held(gateway: &Gateway, mut message: NewMessage, why: &str) -> Changes {
     let now = gateway.now();
     let reason = || gateway.masker.text(why);
     let (id, count) = (message.id, (0u32..).zip(&message.recipients));
-    let mut changes = Changes::default();
+    let (mut changes, mut records) = (Changes::default(), Vec::new());
     for (recipient, to) in count {
         let because = Reason { code: quarantine::CODE.to_owned(), text: reason() };
         changes.updates.push(Update {
@@ -93,8 +93,10 @@ pub(super) fn held(gateway: &Gateway, message: NewMessage, why: &str) -> Changes
         });
         let event = Event::Held { by: SafeText::of("sceau"), reason: reason() };
         let party = gateway.masker.party(&to.address);
-        changes.records.push(Record::new(now, event).of_message(id).of_recipient(party));
+        records.push(Record::new(now, event).of_message(id).of_recipient(party));
     }
+    // With the message, so that a repetition leaves none.
+    message.records.extend(records);
     changes.messages.push(message);
     changes
 }

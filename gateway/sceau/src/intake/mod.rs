@@ -7,6 +7,7 @@ pub(crate) mod in_hand;
 pub mod incoming;
 pub(crate) mod late;
 pub mod outgoing;
+mod reports;
 mod trust;
 
 use std::{io::ErrorKind, time::Duration};
@@ -127,6 +128,9 @@ pub(crate) fn unsealed(fault: &SealFault) -> Refusal {
 pub(crate) fn technical(cause: impl ToString) -> Refusal {
     Refusal::new(RefusalId::StorageUnavailable, cause.to_string())
 }
+
+#[cfg(test)]
+mod door_tests;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,12 @@
 use std::{io::Write, time::Duration};
 
 use super::{Harness, samples::*, wait};
-use crate::{Accepted, BodyContent, Changes, MAX_INLINE_BODY, QueueId, Repeat, Staging, State, Store, StoreError};
+use trail::SafeText;
+
+use crate::{
+    Accepted, BodyContent, Changes, MAX_INLINE_BODY, QueueId, Reason, Repeat, Staging, State, Step, Store, StoreError,
+    Update,
+};
 
 pub fn accepted_survives_a_kill<H: Harness>() {
     let harness = H::empty();
@@ -128,6 +133,22 @@ pub fn repetitions_get_the_first_id<H: Harness>() {
     };
     let fourth = QueueId::new(start(), 4);
     assert_eq!(wait(store.commit(both)).unwrap().accepted, [Accepted::New(fourth), Accepted::Repeated(fourth)]);
+    // What was to happen with it at once does not happen, neither to it nor to the first one.
+    let reason = Reason { code: "quarantine".to_owned(), text: SafeText::of("waits") };
+    let update = |message| Update {
+        message,
+        recipient: 0,
+        lease: None,
+        step: Step::Hold { at: start(), reason: reason.clone() },
+    };
+    let changes = Changes {
+        messages: vec![submitted(6, &["a@ch-b.test", "b@ch-b.test"])],
+        updates: vec![update(QueueId::new(start(), 6))],
+        ..Changes::default()
+    };
+    assert_eq!(wait(store.commit(changes)).unwrap().accepted, [Accepted::Repeated(first)]);
+    let state = wait(store.message(first)).unwrap().unwrap().recipients.remove(0).progress.state;
+    assert!(matches!(state, State::Queued { .. }), "{state:?}");
     assert_eq!(wait(store.counts()).unwrap().messages, 2);
     assert_eq!(wait(store.take_outbox(10)).unwrap().len(), 2, "no acceptance is written for a repetition");
 }

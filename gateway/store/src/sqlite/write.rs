@@ -52,13 +52,19 @@ pub(crate) fn commit(
     turn: &mut Turn,
 ) -> SqlResult<Committed> {
     let mut done = Committed::default();
+    let mut repetitions = Vec::new();
     for message in changes.messages {
-        done.accepted.push(accept(db, message, effects, turn)?);
+        let id = message.new.id;
+        let accepted = accept(db, message, effects, turn)?;
+        if matches!(accepted, Accepted::Repeated(_)) {
+            repetitions.push(id);
+        }
+        done.accepted.push(accepted);
     }
     for (id, recipient, destination) in &changes.reroutes {
         reroute(db, *id, *recipient, destination, turn)?;
     }
-    for update in changes.updates {
+    for update in changes.updates.into_iter().filter(|update| !repetitions.contains(&update.message)) {
         let id = update.message;
         if step(db, update, effects, turn)? {
             done.ended.push(id);

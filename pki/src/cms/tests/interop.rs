@@ -87,7 +87,7 @@ fn we_verify_what_we_sign() {
         assert_eq!(verified.content, message());
         assert!(matches!(verified.content, std::borrow::Cow::Borrowed(_)), "one piece is not copied");
         assert_eq!(verified.signing_time, Some(at()));
-        assert_eq!(verified.certificates, [key.certificate().clone()], "the signer's certificate and no other");
+        assert_eq!(verified.certificates, [key.certificate().der()], "the signer's certificate and no other");
         assert_eq!(verified.attribute(&extra.oid).unwrap().values, [der::utf8("a"), der::utf8("b")]);
         assert!(verified.attribute("1.2.840.113549.1.9.16.2.47").is_some(), "SigningCertificateV2");
         assert!(verified.attribute("1.2.840.113549.1.9.15").is_some(), "sMIMECapabilities");
