@@ -401,9 +401,12 @@ fn a9_the_same_is_done_whatever_failed() {
         println!("{cipher:?} {transport:?}: {:?} {:?}", keys.each_ref().map(|k| k.1), contents.each_ref().map(|c| c.1));
         let (first, _) = keys[0].clone();
         assert_eq!((first.0, first.1), (1, 1), "{cipher:?} {transport:?}");
-        for tried in [&keys[..], &contents[..]] {
-            assert!(tried.iter().all(|(done, _)| *done == first), "{cipher:?} {transport:?}: {tried:#?}");
-            assert!(tried.iter().all(|(_, read)| *read == tried[0].1), "{cipher:?} {transport:?}: {tried:#?}");
-        }
+        let tried = [&keys[..], &contents[..]].concat();
+        assert!(tried.iter().all(|(done, _)| *done == first), "{cipher:?} {transport:?}: {tried:#?}");
+        // What a wrong key gives begins with an empty line once in some hundred times, and is looked at once more
+        // then; never oftener than right text.
+        let most = contents[0].1;
+        assert!(contents.iter().all(|(_, read)| *read == most), "{cipher:?} {transport:?}: {contents:#?}");
+        assert!(keys.iter().all(|(_, read)| *read <= most), "{cipher:?} {transport:?}: {keys:#?}");
     }
 }
