@@ -262,11 +262,20 @@ impl<'a> Structure<'a> {
     pub fn town(&self) -> &'a str {
         let t = &self.generation.tables;
         let label = part(self.generation.text.get(t.structure_town.text_at(self.row)), 1);
-        if !label.is_empty() {
-            return label;
-        }
-        let cedex = self.generation.text.get(t.structure_cedex.text_at(self.row));
+        if label.is_empty() { self.routing_town() } else { label }
+    }
+
+    /// The town as mail is routed to it, with its `CEDEX`.
+    pub(crate) fn routing_town(&self) -> &'a str {
+        let cedex = self.generation.text.get(self.generation.tables.structure_cedex.text_at(self.row));
         cedex.trim_start_matches(|c: char| c.is_ascii_digit()).trim()
+    }
+
+    /// The lines of its address beside the street: recipient, place, mention.
+    pub(crate) fn further_lines(&self) -> [&'a str; 3] {
+        let t = &self.generation.tables;
+        [&t.structure_recipient, &t.structure_place, &t.structure_mention]
+            .map(|column| self.generation.text.get(column.text_at(self.row)))
     }
 
     /// The name to show.

@@ -212,18 +212,29 @@ fn joined(parts: &[&str]) -> Vec<String> {
     forms
 }
 
-/// The single words by which a name of several words goes, too: run together, `saint` for `st`.
+/// The single words by which a name of several words goes, too: run together, `saint` for `st`, `st` for `saint`.
 pub(crate) fn other_forms(name: &str) -> Vec<String> {
     let folded = fold(name);
     let parts: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
     let mut forms = joined(&parts);
-    forms.extend(parts.iter().filter_map(|word| saint(word)).map(str::to_owned));
+    forms.extend(parts.iter().filter_map(|word| saint(word).or_else(|| shortened(word))).map(str::to_owned));
     forms
+}
+
+/// Who types `st` means `saint`, too: the compiler of questions looks for both.
+fn shortened(word: &str) -> Option<&'static str> {
+    match word {
+        "saint" => Some("st"),
+        "sainte" => Some("ste"),
+        _ => None,
+    }
 }
 
 /// The same for a town.
 pub(crate) fn other_forms_of_town(town: &str) -> Vec<String> {
-    self::town(town).into_iter().map(|(word, _)| word).collect()
+    let mut forms: Vec<String> = self::town(town).into_iter().map(|(word, _)| word).collect();
+    forms.extend(fold(town).split(' ').filter_map(shortened).map(str::to_owned));
+    forms
 }
 
 fn saint(word: &str) -> Option<&'static str> {

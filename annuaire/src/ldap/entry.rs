@@ -146,18 +146,13 @@ impl<'a> Entry<'a> {
                     }
                     Attr::Surname => other_forms(person.family()),
                     Attr::GivenName => other_forms(person.given()),
-                    Attr::Organisation => places().flat_map(|place| other_forms(place.display_name())).collect(),
-                    Attr::Locality => places().flat_map(|place| other_forms_of_town(place.town())).collect(),
-                    _ => Vec::new(),
+                    _ => places().flat_map(|place| forms_of_place(attr, &place)).collect(),
                 }
             }
             (Subject::Structure { structure, .. }, Attr::CommonName | Attr::DisplayName) => {
                 other_forms(structure.display_name())
             }
-            (Subject::Structure { structure, .. }, Attr::Organisation) => {
-                [structure.name(), structure.trade_name()].into_iter().flat_map(other_forms).collect()
-            }
-            (Subject::Structure { structure, .. }, Attr::Locality) => other_forms_of_town(structure.town()),
+            (Subject::Structure { structure, .. }, attr) => forms_of_place(attr, structure),
             _ => Vec::new(),
         }
     }
@@ -230,7 +225,9 @@ impl<'a> Entry<'a> {
             }
             Attr::PersonState => out.push(if person.active() { "active" } else { "inactive" }.into()),
             Attr::StructuralClass => out.push("inetOrgPerson".into()),
-            Attr::Organisation => out.extend(places().map(|place| Cow::Borrowed(place.display_name()))),
+            Attr::Organisation => {
+                out.extend(places().flat_map(|place| [place.name(), place.trade_name()]).map(Cow::Borrowed));
+            }
             Attr::StructureId => out.extend(places().map(|place| Cow::Borrowed(place.key()))),
             _ => {
                 self.of_mailbox(attr, mailbox, kind, out);
@@ -319,13 +316,25 @@ fn listed(values: &[(Attr, Vec<String>)], attr: Attr) -> impl Iterator<Item = &s
     values.iter().filter(move |(known, _)| *known == attr).flat_map(|(_, values)| values).map(String::as_str)
 }
 
+/// The single words by which the names of a structure and of its town go, too.
+fn forms_of_place(attr: Attr, place: &Structure<'_>) -> Vec<String> {
+    match attr {
+        Attr::Organisation => [place.name(), place.trade_name()].into_iter().flat_map(other_forms).collect(),
+        Attr::Locality => [place.town(), place.routing_town()].into_iter().flat_map(other_forms_of_town).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Where a structure is.
 fn located<'a>(attr: Attr, place: &Structure<'a>, out: &mut Vec<Cow<'a, str>>) {
     match attr {
-        Attr::Locality => out.push(place.town().into()),
+        Attr::Locality => out.extend([place.town(), place.routing_town()].map(Cow::Borrowed)),
         Attr::State => out.push(place.department().into()),
         Attr::PostalCode => out.push(place.postcode().into()),
-        Attr::Street => out.push(place.street().into()),
+        Attr::Street => {
+            out.push(place.street().into());
+            out.extend(place.further_lines().map(Cow::Borrowed));
+        }
         Attr::Telephone => out.push(place.phone().into()),
         Attr::PostalAddress => {
             // `$` separates lines (RFC 4517 §3.3.28).

@@ -46,7 +46,7 @@ pub fn spelt(asked: &Asked) -> String {
     }
 }
 
-fn expected(world: &World, question: &Question) -> Vec<String> {
+pub fn expected(world: &World, question: &Question) -> Vec<String> {
     let hits = world.current.people_where(None, question, Page::first(500)).hits;
     hits.into_iter().map(|hit| hit.of.id_text().to_owned()).collect()
 }

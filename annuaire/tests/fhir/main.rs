@@ -15,6 +15,7 @@ mod client;
 mod equal;
 mod faces;
 mod hostile;
+mod ldap;
 mod order;
 mod profile;
 mod time;

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod admission;
+mod allowance;
 pub mod audit;
 pub mod bound;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod http;
 pub mod intake;
 pub mod keys;
 pub mod knocks;
+pub mod ldap;
 pub mod net;
 pub mod partners;
 pub mod quarantine;

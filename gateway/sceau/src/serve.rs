@@ -17,7 +17,7 @@ use crate::{
     config::{ListenerKind, Problem},
     delivery,
     gateway::{Gateway, StartError},
-    hardening, health, http, keys,
+    hardening, health, http, keys, ldap,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -79,7 +79,9 @@ pub async fn serve_by(
     let mut listening = Vec::new();
     let listeners = gateway.snapshot().config.listeners.clone();
     let pages = usize::from(gateway.snapshot().config.http.listen.is_some());
-    let room = hardening::connections_per_port(listeners.len().saturating_add(pages));
+    let searched = gateway.snapshot().config.ldap.listeners.clone();
+    let ports = listeners.len().saturating_add(pages).saturating_add(searched.len());
+    let room = hardening::connections_per_port(ports);
     if room < gateway.snapshot().config.limits.connections {
         tracing::warn!(
             room,
@@ -99,6 +101,11 @@ pub async fn serve_by(
     if let Some(at) = gateway.snapshot().config.http.listen {
         let door = http::Door::bind(at, room, &gateway).await?;
         tasks.spawn(door.serve(Arc::clone(&gateway), stopping.clone()));
+    }
+    let face = ldap::Face::new()?;
+    for listener in searched {
+        let port = ldap::Port::bind(listener, room).await?;
+        tasks.spawn(port.serve(Arc::clone(&gateway), Arc::clone(&face), stopping.clone()));
     }
     let (finish, finishing) = watch::channel(false);
     let keeper = tokio::spawn(audit::run(Arc::clone(&gateway), Arc::clone(&gateway.secrets), finishing));

@@ -18,6 +18,7 @@ use pki::{
 use crate::{
     config::{self, AnchorPurpose, Environment, InnerProtocol, Loaded, Partner, Problem, read_bytes},
     keys::{DomainKeys, KeyRing},
+    ldap,
     net::tls::TlsIdentity,
     partners, refresh,
     rest::Vault,
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub tls: TlsIdentity,
     /// The one that browsers are shown.
     pub http_tls: Option<TlsIdentity>,
+    /// What the LDAP face rests on besides.
+    pub ldap: Arc<ldap::Held>,
     /// Domains that are never sent to unsealed again.
     pub sealed_before: Arc<SealedBefore>,
     /// Our keys, and the tokens that some are on.
@@ -154,6 +157,7 @@ impl Snapshot {
             TlsIdentity::load(&loaded.path(&config.server.certificate), &loaded.path(&config.server.key)),
         );
         let http_tls = config.http.listen.and_then(|_| keep(&mut problems, crate::http::identity(loaded)));
+        let ldap = keep(&mut problems, ldap::Held::load(loaded));
         let validator = keep(&mut problems, validator(loaded, &status));
         if let Some(validator) = validator.as_ref().filter(|_| at_start) {
             refresh::recall(loaded, &status, validator, at);
@@ -179,13 +183,14 @@ impl Snapshot {
         let sealed_before =
             keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
         let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
-        match (tls, validator, held, known, orders, sealed_before) {
-            (Some(tls), Some(validator), Some(held), Some(known), Some(orders), Some(sealed_before))
+        match (tls, ldap, validator, held, known, orders, sealed_before) {
+            (Some(tls), Some(ldap), Some(validator), Some(held), Some(known), Some(orders), Some(sealed_before))
                 if problems.is_empty() =>
             {
                 Ok(Self {
                     tls: stapling(tls, &validator, at),
                     http_tls: http_tls.map(|tls| stapling(tls, &validator, at)),
+                    ldap: Arc::new(ldap.stapling(|tls| stapling(tls, &validator, at))),
                     partners: Arc::new(partners),
                     config: Arc::new(config.clone()),
                     book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),

@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     targets::headers::TARGET,
     targets::server::TARGET,
     targets::client::TARGET,
+    targets::ldap::TARGET,
 ];
 
 /// The target of this name.

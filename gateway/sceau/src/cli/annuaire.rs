@@ -1,5 +1,6 @@
 //! `sceau annuaire`: the professional directory.
 
+mod password;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,8 @@ enum Order {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=MAX_LIMIT))]
         limit: u64,
     },
+    /// Hash a password, given on standard input, for an account of the LDAP face
+    Password,
     /// Look up exactly one address, identifier or certificate
     Lookup {
         #[command(flatten)]
@@ -124,6 +127,7 @@ pub(super) fn run(args: Args) -> Exit {
         Order::Diff { data, from, to } => diff(&data, &from, &to, json),
         Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
         Order::Lookup { what, place } => lookup(&what, &place, json),
+        Order::Password => password::run(json),
     };
     outcome.unwrap_or_else(|problem| material::report(&problem))
 }

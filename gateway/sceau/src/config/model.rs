@@ -84,6 +84,9 @@ pub struct Config {
     /// Where the directory answers over HTTP.
     #[serde(default)]
     pub http: super::Http,
+    /// Where the directory answers over LDAP.
+    #[serde(default)]
+    pub ldap: super::Ldap,
 }
 
 /// Who runs this gateway: shown in refusals and notifications.

@@ -21,6 +21,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     config.health.faults(&mut found);
     config.seal.faults(&mut found);
     config.http.faults(&mut found);
+    config.ldap.faults(config.annuaire.data.is_some(), &mut found);
     super::partners::faults(&mut found, &config.partners);
     for own in &config.domains {
         let inner = &own.inner;

@@ -12,11 +12,15 @@ use hyper::{
 
 use super::{
     Caller, Mounted, Site,
-    allowance::Peer,
     caller::{known, strangers_welcome},
     headers,
 };
-use crate::{gateway::Gateway, snapshot::Snapshot};
+use crate::{
+    allowance::{Allowed, Peer},
+    config::HttpLimits,
+    gateway::Gateway,
+    snapshot::Snapshot,
+};
 
 /// What the log says of a request.
 struct Line {
@@ -90,7 +94,7 @@ async fn answer(
     let limits = &snapshot.config.http.limits;
     let now = gateway.now();
     let guest = who(site, gateway, &snapshot, caller, line).await?;
-    site.allowances.ask(&guest.peer, limits, now).map_err(|retry_after| Refused::TooMany { retry_after })?;
+    site.allowances.ask(&guest.peer, allowed(limits), now).map_err(|retry_after| Refused::TooMany { retry_after })?;
     let most = usize::try_from(limits.body.0).unwrap_or(usize::MAX);
     let body = tokio::time::timeout(limits.request.0, Limited::new(body, most).collect())
         .await
@@ -120,9 +124,14 @@ async fn answer(
     .await??;
     let shown = response.extensions().get::<Asked>().map_or(0, |asked| asked.answers);
     if !guest.mirror {
-        site.allowances.shown(&guest.peer, shown, limits, now);
+        site.allowances.shown(&guest.peer, shown, allowed(limits), now);
     }
     Ok(response)
+}
+
+/// What one peer may have.
+fn allowed(limits: &HttpLimits) -> Allowed {
+    Allowed { requests_per_minute: limits.requests_per_minute, answers_per_hour: limits.answers_per_hour }
 }
 
 /// Who is answered.
@@ -164,7 +173,9 @@ async fn who(
         }
         Err(why) => {
             tracing::debug!(why, "an HTTP client is not known");
-            site.allowances.ask(&address, limits, now).map_err(|retry_after| Refused::TooMany { retry_after })?;
+            site.allowances
+                .ask(&address, allowed(limits), now)
+                .map_err(|retry_after| Refused::TooMany { retry_after })?;
             Err(Refused::NotKnown)
         }
     }

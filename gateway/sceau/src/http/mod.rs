@@ -3,7 +3,6 @@
 //! A face is a function from request to response. What is not its business is done here: TLS, connections, deadlines,
 //! sizes, who may ask and how much, the headers that protect a browser, and the access log.
 
-mod allowance;
 mod caller;
 mod handle;
 mod headers;
@@ -26,8 +25,8 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::allowance::Allowances;
 use crate::{
+    allowance::Allowances,
     config::{Clients, Http, Loaded, Mount, Problem},
     gateway::Gateway,
     net::{

@@ -3,7 +3,8 @@
 //! OpenSSL only proves here that the peer holds the private key of the certificate it shows.
 //! Whether that certificate may be believed is decided by `pki` at every MAIL FROM, so a kept
 //! connection never outlives a revocation, and each refusal can say its reason in SMTP. For the
-//! same reason no tickets are issued and no sessions are kept (design §7).
+//! same reason no tickets are issued and no sessions are kept (design §7), but on ports that ask nobody
+//! for a certificate.
 
 use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 
@@ -33,6 +34,8 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 /// Certificates that are looked at of what a peer shows: as many as a path may have. What a stranger
 /// shows is judged at every MAIL FROM, so it must not be more than that.
 const MAX_SHOWN: usize = 10;
+/// Sessions with clients who were not asked for a certificate that are kept to be taken up again.
+const MAX_SESSIONS: i32 = 20_000;
 /// Largest certificate or key file.
 const MAX_PEM: u64 = 256 * 1024;
 
@@ -213,11 +216,20 @@ fn acceptor(clients: Clients, chain: &[X509], key: &PKey<Private>) -> Result<Ssl
     builder.set_session_id_context(b"sceau")?;
     match clients {
         // Its absence or its faults are answered in SMTP or HTTP, with a reason.
-        Clients::Asked => builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true),
-        Clients::NotAsked => builder.set_verify(SslVerifyMode::NONE),
+        Clients::Asked => {
+            builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+            builder.set_num_tickets(0)?;
+        }
+        // An address book connects anew at each keystroke: nobody was identified, so a session may be taken up again. It
+        // is kept here, once and for minutes: no ticket key whose loss would open what was recorded.
+        Clients::NotAsked => {
+            builder.set_verify(SslVerifyMode::NONE);
+            builder.set_session_cache_mode(SslSessionCacheMode::SERVER);
+            builder.set_session_cache_size(MAX_SESSIONS);
+            builder.set_num_tickets(1)?;
+        }
     }
     builder.set_options(SslOptions::NO_TICKET | SslOptions::CIPHER_SERVER_PREFERENCE);
-    builder.set_num_tickets(0)?;
     // Sent to whom asks, if there is one.
     builder.set_status_callback(|ssl| Ok(ssl.ocsp_status().is_some()))?;
     Ok(builder.build().into_context())

@@ -6,6 +6,7 @@ pub mod cms;
 pub mod crl;
 pub mod headers;
 pub mod judge;
+pub mod ldap;
 pub mod message;
 pub mod ocsp;
 pub mod partner_file;

@@ -1,4 +1,5 @@
-//! How much one peer may ask: buckets that fill with time, against whoever would copy the directory by asking.
+//! How much one peer may ask: buckets that fill with time, against whoever would copy the directory by asking. Every
+//! face has its own.
 
 use std::{
     collections::HashMap,
@@ -8,16 +9,18 @@ use std::{
 
 use ident::{Fingerprint, Timestamp};
 
-use crate::{config::HttpLimits, net::places::neighbourhood};
+use crate::net::places::neighbourhood;
 
 /// Peers whose buckets are kept apart; the others share one. Strangers have more addresses than we have memory.
 const MOST: usize = 20_000;
 
-/// Who is counted: a certificate that was verified, else an address.
+/// Who is counted: whoever proved who they are, else an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// The holder of a certificate of the trust space.
     Known(Fingerprint),
+    /// Who proved a name: an account, a certificate that was judged by what it says.
+    Named(String),
     /// Whoever comes from there.
     Address(IpAddr),
     /// All those beyond [`MOST`].
@@ -26,9 +29,18 @@ pub(super) enum Peer {
 
 impl Peer {
     /// A peer by its address: an IPv6 network is one.
-    pub(super) fn at(address: IpAddr) -> Self {
+    pub(crate) fn at(address: IpAddr) -> Self {
         Self::Address(neighbourhood(address))
     }
+}
+
+/// What one peer may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Questions in a minute; twice as many at once.
+    pub(crate) requests_per_minute: u32,
+    /// People, structures, entries that are shown in an hour.
+    pub(crate) answers_per_hour: u32,
 }
 
 /// One bucket, in thousandths. Below nothing is what was taken beyond it: a page of FHIR shows more than may be left.
@@ -83,7 +95,7 @@ struct Buckets {
 
 /// The buckets of all peers.
 #[derive(Debug, Default)]
-pub(super) struct Allowances {
+pub(crate) struct Allowances {
     table: Mutex<Table>,
 }
 
@@ -104,7 +116,7 @@ impl Allowances {
     ///
     /// # Errors
     /// In how many seconds to come back.
-    pub(super) fn ask(&self, peer: &Peer, limits: &HttpLimits, now: Timestamp) -> Result<(), u64> {
+    pub(crate) fn ask(&self, peer: &Peer, limits: Allowed, now: Timestamp) -> Result<(), u64> {
         let (requests, answers) = rates(limits);
         self.with(peer, limits, now, |buckets| {
             // Nothing left to be shown: whoever has had an hour's worth waits for a page's worth, not for one line.
@@ -123,13 +135,13 @@ impl Allowances {
     }
 
     /// Takes what was shown.
-    pub(super) fn shown(&self, peer: &Peer, answers: usize, limits: &HttpLimits, now: Timestamp) {
+    pub(crate) fn shown(&self, peer: &Peer, answers: usize, limits: Allowed, now: Timestamp) {
         let (_, rate) = rates(limits);
         let taken = i64::try_from(answers).unwrap_or(i64::MAX).saturating_mul(ONE);
         self.with(peer, limits, now, |buckets| buckets.answers.take(rate, taken));
     }
 
-    fn with<T>(&self, peer: &Peer, limits: &HttpLimits, now: Timestamp, what: impl FnOnce(&mut Buckets) -> T) -> T {
+    fn with<T>(&self, peer: &Peer, limits: Allowed, now: Timestamp, what: impl FnOnce(&mut Buckets) -> T) -> T {
         let (requests, answers) = rates(limits);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let Table { peers, swept } = &mut *table;
@@ -158,7 +170,7 @@ impl Allowances {
 const PAGE: i64 = 20;
 
 /// Requests and answers.
-fn rates(limits: &HttpLimits) -> (Rate, Rate) {
+fn rates(limits: Allowed) -> (Rate, Rate) {
     let requests = i64::from(limits.requests_per_minute).saturating_mul(ONE);
     let answers = i64::from(limits.answers_per_hour).saturating_mul(ONE);
     (
@@ -173,8 +185,8 @@ mod tests {
 
     use super::*;
 
-    fn limits() -> HttpLimits {
-        HttpLimits { requests_per_minute: 60, answers_per_hour: 3600, ..HttpLimits::default() }
+    fn limits() -> Allowed {
+        Allowed { requests_per_minute: 60, answers_per_hour: 3600 }
     }
 
     fn peer(n: u32) -> Peer {
@@ -184,38 +196,38 @@ mod tests {
     #[test]
     fn a_minute_gives_a_minutes_requests() {
         let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
-        let taken = (0..1000).take_while(|_| all.ask(&peer(1), &limits, now).is_ok()).count();
+        let taken = (0..1000).take_while(|_| all.ask(&peer(1), limits, now).is_ok()).count();
         assert_eq!(taken, 120);
-        assert_eq!(all.ask(&peer(1), &limits, now), Err(1));
-        assert_eq!(all.ask(&peer(2), &limits, now), Ok(()), "others are served");
+        assert_eq!(all.ask(&peer(1), limits, now), Err(1));
+        assert_eq!(all.ask(&peer(2), limits, now), Ok(()), "others are served");
         let later = now.plus(Duration::from_secs(10));
-        let taken = (0..1000).take_while(|_| all.ask(&peer(1), &limits, later).is_ok()).count();
+        let taken = (0..1000).take_while(|_| all.ask(&peer(1), limits, later).is_ok()).count();
         assert_eq!(taken, 10);
         // A clock that was set back neither gives nor takes.
-        assert_eq!(all.ask(&peer(1), &limits, now), Err(1));
+        assert_eq!(all.ask(&peer(1), limits, now), Err(1));
     }
 
     #[test]
     fn who_has_been_shown_an_hours_people_waits() {
         let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
-        all.ask(&peer(1), &limits, now).unwrap();
-        all.shown(&peer(1), 3600, &limits, now);
-        let wait = all.ask(&peer(1), &limits, now).unwrap_err();
+        all.ask(&peer(1), limits, now).unwrap();
+        all.shown(&peer(1), 3600, limits, now);
+        let wait = all.ask(&peer(1), limits, now).unwrap_err();
         assert_eq!(wait, 20);
-        assert_eq!(all.ask(&peer(1), &limits, now.plus(Duration::from_secs(wait))), Ok(()));
+        assert_eq!(all.ask(&peer(1), limits, now.plus(Duration::from_secs(wait))), Ok(()));
     }
 
     #[test]
     fn what_was_shown_beyond_the_allowance_is_owed() {
         let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
         // One answer is left, and a page of two thousand is asked for: no more than an hour's worth an hour, all in all.
-        all.shown(&peer(1), 3599, &limits, now);
-        all.ask(&peer(1), &limits, now).unwrap();
-        all.shown(&peer(1), 2000, &limits, now);
-        let wait = all.ask(&peer(1), &limits, now).unwrap_err();
+        all.shown(&peer(1), 3599, limits, now);
+        all.ask(&peer(1), limits, now).unwrap();
+        all.shown(&peer(1), 2000, limits, now);
+        let wait = all.ask(&peer(1), limits, now).unwrap_err();
         assert!((1990..=2020).contains(&wait), "{wait}");
-        all.shown(&peer(2), usize::MAX, &limits, now);
-        let wait = all.ask(&peer(2), &limits, now).unwrap_err();
+        all.shown(&peer(2), usize::MAX, limits, now);
+        let wait = all.ask(&peer(2), limits, now).unwrap_err();
         assert!((3600..=5 * 3600).contains(&wait), "{wait}");
     }
 
@@ -223,13 +235,13 @@ mod tests {
     fn strangers_beyond_count_share_one_bucket() {
         let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
         for n in 0..30_000 {
-            let _ = all.ask(&peer(n), &limits, now);
+            let _ = all.ask(&peer(n), limits, now);
         }
         assert!(all.table.lock().unwrap().peers.len() <= MOST + 1);
-        assert!(all.ask(&peer(40_000), &limits, now).is_err(), "the shared bucket is empty");
+        assert!(all.ask(&peer(40_000), limits, now).is_err(), "the shared bucket is empty");
         // Once they rest, they are forgotten.
         let later = now.plus(Duration::from_secs(3600));
-        assert!(all.ask(&peer(40_000), &limits, later).is_ok());
+        assert!(all.ask(&peer(40_000), limits, later).is_ok());
         assert!(all.table.lock().unwrap().peers.len() <= 2);
     }
 }

@@ -1,0 +1,391 @@
+//! One connection: octets between the socket and the session, TLS, deadlines, and searches on threads that may block.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use annuaire::ldap::{Closed, Code, Ending, Found, Rights, Search, Session, Settings, Work, World};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{Face, book::BookOf, caller};
+use crate::{
+    allowance::{Allowed, Peer},
+    config::{LdapLimits, LdapListener, TlsStart},
+    gateway::Gateway,
+    net::{
+        tls::{TlsError, TlsFacts, TlsIdentity},
+        wire::Wire,
+    },
+    snapshot::Snapshot,
+};
+
+/// Octets read at once.
+const CHUNK: usize = 16 * 1024;
+/// Time for a handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time for a message that has begun.
+const MESSAGE: Duration = Duration::from_secs(10);
+/// Time for an answer to be taken.
+const TAKEN: Duration = Duration::from_secs(30);
+/// How long a client is waited for that gave up its search: some forget the connection (annuaire §5.1).
+const FORSAKEN: Duration = Duration::from_secs(5);
+/// Time for last words.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Readings of what comes after the end.
+const MOST_DRAINED: usize = 16;
+/// How long a search may wait for a thread.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Binds that may fail in one connection.
+const FAILED_BINDS: u8 = 3;
+/// How much more those may have who said who they are.
+const KNOWN: u32 = 10;
+
+/// What a connection rests on.
+pub(super) struct Terms {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) face: Arc<Face>,
+    pub(super) listener: LdapListener,
+    pub(super) limits: LdapLimits,
+    pub(super) peer: SocketAddr,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// Why a connection ended, for the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("{0:?}")]
+    Session(Closed),
+    #[error("closed by the peer")]
+    Peer,
+    #[error("timed out")]
+    Timeout,
+    #[error("no TLS identity for this port")]
+    NoIdentity,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("connection lost: {0}")]
+    Socket(#[from] io::Error),
+}
+
+/// Runs a connection to its end.
+pub(super) async fn run(terms: Terms, stream: TcpStream) -> End {
+    let _ = stream.set_nodelay(true);
+    let snapshot = terms.gateway.snapshot();
+    let session = Session::new(Arc::new(settings(&terms, &snapshot)), terms.listener.tls == TlsStart::Implicit);
+    let started = Instant::now();
+    let until = started.checked_add(terms.limits.session.0).unwrap_or(started);
+    drop(snapshot);
+    let mut connection = Connection {
+        terms,
+        session,
+        wire: None,
+        tls: None,
+        until,
+        failed: 0,
+        whole: false,
+        running: None,
+        message_since: None,
+    };
+    let wire = Wire::Plain(stream);
+    let wire = match connection.terms.listener.tls {
+        TlsStart::Implicit => match connection.handshake(wire).await {
+            Ok(wire) => wire,
+            Err(end) => return end,
+        },
+        TlsStart::Starttls => wire,
+    };
+    connection.wire = Some(wire);
+    let end = match connection.serve().await {
+        Ok(end) | Err(end) => end,
+    };
+    connection.leave().await;
+    end
+}
+
+fn settings(terms: &Terms, snapshot: &Snapshot) -> Settings {
+    let config = &snapshot.config;
+    let entries = config.ldap.limits.entries;
+    Settings {
+        base: config.ldap.base.clone(),
+        organisation: config.operator.name.clone(),
+        help: config.operator.help.clone(),
+        anonymous: config.ldap.anonymous.then_some(Rights { entries, paged: Some(entries) }),
+        starttls: terms.listener.tls == TlsStart::Starttls,
+        external: terms.listener.certificates,
+        pages: terms.face.pages.clone(),
+    }
+}
+
+struct Connection {
+    terms: Terms,
+    session: Session,
+    /// Always there but during a handshake.
+    wire: Option<Wire>,
+    tls: Option<TlsFacts>,
+    until: Instant,
+    failed: u8,
+    /// Whoever said last who they are may copy the directory.
+    whole: bool,
+    running: Option<JoinHandle<Option<Found>>>,
+    message_since: Option<Instant>,
+}
+
+/// What there was to wait for.
+enum Event {
+    Octets(usize),
+    Found(Option<Found>),
+    Late,
+    Stopping,
+}
+
+impl Connection {
+    async fn handshake(&mut self, wire: Wire) -> Result<Wire, End> {
+        let snapshot = self.terms.gateway.snapshot();
+        let identity: Option<TlsIdentity> = match self.terms.listener.certificates {
+            true => Some(snapshot.tls.clone()),
+            false => snapshot.ldap.tls.clone(),
+        };
+        drop(snapshot);
+        let identity = identity.ok_or(End::NoIdentity)?;
+        let (wire, facts) = timeout(HANDSHAKE, wire.accept_tls(&identity)).await.map_err(|_| End::Timeout)??;
+        self.tls = Some(facts);
+        Ok(wire)
+    }
+
+    async fn serve(&mut self) -> Result<End, End> {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            // Much is answered without any work of ours: what is to be sent is known only when the session was asked.
+            let work = self.session.poll();
+            self.send().await?;
+            if let Some(closed) = self.session.closed() {
+                return Ok(End::Session(closed));
+            }
+            if let Some(work) = work {
+                self.work(work).await?;
+                continue;
+            }
+            match self.wait(&mut buffer).await? {
+                Event::Octets(0) => return Ok(End::Peer),
+                Event::Octets(count) => {
+                    self.session.receive(buffer.get(..count).unwrap_or_default());
+                    self.message_since = match self.session.is_inside_message() {
+                        true => self.message_since.or_else(|| Some(Instant::now())),
+                        false => None,
+                    };
+                }
+                Event::Found(found) => self.found(found),
+                Event::Late => {
+                    self.session.disconnect(Code::TimeLimitExceeded, "nothing was asked for too long: connect again");
+                    self.send().await?;
+                    return Ok(End::Timeout);
+                }
+                Event::Stopping => self.session.disconnect(Code::Unavailable, "the service stops: connect again later"),
+            }
+        }
+    }
+
+    async fn wait(&mut self, buffer: &mut [u8]) -> Result<Event, End> {
+        let deadline = self.deadline();
+        let wire = self.wire.as_mut().ok_or(End::Peer)?;
+        let reads = self.session.wants_input();
+        let found = async {
+            match self.running.as_mut() {
+                Some(running) => running.await.ok().flatten(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            read = wire.receive(buffer), if reads => Ok(Event::Octets(read?)),
+            found = found => Ok(Event::Found(found)),
+            () = tokio::time::sleep_until(deadline) => Ok(Event::Late),
+            _ = self.terms.stopping.wait_for(|stopping| *stopping) => Ok(Event::Stopping),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        let after = |span: Duration| now.checked_add(span).unwrap_or(now);
+        let next = match self.message_since {
+            // A search has its own end.
+            _ if self.session.is_busy() => self.until,
+            Some(since) => since.checked_add(MESSAGE).unwrap_or(since),
+            None if self.session.is_forsaken() => after(FORSAKEN),
+            None => after(self.terms.limits.idle.0),
+        };
+        next.min(self.until)
+    }
+
+    async fn send(&mut self) -> Result<(), End> {
+        let octets = self.session.take_output();
+        if octets.is_empty() {
+            return Ok(());
+        }
+        let wire = self.wire.as_mut().ok_or(End::Peer)?;
+        Ok(timeout(TAKEN, wire.send(&octets)).await.map_err(|_| End::Timeout)??)
+    }
+
+    async fn work(&mut self, work: Work) -> Result<(), End> {
+        match work {
+            Work::StartTls => {
+                self.send().await?;
+                let wire = self.wire.take().ok_or(End::Peer)?;
+                let wire = self.handshake(wire).await?;
+                self.wire = Some(wire);
+                self.session.tls_started();
+            }
+            Work::Bind(bind) => {
+                let (gateway, face) = (Arc::clone(&self.terms.gateway), Arc::clone(&self.terms.face));
+                let judged = caller::judge(&gateway, &face, self.terms.peer.ip(), self.tls.as_ref(), bind).await;
+                let refused = judged.is_err();
+                self.whole = judged.as_ref().is_ok_and(|(_, rights)| rights.paged.is_none());
+                self.session.bound(judged);
+                if refused {
+                    self.failed = self.failed.saturating_add(1);
+                    if self.failed >= FAILED_BINDS {
+                        self.send().await?;
+                        self.session.disconnect(Code::UnwillingToPerform, "too many attempts: connect again");
+                    }
+                }
+            }
+            Work::Search(search) => self.search(*search),
+        }
+        Ok(())
+    }
+
+    /// Who asks, and what they may have in a minute and an hour: those who said who they are, ten times as much.
+    fn asker(&self) -> (Peer, Allowed) {
+        let limits = &self.terms.limits;
+        let (peer, more) = match self.session.who() {
+            Some(who) => (Peer::Named(who.to_owned()), KNOWN),
+            None => (Peer::at(self.terms.peer.ip()), 1),
+        };
+        let allowed = Allowed {
+            requests_per_minute: limits.searches.saturating_mul(more),
+            answers_per_hour: limits.entries_an_hour.saturating_mul(more),
+        };
+        (peer, allowed)
+    }
+
+    fn search(&mut self, search: Search) {
+        let gateway = Arc::clone(&self.terms.gateway);
+        let (asker, allowed) = self.asker();
+        if !search.is_about_the_server()
+            && let Err(seconds) = self.terms.face.allowances.ask(&asker, allowed, gateway.now())
+        {
+            tracing::info!(peer = %self.terms.peer, who = self.session.who(), "LDAP: too many searches");
+            let text = format!("too much was asked from here: come back in {seconds} seconds");
+            return self.session.refused(&Ending::new(Code::Busy, text));
+        }
+        let snapshot = gateway.snapshot();
+        if snapshot.generation.is_none() {
+            let text = "there is no directory at the moment: try again later";
+            return self.session.refused(&Ending::new(Code::Unavailable, text));
+        }
+        let asked = Asked {
+            peer: self.terms.peer,
+            who: self.session.who().map(str::to_owned),
+            charged: (!(self.whole && self.session.who().is_some())).then_some((asker, allowed)),
+            face: Arc::clone(&self.terms.face),
+            limits: self.terms.limits.clone(),
+            gateway,
+            snapshot,
+        };
+        if search.is_exact() {
+            // Microseconds: a thread of its own would take longer to wake.
+            let found = asked.answer(&search);
+            return self.found(found);
+        }
+        self.running = Some(tokio::spawn(async move {
+            let face = Arc::clone(&asked.face);
+            let permit = timeout_at(Instant::now().checked_add(PATIENCE)?, face.searches.acquire()).await.ok()?.ok()?;
+            let found = tokio::task::spawn_blocking(move || asked.answer(&search)).await.ok().flatten();
+            drop(permit);
+            found
+        }));
+    }
+
+    fn found(&mut self, found: Option<Found>) {
+        self.running = None;
+        match found {
+            Some(found) => self.session.found(found),
+            None => {
+                let text = "too many searches are waiting: try again in a moment";
+                self.session.refused(&Ending::new(Code::Busy, text));
+            }
+        }
+    }
+
+    /// Says what is left to say, and closes as TLS wants it. What the other side still sends is read away, for a while:
+    /// else the system would take our last words back with the connection.
+    async fn leave(&mut self) {
+        let goodbye = async {
+            let octets = self.session.take_output();
+            if let Some(wire) = self.wire.as_mut() {
+                let _ = wire.send(&octets).await;
+                let _ = wire.shutdown().await;
+                drained(wire).await;
+            }
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+}
+
+/// Reads what is still coming, until the other side closes or there was too much of it.
+async fn drained(wire: &mut Wire) {
+    let socket = match wire {
+        Wire::Plain(socket) => socket,
+        Wire::Tls(stream) => stream.get_mut(),
+    };
+    let mut buffer = vec![0; CHUNK];
+    for _ in 0..MOST_DRAINED {
+        if !socket.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+            return;
+        }
+    }
+}
+
+/// A search with everything that answering it takes.
+struct Asked {
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    face: Arc<Face>,
+    limits: LdapLimits,
+    peer: SocketAddr,
+    who: Option<String>,
+    /// Whose allowance what is shown is taken from; nobody's, of those who may copy the directory.
+    charged: Option<(Peer, Allowed)>,
+}
+
+impl Asked {
+    /// Answers, counts, and writes down who asked what: the log of access.
+    fn answer(&self, search: &Search) -> Option<Found> {
+        let generation = self.snapshot.generation.as_deref()?;
+        let started = Instant::now();
+        let most = match search.time_limit() {
+            0 => self.limits.search.0,
+            seconds => Duration::from_secs(u64::from(seconds)).min(self.limits.search.0),
+        };
+        let book = BookOf(&self.snapshot);
+        let world = World { generation, registry: Some(&self.snapshot.registry), certificates: &book };
+        let found = search.run(world, &|| started.elapsed() >= most);
+        if let Some((peer, allowed)) = &self.charged {
+            self.face.allowances.shown(peer, found.entries, *allowed, self.gateway.now());
+        }
+        tracing::info!(
+            peer = %self.peer,
+            who = self.who,
+            search = %self.gateway.masker.text(&search.shown()),
+            entries = found.entries,
+            code = ?found.ending.code,
+            generation = generation.id(),
+            micros = started.elapsed().as_micros(),
+            "LDAP search"
+        );
+        Some(found)
+    }
+}
