@@ -129,10 +129,21 @@ impl Running {
         self.wait_for_lines(parts, 1).remove(0)
     }
 
+    /// As [`Self::wait_for_line`], for what takes long to come even when all is well.
+    #[track_caller]
+    pub fn wait_for_line_within(&self, parts: &[&str], patience: Duration) -> String {
+        self.wait_within(parts, 1, patience).remove(0)
+    }
+
     /// Waits until it has said `count` lines that contain all of `parts`.
     #[track_caller]
     pub fn wait_for_lines(&self, parts: &[&str], count: usize) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_within(parts, count, PATIENCE)
+    }
+
+    #[track_caller]
+    fn wait_within(&self, parts: &[&str], count: usize, patience: Duration) -> Vec<String> {
+        let deadline = Instant::now() + patience;
         let mut state = self.log.state.lock().unwrap();
         loop {
             let found: Vec<String> =
