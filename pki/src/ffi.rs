@@ -1,5 +1,5 @@
 //! The few functions of C that no crate binds safely: certificate policies into and out of OpenSSL's path
-//! verifier, and how the C library gives memory back. The only unsafe code of the project.
+//! verifier, how the C library gives memory back, and wiping. The only unsafe code of the project.
 #![allow(unsafe_code)]
 
 use std::{
@@ -26,6 +26,7 @@ unsafe extern "C" {
     fn X509_STORE_CTX_get0_policy_tree(context: *const X509_STORE_CTX) -> *mut PolicyTree;
     fn X509_policy_tree_get0_user_policies(tree: *const PolicyTree) -> *mut OPENSSL_STACK;
     fn X509_policy_node_get0_policy(node: *const PolicyNode) -> *const ASN1_OBJECT;
+    fn OPENSSL_cleanse(octets: *mut c_void, length: usize);
 }
 
 #[cfg(target_env = "gnu")]
@@ -48,6 +49,13 @@ pub(crate) fn allocator_thresholds(own_mapping: i32, trim: i32) -> bool {
         let _ = (own_mapping, trim);
         false
     }
+}
+
+/// Empties a buffer and wipes all of its memory, what was cut off before included. No compiler leaves it out.
+pub(crate) fn wipe(octets: &mut Vec<u8>) {
+    octets.clear();
+    // SAFETY: the buffer owns `capacity` octets from there on, which anybody may write; it says that none is in use.
+    unsafe { OPENSSL_cleanse(octets.as_mut_ptr().cast(), octets.capacity()) }
 }
 
 /// Adds an acceptable policy; `None` if `dotted` is no identifier or memory ran out.
@@ -99,4 +107,15 @@ pub(crate) fn resulting_policies(context: &X509StoreContextRef) -> Vec<String> {
     out.sort();
     out.dedup();
     out
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// The first `length` octets of a buffer's memory, all of which were written before, whatever it holds now.
+    pub(crate) fn whole(octets: &mut Vec<u8>, length: usize) -> &[u8] {
+        assert!(length <= octets.capacity());
+        // SAFETY: so many octets are there, and the caller wrote each of them.
+        unsafe { octets.set_len(length) };
+        octets
+    }
 }

@@ -24,6 +24,7 @@ pub mod ocsp;
 pub mod partner_file;
 pub mod path;
 mod pkcs1;
+pub mod plaintext;
 pub mod revocation;
 pub mod self_test;
 pub mod status;

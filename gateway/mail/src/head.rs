@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use pki::plaintext::Plaintext;
 
 use crate::{
     HeaderBlock, Limits, MailFault,
-    source::{Source, disk, some},
+    source::{Source, after, disk, some},
 };
 
 /// Octets looked at before more is read: most header blocks fit.
@@ -14,7 +14,7 @@ const WINDOW: usize = 8 * 1024;
 
 /// A header block with the empty line that ends it, in memory.
 pub(crate) struct Head {
-    octets: Zeroizing<Vec<u8>>,
+    octets: Plaintext,
 }
 
 impl Head {
@@ -25,9 +25,16 @@ impl Head {
     /// may be there.
     pub(crate) fn read(source: &dyn Source, from: u64, limits: &Limits) -> Result<Self, MailFault> {
         let most = limits.header.saturating_add(limits.line.saturating_mul(2)).saturating_add(8);
+        if let Some(all) = source.memory() {
+            let all = after(all, from);
+            // As much as is looked at below, which stops at the first piece that goes over.
+            let window = all.get(..most.saturating_add(WINDOW)).unwrap_or(all);
+            let length = end(window, 0).unwrap_or(window.len().min(most));
+            return Ok(Self { octets: window.get(..length).unwrap_or_default().to_vec().into() });
+        }
         let mut reader = source.reader(from).map_err(|error| disk(&error))?;
-        let mut octets = Zeroizing::new(Vec::with_capacity(WINDOW));
-        let mut chunk = Zeroizing::new(vec![0; WINDOW]);
+        let mut octets = Plaintext::with_capacity(WINDOW);
+        let mut chunk = Plaintext::from(vec![0; WINDOW]);
         loop {
             let more = some(&mut reader, &mut chunk).map_err(|error| disk(&error))?;
             // The empty line may lie across two pieces.
@@ -69,7 +76,7 @@ fn end(octets: &[u8], searched: usize) -> Option<usize> {
         return Some(2);
     }
     let tail = octets.get(searched..)?;
-    let at = tail.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let at = memchr::memmem::find(tail, b"\r\n\r\n")?;
     Some(searched.saturating_add(at).saturating_add(4))
 }
 

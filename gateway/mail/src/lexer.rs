@@ -23,6 +23,9 @@ pub(crate) struct Spaced<'a> {
 
 /// Splits an unfolded value; `None` when a quote or comment stays open.
 pub(crate) fn tokens<'a>(value: &'a str, specials: &str) -> Option<Vec<Spaced<'a>>> {
+    // One bit for each special character, all of which are ASCII.
+    let special = specials.bytes().fold(0u128, |all, octet| all | bit(char::from(octet)));
+    let is_special = |c: char| special & bit(c) != 0;
     let mut found = Vec::new();
     let mut rest = value;
     let mut gap = false;
@@ -45,11 +48,11 @@ pub(crate) fn tokens<'a>(value: &'a str, specials: &str) -> Option<Vec<Spaced<'a
             (Token::Quoted(text), after)
         } else if c == ')' || c == '\\' {
             return None;
-        } else if specials.contains(c) {
+        } else if is_special(c) {
             (Token::Special(c), rest.get(c.len_utf8()..)?)
         } else {
             let end = rest
-                .find(|c: char| matches!(c, ' ' | '\t' | '(' | ')' | '"' | '\\') || specials.contains(c))
+                .find(|c: char| matches!(c, ' ' | '\t' | '(' | ')' | '"' | '\\') || is_special(c))
                 .unwrap_or(rest.len());
             let (atom, after) = rest.split_at_checked(end)?;
             (Token::Atom(atom), after)
@@ -59,6 +62,11 @@ pub(crate) fn tokens<'a>(value: &'a str, specials: &str) -> Option<Vec<Spaced<'a
         gap = false;
     }
     Some(found)
+}
+
+/// The bit of an ASCII character, none for others.
+const fn bit(c: char) -> u128 {
+    if c.is_ascii() { 1 << (c as u32) } else { 0 }
 }
 
 /// What stands in the comments of a value, their parentheses included.

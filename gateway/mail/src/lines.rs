@@ -2,12 +2,15 @@
 
 use std::io::{self, Read};
 
-use zeroize::Zeroizing;
+use pki::plaintext::Plaintext;
 
 use crate::{
     Limits, MailFault,
-    source::{CHUNK, some},
+    source::{CHUNK, Source, after, some},
 };
+
+/// Octets looked at together: their line ends are counted in one octet.
+const BLOCK: usize = 128;
 
 /// Judges the lines of a message as it goes by: CRLF only, no NUL, no line over the limit (H13, A21).
 pub(crate) struct LineCheck<'l> {
@@ -33,14 +36,60 @@ impl<'l> LineCheck<'l> {
         if self.octets > self.limits.message {
             return Err(MailFault::TooLong(self.limits.message));
         }
-        for run in octets.split_inclusive(|octet| *octet == b'\n') {
-            let (text, ends) = match run.strip_suffix(b"\n") {
-                Some(text) => (text, true),
-                None => (run, false),
-            };
-            self.part_of_line(text, ends)?;
+        let mut rest = octets;
+        while !rest.is_empty() {
+            if self.in_body && self.length == 0 && !self.carriage {
+                let whole = memchr::memrchr(b'\n', rest).map_or(0, |last| last.saturating_add(1));
+                let (lines, after) = rest.split_at_checked(whole).unwrap_or((&[], rest));
+                if self.good_lines(lines) {
+                    rest = after;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+            }
+            let end = memchr::memchr(b'\n', rest);
+            let (text, after) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or((rest, &[]));
+            self.part_of_line(text, end.is_some())?;
+            rest = after.get(1..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Takes whole lines of the body at once if there is nothing wrong with them. Else nothing is taken, and going
+    /// through them one by one says what it is.
+    fn good_lines(&mut self, lines: &[u8]) -> bool {
+        let Some((first, behind)) = lines.split_first() else { return true };
+        let (mut wrong, mut all, mut count) = (*first == b'\n' || *first == 0, *first, 0usize);
+        // No branch in it, so that the compiler makes vectors of it: each octet beside the one before.
+        for (before, these) in lines.chunks(BLOCK).zip(behind.chunks(BLOCK)) {
+            let mut ends = 0u8;
+            for (before, this) in before.iter().zip(these) {
+                wrong |= (*before == b'\r') != (*this == b'\n');
+                wrong |= *this == 0;
+                all |= *this;
+                ends = ends.wrapping_add(u8::from(*this == b'\n'));
+            }
+            count = count.saturating_add(usize::from(ends));
+        }
+        if wrong || !self.lengths_fit(lines) {
+            return false;
+        }
+        self.eight_bit_body |= !all.is_ascii();
+        self.number = self.number.saturating_add(count);
+        true
+    }
+
+    /// Whether no line is over the limit: from each line on, an end is looked for backwards from the limit.
+    fn lengths_fit(&self, lines: &[u8]) -> bool {
+        let most = self.limits.line.saturating_add(2);
+        let mut rest = lines;
+        while rest.len() > most {
+            let window = rest.get(..most).unwrap_or_default();
+            let Some(end) = memchr::memrchr(b'\n', window) else { return false };
+            rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
+        }
+        true
     }
 
     fn part_of_line(&mut self, text: &[u8], ends: bool) -> Result<(), MailFault> {
@@ -59,13 +108,20 @@ impl<'l> LineCheck<'l> {
         if self.length > self.limits.line {
             return Err(MailFault::LongLine(self.number));
         }
-        if plain.contains(&b'\r') {
+        // One pass without a branch in it, over all octets of all messages.
+        let (mut carriage, mut nul, mut all) = (false, false, 0u8);
+        for octet in plain {
+            carriage |= *octet == b'\r';
+            nul |= *octet == 0;
+            all |= *octet;
+        }
+        if carriage {
             return Err(MailFault::BareCr(self.number));
         }
-        if plain.contains(&0) {
+        if nul {
             return Err(MailFault::Nul(self.number));
         }
-        self.eight_bit_body |= self.in_body && !plain.is_ascii();
+        self.eight_bit_body |= self.in_body && !all.is_ascii();
         if ends {
             self.in_body |= self.length == 0;
             self.number = self.number.saturating_add(1);
@@ -92,27 +148,78 @@ pub(crate) struct Fragment<'f> {
     pub(crate) ends: bool,
 }
 
-/// Cuts a stream into lines, the very long ones into several pieces.
-pub(crate) struct Fragments<R> {
-    input: R,
-    buffer: Zeroizing<Vec<u8>>,
-    from: usize,
-    filled: usize,
+/// Cuts octets into lines, the very long ones into several pieces: alike, wherever the octets are.
+pub(crate) struct Fragments<'s> {
+    input: Input<'s>,
     at: u64,
     begins: bool,
-    over: bool,
 }
 
-impl<R: Read> Fragments<R> {
-    pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: Zeroizing::new(vec![0; CHUNK]), from: 0, filled: 0, at: 0, begins: true, over: false }
+enum Input<'s> {
+    /// What is left of octets in memory.
+    Memory(&'s [u8]),
+    Stream(Stream<'s>),
+}
+
+impl<'s> Fragments<'s> {
+    /// Of a source, from this place on.
+    pub(crate) fn of(source: &'s dyn Source, from: u64) -> io::Result<Self> {
+        Ok(match source.memory() {
+            Some(octets) => Self::over(after(octets, from)),
+            None => Self::new(Input::Stream(Stream::new(source.reader(from)?))),
+        })
+    }
+
+    /// Of octets in memory.
+    pub(crate) const fn over(octets: &'s [u8]) -> Self {
+        Self::new(Input::Memory(octets))
+    }
+
+    const fn new(input: Input<'s>) -> Self {
+        Self { input, at: 0, begins: true }
     }
 
     /// The next piece.
     pub(crate) fn next(&mut self) -> io::Result<Option<Fragment<'_>>> {
+        let (text, last) = match &mut self.input {
+            Input::Memory(rest) => {
+                let window = rest.get(..CHUNK).unwrap_or(rest);
+                let length = memchr::memchr(b'\n', window).map_or(window.len(), |end| end.saturating_add(1));
+                let (text, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                *rest = after;
+                (text, after.is_empty())
+            }
+            Input::Stream(stream) => stream.next()?,
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let (at, begins) = (self.at, self.begins);
+        self.at = at.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        let newline = text.ends_with(b"\n");
+        self.begins = newline;
+        Ok(Some(Fragment { at, text, begins, ends: newline || last }))
+    }
+}
+
+struct Stream<'s> {
+    input: Box<dyn Read + Send + 's>,
+    buffer: Plaintext,
+    from: usize,
+    filled: usize,
+    over: bool,
+}
+
+impl<'s> Stream<'s> {
+    fn new(input: Box<dyn Read + Send + 's>) -> Self {
+        Self { input, buffer: Plaintext::from(vec![0; CHUNK]), from: 0, filled: 0, over: false }
+    }
+
+    /// The next piece, and whether nothing follows it.
+    fn next(&mut self) -> io::Result<(&[u8], bool)> {
         let length = loop {
             let ready = self.buffer.get(self.from..self.filled).unwrap_or_default();
-            if let Some(at) = ready.iter().position(|octet| *octet == b'\n') {
+            if let Some(at) = memchr::memchr(b'\n', ready) {
                 break at.saturating_add(1);
             }
             let full = ready.len() == self.buffer.len();
@@ -121,18 +228,10 @@ impl<R: Read> Fragments<R> {
             }
             self.fill()?;
         };
-        if length == 0 {
-            return Ok(None);
-        }
         let (from, to) = (self.from, self.from.saturating_add(length));
-        let (at, begins) = (self.at, self.begins);
         self.from = to;
-        self.at = at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-        let text = self.buffer.get(from..to).unwrap_or_default();
-        let newline = text.ends_with(b"\n");
-        self.begins = newline;
         let last = self.over && to == self.filled;
-        Ok(Some(Fragment { at, text, begins, ends: newline || last }))
+        Ok((self.buffer.get(from..to).unwrap_or_default(), last))
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -155,16 +254,18 @@ mod tests {
     #[test]
     fn long_lines_come_in_pieces_and_nothing_is_lost() {
         let text = [&b"ab\r\n"[..], &[b'x'; CHUNK + 7], b"\n", b"end"].concat();
-        let mut fragments = Fragments::new(&text[..]);
-        let mut found = Vec::new();
-        let mut seen = Vec::new();
-        while let Some(piece) = fragments.next().unwrap() {
-            assert_eq!(piece.at as usize, found.len());
-            found.extend_from_slice(piece.text);
-            seen.push((piece.text.len(), piece.begins, piece.ends));
+        let streamed = Fragments::new(Input::Stream(Stream::new(Box::new(&text[..]))));
+        for mut fragments in [streamed, Fragments::over(&text)] {
+            let mut found = Vec::new();
+            let mut seen = Vec::new();
+            while let Some(piece) = fragments.next().unwrap() {
+                assert_eq!(piece.at as usize, found.len());
+                found.extend_from_slice(piece.text);
+                seen.push((piece.text.len(), piece.begins, piece.ends));
+            }
+            assert_eq!(found, text);
+            assert_eq!(seen, [(4, true, true), (CHUNK, true, false), (8, false, true), (3, true, true)]);
         }
-        assert_eq!(found, text);
-        assert_eq!(seen, [(4, true, true), (CHUNK, true, false), (8, false, true), (3, true, true)]);
     }
 
     proptest! {
@@ -178,6 +279,24 @@ mod tests {
                 check.finish()
             };
             prop_assert_eq!(judged(step).ok(), judged(100).ok());
+        }
+
+        /// Many lines at once are judged as each by itself.
+        #[test]
+        fn lines_at_once_are_judged_as_one_by_one(
+            good in "(([a-zé]{0,5}\r\n){0,40}){1,3}", odd in "[aé\r\n\0]{0,3}", at in 0usize..400, step in 1usize..400,
+        ) {
+            let limits = Limits { line: 8, ..Limits::default() };
+            let mut text = [b"A: b\r\n\r\n", good.as_bytes()].concat();
+            let at = at.min(text.len());
+            text.splice(at..at, odd.bytes());
+            let judged = |step: usize| {
+                let mut check = LineCheck::new(&limits);
+                text.chunks(step).try_for_each(|chunk| check.update(chunk))?;
+                check.finish()
+            };
+            // Octet by octet there is never a whole line.
+            prop_assert_eq!(judged(step).ok(), judged(1).ok());
         }
     }
 }

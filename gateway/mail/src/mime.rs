@@ -1,7 +1,7 @@
 //! MIME structure: cutting a signed multipart in two, decoding base64, and one pass over a whole
 //! tree that finds signatures where they must not count (A12).
 
-use std::{borrow::Cow, io::Read, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use crate::{
     HeaderBlock, Limits, MailFault,
@@ -42,7 +42,7 @@ pub fn decode(body: &[u8], encoding: TransferEncoding) -> Result<Cow<'_, [u8]>, 
 /// More than `limit` parts, or no closing delimiter.
 pub fn parts<'a>(body: &'a [u8], boundary: &str, limit: usize) -> Result<Vec<&'a [u8]>, MailFault> {
     let place = |octets: u64| usize::try_from(octets).unwrap_or(usize::MAX);
-    let found = places(body, boundary, limit)?;
+    let found = places(Fragments::over(body), boundary, limit)?;
     Ok(found.into_iter().map(|part| body.get(place(part.start)..place(part.end)).unwrap_or_default()).collect())
 }
 
@@ -50,12 +50,11 @@ pub fn parts<'a>(body: &'a [u8], boundary: &str, limit: usize) -> Result<Vec<&'a
 ///
 /// RFC 2046 §5.1.1 lets readers take a line for a delimiter that only *begins* with it, and some do: such a line
 /// is refused wherever it stands, and so is any delimiter behind the last (A12).
-pub(crate) fn places(body: impl Read, boundary: &str, limit: usize) -> Result<Vec<Range<u64>>, MailFault> {
+pub(crate) fn places(mut lines: Fragments<'_>, boundary: &str, limit: usize) -> Result<Vec<Range<u64>>, MailFault> {
     let mut found = Vec::new();
     let mut start: Option<u64> = None;
     let mut closed = false;
     let mut crlf_before = false;
-    let mut lines = Fragments::new(body);
     while let Some(line) = lines.next().map_err(|error| disk(&error))? {
         let delimiter = if line.begins { Delimiter::of(line.text, boundary) } else { None };
         if let Some(delimiter) = delimiter {
@@ -120,15 +119,14 @@ pub struct Survey {
 /// # Errors
 /// Too many parts or levels (IN16), a malformed part header, a second `Content-Type` in a part.
 pub fn survey(entity: &[u8], limits: &Limits) -> Result<Survey, MailFault> {
-    survey_stream(entity, limits)
+    survey_lines(Fragments::over(entity), limits)
 }
 
-/// As [`survey`], of a stream.
-pub(crate) fn survey_stream(entity: impl Read, limits: &Limits) -> Result<Survey, MailFault> {
+/// As [`survey`], of lines from wherever they are.
+pub(crate) fn survey_lines(mut lines: Fragments<'_>, limits: &Limits) -> Result<Survey, MailFault> {
     let mut walk = Walk { limits, stack: Vec::new(), doubtful: false, seen: Survey::default() };
     let mut header = Some(Vec::new());
     let mut root = true;
-    let mut lines = Fragments::new(entity);
     while let Some(line) = lines.next().map_err(|error| disk(&error))? {
         match &mut header {
             Some(octets) => {

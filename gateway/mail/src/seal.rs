@@ -8,9 +8,9 @@ use pki::{
     certificate::Certificate,
     cms::{Attribute, CmsError, ContentCipher, Encrypting, Frame, RsaTransport, Signing},
     keys::SigningKey,
+    plaintext::Plaintext,
 };
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use crate::{
     Assurance, Facts, HeaderBlock, Limits, MailFault, ProtectionHint, attributes, clean,
@@ -19,7 +19,7 @@ use crate::{
     head::Head,
     header::Field,
     read_source,
-    source::{Source, disk, each_chunk},
+    source::{RUN, Source, disk, each_chunk},
     words::{folded, text_field},
 };
 
@@ -153,7 +153,7 @@ pub fn seal_with(request: &SealRequest<'_>, transport: RsaTransport) -> Result<S
 pub struct SealPlan<'a> {
     message: &'a dyn Source,
     body: u64,
-    inner_head: Zeroizing<Vec<u8>>,
+    inner_head: Plaintext,
     /// Header of the outermost entity.
     outer: Vec<u8>,
     /// What stands between the layers.
@@ -163,7 +163,7 @@ pub struct SealPlan<'a> {
 
 /// What is written around the payload, from the inside.
 struct Layers {
-    payload_head: Zeroizing<Vec<u8>>,
+    payload_head: Plaintext,
     signed: Frame,
     encryption: Option<Encryption>,
 }
@@ -204,12 +204,12 @@ impl<'a> SealPlan<'a> {
         }
         let head = Head::read(request.message, 0, request.limits)?;
         let inner_head = clean::for_sending(head.octets(), request.authserv_id, request.limits)?.into_owned();
-        let inner_head = Zeroizing::new(inner_head);
+        let inner_head = Plaintext::from(inner_head);
         let outer = outer_header(facts, &inner_head, request)?;
         // What the author signed stays a message of its own: with the header on its own layer, a reader would
         // take its signature off together with ours (decision 0026).
         let whole = request.profile != Profile::Client || facts.protection != ProtectionHint::None;
-        let payload_head = Zeroizing::new(match whole {
+        let payload_head = Plaintext::from(match whole {
             true => wrapped(facts, &inner_head),
             false => protected(&inner_head, &outer, request.limits)?,
         });
@@ -299,12 +299,15 @@ impl Encryption {
     }
 }
 
+/// Most that base64 makes of the octets that come at once ([`crate::source::RUN`]), and what was left before.
+const PIECE: usize = RUN * 3 / 2;
+
 /// Octets of the signed container on their way out: base64 if a mail client is to read it, encryption,
 /// base64 again.
 struct Pipe<'o> {
     encryption: Option<Encryption>,
     inner: Option<Encoder>,
-    entity: Zeroizing<Vec<u8>>,
+    entity: Plaintext,
     container: Vec<u8>,
     outer: Encoder,
     text: Vec<u8>,
@@ -314,7 +317,10 @@ struct Pipe<'o> {
 impl<'o> Pipe<'o> {
     fn new(encryption: Option<Encryption>, out: &'o mut dyn Write) -> Self {
         let inner = encryption.as_ref().filter(|it| it.base64).map(|_| Encoder::default());
-        let (entity, container, text) = (Zeroizing::default(), Vec::new(), Vec::new());
+        // Room for one piece, or for everything if that is less: growth would leave copies behind.
+        let room = encryption.as_ref().map_or(0, |it| it.container.length().min(PIECE));
+        let entity = Plaintext::with_capacity(if inner.is_some() { room } else { 0 });
+        let (container, text) = (Vec::with_capacity(room), Vec::with_capacity(room.saturating_mul(3) / 2));
         Self { encryption, inner, entity, container, outer: Encoder::default(), text, out }
     }
 
@@ -352,7 +358,7 @@ impl<'o> Pipe<'o> {
 
     fn finish(mut self) -> Result<(), SealFault> {
         if let Some(encoder) = self.inner.take() {
-            let mut entity = Zeroizing::new(Vec::new());
+            let mut entity = Plaintext::default();
             encoder.finish(&mut entity);
             self.encrypt(&entity)?;
         }

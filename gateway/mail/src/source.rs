@@ -5,18 +5,19 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
     sync::Arc,
 };
 
+use pki::plaintext::Plaintext;
 use zeroize::Zeroizing;
 
 use crate::{Limits, MailFault, head::Head};
 
 /// Up to here octets that come out of a layer are kept in memory.
-const SMALL: usize = 1 << 20;
-/// Octets moved at once.
-pub(crate) const CHUNK: usize = 64 * 1024;
+pub(crate) const SMALL: usize = 4 << 20;
+/// Octets moved at once: buffers are wiped whole, so a larger one costs more than it spares.
+pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// Octets that can be read more than once.
 pub trait Source: Send + Sync {
@@ -30,6 +31,22 @@ pub trait Source: Send + Sync {
     fn layers(&self) -> usize {
         0
     }
+
+    /// All octets, where they lie in memory anyway: then nothing is copied to go through them.
+    fn memory(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// As [`Self::reader`], in pieces: those that lie in memory are lent, not copied.
+    ///
+    /// # Errors
+    /// Those of wherever the octets are.
+    fn pieces(&self, from: u64) -> io::Result<Box<dyn BufRead + Send + '_>> {
+        Ok(match self.memory() {
+            Some(octets) => Box::new(after(octets, from)),
+            None => Box::new(Pieces::new(self.reader(from)?)),
+        })
+    }
 }
 
 /// Where octets go that become a source afterwards. Dropping it leaves nothing.
@@ -40,6 +57,9 @@ pub trait Scratch: Write + Send {
     /// Those of wherever the octets are.
     fn into_source(self: Box<Self>) -> io::Result<Arc<dyn Source>>;
 }
+
+/// Octets handed on at once where they are not copied: as much as a processor's cache holds.
+pub(crate) const RUN: usize = 64 * 1024;
 
 /// Gives room for what decryption makes: nobody reads it before the verdict (A18).
 pub trait Room: Sync {
@@ -55,11 +75,11 @@ impl Room for InMemory {
     fn scratch(&self, octets: u64) -> Box<dyn Scratch> {
         // Reserved whole, so that growth leaves no copies of plaintext behind.
         let octets = usize::try_from(octets).unwrap_or(0).saturating_add(64);
-        Box::new(Memory(Zeroizing::new(Vec::with_capacity(octets))))
+        Box::new(Memory(Plaintext::with_capacity(octets)))
     }
 }
 
-struct Memory(Zeroizing<Vec<u8>>);
+struct Memory(Plaintext);
 
 impl Write for Memory {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
@@ -78,14 +98,22 @@ impl Scratch for Memory {
     }
 }
 
+/// What stands from this place on.
+pub(crate) fn after(octets: &[u8], from: u64) -> &[u8] {
+    octets.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default()
+}
+
 fn slice_reader(octets: &[u8], from: u64) -> Box<dyn Read + Send + '_> {
-    let from = usize::try_from(from).unwrap_or(usize::MAX);
-    Box::new(octets.get(from..).unwrap_or_default())
+    Box::new(after(octets, from))
 }
 
 impl Source for Vec<u8> {
     fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(slice_reader(self, from))
+    }
+
+    fn memory(&self) -> Option<&[u8]> {
+        Some(self)
     }
 }
 
@@ -93,11 +121,29 @@ impl Source for Zeroizing<Vec<u8>> {
     fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(slice_reader(self, from))
     }
+
+    fn memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
+}
+
+impl Source for Plaintext {
+    fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(slice_reader(self, from))
+    }
+
+    fn memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
 }
 
 impl Source for &[u8] {
     fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(slice_reader(self, from))
+    }
+
+    fn memory(&self) -> Option<&[u8]> {
+        Some(self)
     }
 }
 
@@ -127,6 +173,12 @@ impl Source for Part {
 
     fn layers(&self) -> usize {
         self.source.layers()
+    }
+
+    fn memory(&self) -> Option<&[u8]> {
+        let all = after(self.source.memory()?, self.from);
+        let length = self.to.map(|to| usize::try_from(to.saturating_sub(self.from)).unwrap_or(usize::MAX));
+        Some(length.and_then(|length| all.get(..length)).unwrap_or(all))
     }
 }
 
@@ -195,6 +247,18 @@ impl Source for Letter {
     fn layers(&self) -> usize {
         self.rest.layers()
     }
+
+    fn pieces(&self, from: u64) -> io::Result<Box<dyn BufRead + Send + '_>> {
+        let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        Ok(match from.checked_sub(head) {
+            Some(behind) => self.rest.pieces(self.from.saturating_add(behind))?,
+            None => Box::new(after(&self.head, from).chain(self.rest.pieces(self.from)?)),
+        })
+    }
+
+    fn memory(&self) -> Option<&[u8]> {
+        if self.head.is_empty() { self.rest.memory().map(|rest| after(rest, self.from)) } else { None }
+    }
 }
 
 impl fmt::Debug for Letter {
@@ -204,11 +268,17 @@ impl fmt::Debug for Letter {
     }
 }
 
-/// What comes out of a layer, ready to be read as often as the next one asks. What is small goes into memory. Of
-/// what is large one layer is taken off anew in each pass; a second one on top would make every pass cost both, and
-/// a message may have many (A20): its octets, at most so many, go into `room` instead.
+/// What comes out of a layer, ready to be read as often as the next one asks. What is small goes into memory, where
+/// its layers cost nothing to go through again. Of what is large one layer is taken off anew in each pass; a second
+/// one on top would make every pass cost both, and a message may have many (A20): its octets, at most so many, go
+/// into `room` instead.
 pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Result<Arc<dyn Source>, MailFault> {
-    let mut octets = Zeroizing::new(Vec::new());
+    if source.memory().is_some() {
+        return Ok(source);
+    }
+    // Growth would leave copies behind.
+    let about = usize::try_from(most).unwrap_or(usize::MAX).min(SMALL).saturating_add(64);
+    let mut octets = Plaintext::with_capacity(about);
     let small = u64::try_from(SMALL).unwrap_or(u64::MAX).saturating_add(1);
     let mut reader = source.reader(0).map_err(|error| disk(&error))?;
     reader.by_ref().take(small).read_to_end(&mut octets).map_err(|error| disk(&error))?;
@@ -220,8 +290,8 @@ pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Re
         return Ok(source);
     }
     let mut scratch = room.scratch(most);
-    let kept =
-        scratch.write_all(&octets).and_then(|()| pour(&mut *reader, &mut *scratch)).map_err(|error| disk(&error));
+    let rest = &mut Pieces::new(reader);
+    let kept = scratch.write_all(&octets).and_then(|()| pour(rest, &mut *scratch)).map_err(|error| disk(&error));
     kept?;
     scratch.into_source().map_err(|error| disk(&error))
 }
@@ -231,19 +301,20 @@ pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Re
 /// # Errors
 /// Those of both sides.
 pub fn copy(source: &dyn Source, out: &mut dyn Write) -> io::Result<u64> {
-    pour(&mut *source.reader(0)?, out)
+    pour(&mut *source.pieces(0)?, out)
 }
 
-fn pour(reader: &mut dyn Read, out: &mut dyn Write) -> io::Result<u64> {
-    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+fn pour(reader: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<u64> {
     let mut copied = 0u64;
     loop {
-        let octets = some(reader, &mut chunk)?;
-        if octets.is_empty() {
+        let octets = reader.fill_buf()?;
+        let taken = octets.len();
+        if taken == 0 {
             return Ok(copied);
         }
         out.write_all(octets)?;
-        copied = copied.saturating_add(u64::try_from(octets.len()).unwrap_or(u64::MAX));
+        reader.consume(taken);
+        copied = copied.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
     }
 }
 
@@ -261,14 +332,53 @@ pub(crate) fn each_chunk<E: From<MailFault>>(
     from: u64,
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut reader = source.reader(from).map_err(|error| disk(&error))?;
-    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    let mut reader = source.pieces(from).map_err(|error| disk(&error))?;
     loop {
-        let octets = some(&mut reader, &mut chunk).map_err(|error| disk(&error))?;
-        if octets.is_empty() {
+        let octets = reader.fill_buf().map_err(|error| disk(&error))?;
+        let octets = octets.get(..RUN).unwrap_or(octets);
+        let taken = octets.len();
+        if taken == 0 {
             return Ok(());
         }
         each(octets)?;
+        reader.consume(taken);
+    }
+}
+
+/// As the standard library's, but wiped.
+struct Pieces<R> {
+    input: R,
+    buffer: Plaintext,
+    from: usize,
+    to: usize,
+}
+
+impl<R: Read> Pieces<R> {
+    fn new(input: R) -> Self {
+        Self { input, buffer: Plaintext::from(vec![0; CHUNK]), from: 0, to: 0 }
+    }
+}
+
+impl<R: Read> BufRead for Pieces<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.from == self.to {
+            self.from = 0;
+            self.to = 0;
+            self.to = some(&mut self.input, &mut self.buffer)?.len();
+        }
+        Ok(self.buffer.get(self.from..self.to).unwrap_or_default())
+    }
+
+    fn consume(&mut self, octets: usize) {
+        self.from = self.from.saturating_add(octets).min(self.to);
+    }
+}
+
+impl<R: Read> Read for Pieces<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
@@ -316,6 +426,9 @@ mod tests {
         let letter = Letter::new(Zeroizing::new(b"ab".to_vec()), body, 8);
         for (from, expected) in [(0, &b"ab89"[..]), (1, b"b89"), (2, b"89"), (3, b"9"), (4, b""), (9, b"")] {
             assert_eq!(all(&letter, from), expected, "{from}");
+            let mut lent = Vec::new();
+            letter.pieces(from).unwrap().read_to_end(&mut lent).unwrap();
+            assert_eq!(lent, expected, "{from}, in pieces");
         }
         assert_eq!(*letter.bytes(4).unwrap(), b"ab89");
         assert_eq!(letter.bytes(3), Err(MailFault::TooLong(3)));

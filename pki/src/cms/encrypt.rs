@@ -8,7 +8,7 @@ use openssl::{
     aes::{AesKey, wrap_key},
     bn::BigNumContext,
     derive::Deriver,
-    ec::{EcGroup, EcKey, PointConversionForm},
+    ec::{EcKey, PointConversionForm},
     encrypt::Encrypter,
     error::ErrorStack,
     hash::MessageDigest,
@@ -26,7 +26,7 @@ use super::{
     content::{self, Encryptor},
     identifier::issuer_serial,
     kdf, oid,
-    recipient::{Curve, MAX_RECIPIENTS},
+    recipient::{Curve, MAX_RECIPIENTS, group},
 };
 use crate::{
     certificate::{Certificate, KeyKind},
@@ -261,10 +261,10 @@ fn key_transport(to: &Certificate, key: &[u8], transport: RsaTransport) -> Resul
 fn key_agreement(to: &Certificate, key: &[u8], curve: &Curve) -> Result<Vec<u8>, ErrorStack> {
     let (ephemeral, originator) = match curve {
         Curve::Nist(nid, oid) => {
-            let group = EcGroup::from_curve_name(*nid)?;
-            let ephemeral = EcKey::generate(&group)?;
+            let group = group(*nid)?;
+            let ephemeral = EcKey::generate(group)?;
             let mut context = BigNumContext::new()?;
-            let point = ephemeral.public_key().to_bytes(&group, PointConversionForm::UNCOMPRESSED, &mut context)?;
+            let point = ephemeral.public_key().to_bytes(group, PointConversionForm::UNCOMPRESSED, &mut context)?;
             let public = identifier(oid::EC_PUBLIC_KEY, Some(der::tlv(der::tag::OID, oid)));
             (PKey::from_ec_key(ephemeral)?, [public, der::bit_string(&point)])
         }
@@ -276,7 +276,8 @@ fn key_agreement(to: &Certificate, key: &[u8], curve: &Curve) -> Result<Vec<u8>,
     };
     let scheme = if matches!(curve, Curve::X25519) { oid::ECDH_HKDF_SHA256 } else { oid::ECDH_SHA256_KDF };
     let mut deriver = Deriver::new(&ephemeral)?;
-    deriver.set_peer(to.public_key())?;
+    // Reading the certificate refused a point that is not on its curve; see `public_point`.
+    deriver.set_peer_ex(to.public_key(), false)?;
     let secret = Zeroizing::new(deriver.derive_to_vec()?);
 
     let wrap = identifier(oid::AES256_WRAP, None);

@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    io::{Read, Write},
+    io::{BufRead, Read, Write},
 };
 
 use ident::Fingerprint;
@@ -22,11 +22,11 @@ use super::{
     oid,
     reader::{Element, Malformed, Octets, Reader},
     recipient::{self, Entry},
-    splitter::{ContentReader, Outline, StreamFault, some},
+    splitter::{ContentReader, Outline, StreamFault, filled},
 };
-use crate::{der, keys::DecryptionKey};
+use crate::{der, keys::DecryptionKey, plaintext::Plaintext};
 
-/// Octets decrypted at once.
+/// Octets decrypted at once: as much as a processor's cache holds.
 const CHUNK: usize = 64 * 1024;
 
 /// What was inside an encrypted container, and how it was protected.
@@ -154,19 +154,33 @@ impl<'o> Opening<'o> {
     /// # Errors
     /// Those of the streams; [`OpenError::Failed`] for everything else.
     pub fn decrypt(&self, container: &mut dyn Read, out: &mut dyn Write) -> Result<bool, StreamFault<OpenError>> {
+        self.decrypt_content(&mut ContentReader::new(container), out)
+    }
+
+    /// As [`Self::decrypt`], of the container's content alone.
+    ///
+    /// # Errors
+    /// As [`Self::decrypt`].
+    pub fn decrypt_content(
+        &self,
+        encrypted: &mut dyn BufRead,
+        out: &mut dyn Write,
+    ) -> Result<bool, StreamFault<OpenError>> {
         let failed = |_| StreamFault::Refused(OpenError::Failed);
         let mut decryptor = self.encrypted.decryptor(&self.content_key).map_err(failed)?;
-        let mut encrypted = ContentReader::new(container);
-        let mut chunk = vec![0; CHUNK];
-        let mut plain = Zeroizing::new(Vec::with_capacity(CHUNK.saturating_add(2 * BLOCK)));
+        let most = CHUNK.min(usize::try_from(self.encrypted.length).unwrap_or(CHUNK));
+        let mut plain = Plaintext::with_capacity(most.saturating_add(3 * BLOCK));
         loop {
-            let octets = some(&mut encrypted, &mut chunk)?;
+            let octets = filled(encrypted)?;
             if octets.is_empty() {
                 break;
             }
+            let octets = octets.get(..CHUNK).unwrap_or(octets);
+            let taken = octets.len();
             plain.clear();
             decryptor.update(octets, &mut plain).map_err(failed)?;
             out.write_all(&plain)?;
+            encrypted.consume(taken);
         }
         plain.clear();
         let sound = decryptor.finish(&mut plain).map_err(failed)?;
@@ -194,12 +208,14 @@ struct Encrypted<'a> {
     associated: Option<Vec<u8>>,
     tag: Vec<u8>,
     unprotected: Vec<Attribute>,
+    /// Octets of encrypted content.
+    length: u64,
 }
 
 impl<'a> Encrypted<'a> {
     fn read(outline: &'a Outline) -> Result<Self, Refusal> {
         match container::read(outline.octets())? {
-            (ContainerKind::AuthEnveloped, members) => Self::authenticated(members),
+            (ContainerKind::AuthEnveloped, members) => Self::authenticated(members, outline.content_length()),
             (ContainerKind::Enveloped, members) => Self::enveloped(members, outline.content_length()),
             (ContainerKind::Compressed, _) => Err(Refusal::Compressed),
             (other, _) => Err(Refusal::NotEncrypted(other.to_string())),
@@ -218,12 +234,12 @@ impl<'a> Encrypted<'a> {
         if length == 0 || !length.is_multiple_of(BLOCK as u64) {
             return Err(Refusal::CiphertextLength);
         }
-        Ok(Self { recipients, algorithm, associated: None, tag: Vec::new(), unprotected })
+        Ok(Self { recipients, algorithm, associated: None, tag: Vec::new(), unprotected, length })
     }
 
     /// AuthEnvelopedData ::= SEQUENCE { version, [0] originatorInfo OPTIONAL, recipientInfos,
     /// authEncryptedContentInfo, [1] authAttrs OPTIONAL, mac, [2] unauthAttrs OPTIONAL }
-    fn authenticated(mut members: Reader<'a>) -> Result<Self, Refusal> {
+    fn authenticated(mut members: Reader<'a>, length: u64) -> Result<Self, Refusal> {
         let recipients = start(&mut members)?;
         let info = ContentInfo::read(&mut members)?;
         let attributes = members.optional(0xa1)?;
@@ -236,7 +252,7 @@ impl<'a> Encrypted<'a> {
             return Err(Refusal::TagLength(tag.len()));
         }
         let associated = attributes.map(|attributes| associated(&attributes, info.content_type)).transpose()?;
-        Ok(Self { recipients, algorithm, associated, tag: tag.joined().into_owned(), unprotected })
+        Ok(Self { recipients, algorithm, associated, tag: tag.joined().into_owned(), unprotected, length })
     }
 
     fn decryptor(&self, key: &[u8]) -> Result<Decryptor, ErrorStack> {

@@ -1,12 +1,13 @@
 //! Recipient entries: reading them, choosing ours, unwrapping the content key (H4, A5–A9).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::OnceLock};
 
 use ident::Fingerprint;
 use openssl::{
     aes::{AesKey, unwrap_key},
     bn::BigNumContext,
     ec::{EcGroup, EcKey, EcPoint},
+    error::ErrorStack,
     nid::Nid,
     pkey::{Id, PKey, Public},
 };
@@ -334,16 +335,33 @@ pub(crate) fn originator_key(originator: &Element<'_>, curve: &Curve) -> Result<
 }
 
 pub(crate) fn public_point(nid: Nid, point: &[u8]) -> Option<PKey<Public>> {
-    let group = EcGroup::from_curve_name(nid).ok()?;
+    let group = group(nid).ok()?;
     let field = usize::try_from(group.degree().div_ceil(8)).ok()?;
     if point.first() != Some(&4) || point.len() != field.checked_mul(2)?.checked_add(1)? {
         return None;
     }
     let mut context = BigNumContext::new().ok()?;
-    let point = EcPoint::from_bytes(&group, point, &mut context).ok()?;
-    let key = EcKey::from_public_key(&group, &point).ok()?;
-    key.check_key().ok()?;
-    PKey::from_ec_key(key).ok()
+    // Reading it refuses a point that is not on the curve. These curves have no small subgroups, and this form has no
+    // point at infinity: a multiplication by the order, as OpenSSL's check of a key does it, could find nothing more.
+    let point = EcPoint::from_bytes(group, point, &mut context).ok()?;
+    PKey::from_ec_key(EcKey::from_public_key(group, &point).ok()?).ok()
+}
+
+/// The group of one of NIST's curves. Made once: that costs as much as a quarter of an agreement.
+pub(crate) fn group(curve: Nid) -> Result<&'static EcGroup, ErrorStack> {
+    static GROUPS: [OnceLock<EcGroup>; 3] = [const { OnceLock::new() }; 3];
+    let [p256, p384, p521] = &GROUPS;
+    let (place, curve) = match curve {
+        Nid::X9_62_PRIME256V1 => (p256, curve),
+        Nid::SECP384R1 => (p384, curve),
+        _ => (p521, Nid::SECP521R1),
+    };
+    if let Some(group) = place.get() {
+        return Ok(group);
+    }
+    // Of two threads that come first, one throws its own away.
+    let made = EcGroup::from_curve_name(curve)?;
+    Ok(place.get_or_init(|| made))
 }
 
 #[cfg(test)]

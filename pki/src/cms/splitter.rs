@@ -5,7 +5,10 @@
 //! by the same strict code whatever the size of the content, which passes by once for each thing that has to
 //! be done with it: digested, or decrypted.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, BufRead, Read},
+    ops::Range,
+};
 
 use thiserror::Error;
 
@@ -13,14 +16,14 @@ use super::{
     container::ContainerKind,
     reader::{Length, MAX_DEPTH, MAX_SEGMENTS, Malformed, Octets, Reader, header},
 };
-use crate::der;
+use crate::{der, plaintext::Plaintext};
 
 /// Octets around the content: a thousand recipients, certificates, signed recipient lists.
 const MAX_OUTLINE: usize = 4 << 20;
 /// Octets of a tag and a length.
 const MAX_HEADER: usize = 10;
 /// Octets taken from the input at once.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 16 * 1024;
 
 const SEQUENCE_IN_PIECES: u8 = der::tag::OCTET_STRING | 0x20;
 
@@ -79,6 +82,8 @@ pub(crate) struct Splitter {
     outline: Vec<u8>,
     kind: Option<ContainerKind>,
     length: u64,
+    /// Where the first piece of the content begins.
+    begins: u64,
     pieces: usize,
     complete: bool,
 }
@@ -93,6 +98,7 @@ impl Splitter {
             outline: Vec::new(),
             kind: None,
             length: 0,
+            begins: 0,
             pieces: 0,
             complete: false,
         }
@@ -144,7 +150,10 @@ impl Splitter {
     /// The outline, once everything was fed.
     pub(crate) fn finish(self) -> Result<Outline, Malformed> {
         match self.kind {
-            Some(kind) if self.complete => Ok(Outline { octets: self.outline, kind, length: self.length }),
+            Some(kind) if self.complete => {
+                let place = (self.pieces == 1).then(|| self.begins..self.begins.saturating_add(self.length));
+                Ok(Outline { octets: self.outline, kind, length: self.length, place })
+            }
             None if self.complete => Err(Malformed::Expected("the content")),
             _ => Err(Malformed::Truncated),
         }
@@ -258,6 +267,9 @@ impl Splitter {
         if self.pieces > MAX_SEGMENTS {
             return Err(Malformed::TooMany("pieces of an octet string"));
         }
+        if self.pieces == 1 {
+            self.begins = self.at;
+        }
         self.doing = Doing::Content(self.left(end));
         self.ended();
         Ok(())
@@ -338,6 +350,7 @@ pub struct Outline {
     octets: Vec<u8>,
     kind: ContainerKind,
     length: u64,
+    place: Option<Range<u64>>,
 }
 
 impl Outline {
@@ -345,15 +358,16 @@ impl Outline {
     ///
     /// # Errors
     /// Those of the stream, or the object is malformed or has too much around its content.
-    pub fn read(input: &mut dyn Read) -> Result<Self, StreamFault<Malformed>> {
+    pub fn read(input: &mut dyn BufRead) -> Result<Self, StreamFault<Malformed>> {
         let mut splitter = Splitter::new();
-        let mut chunk = vec![0; CHUNK];
         loop {
-            let octets = some(input, &mut chunk)?;
+            let octets = filled(input)?;
             if octets.is_empty() || splitter.has_seen_enough() {
                 return splitter.finish().map_err(StreamFault::Refused);
             }
+            let taken = octets.len();
             splitter.feed(octets, &mut |_| ()).map_err(StreamFault::Refused)?;
+            input.consume(taken);
         }
     }
 
@@ -375,6 +389,11 @@ impl Outline {
         self.length
     }
 
+    /// Where the content lies in the object, if it is in one piece: it can be read there.
+    pub fn content_place(&self) -> Option<Range<u64>> {
+        self.place.clone()
+    }
+
     pub(crate) fn octets(&self) -> &[u8] {
         &self.octets
     }
@@ -387,46 +406,45 @@ impl Outline {
 pub struct ContentReader<R> {
     input: R,
     splitter: Splitter,
-    chunk: Vec<u8>,
-    ready: Vec<u8>,
+    chunk: Plaintext,
+    ready: Plaintext,
     given: usize,
 }
 
 impl<R: Read> ContentReader<R> {
     /// Over the stream of a whole object.
     pub fn new(input: R) -> Self {
-        Self { input, splitter: Splitter::new(), chunk: vec![0; CHUNK], ready: Vec::with_capacity(CHUNK), given: 0 }
+        let (chunk, ready) = (Plaintext::from(vec![0; CHUNK]), Plaintext::with_capacity(CHUNK));
+        Self { input, splitter: Splitter::new(), chunk, ready, given: 0 }
     }
 }
 
-impl<R: Read> Read for ContentReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl<R: Read> BufRead for ContentReader<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.given == self.ready.len() {
             self.ready.clear();
             self.given = 0;
             let octets = some(&mut self.input, &mut self.chunk)?;
             if octets.is_empty() {
-                return Ok(0);
+                break;
             }
             let ready = &mut self.ready;
             let fed = self.splitter.feed(octets, &mut |piece| ready.extend_from_slice(piece));
             fed.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
         }
-        let ready = self.ready.get(self.given..).unwrap_or_default();
-        let count = ready.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..count), ready.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        self.given = self.given.saturating_add(count);
-        Ok(count)
+        Ok(self.ready.get(self.given..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, octets: usize) {
+        self.given = self.given.saturating_add(octets).min(self.ready.len());
     }
 }
 
-impl<R> Drop for ContentReader<R> {
-    /// It may have held what was signed.
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.ready);
-        zeroize::Zeroize::zeroize(&mut self.chunk);
+impl<R: Read> Read for ContentReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
@@ -439,6 +457,16 @@ pub(crate) fn some<'b, R: Read + ?Sized>(input: &mut R, buffer: &'b mut [u8]) ->
             Err(error) => return Err(error),
         }
     }
+}
+
+/// What comes next and is not consumed yet, none at the end.
+pub(crate) fn filled(input: &mut dyn BufRead) -> io::Result<&[u8]> {
+    while let Err(error) = input.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    input.fill_buf()
 }
 
 #[cfg(test)]
@@ -476,6 +504,13 @@ mod tests {
             for step in [1, 2, 3, 7, 1000] {
                 let (outline, found) = split(&cms, step).unwrap();
                 assert_eq!(found, b"contenu");
+                let place = Outline::read(&mut &cms[..]).unwrap().content_place();
+                let place = place.map(|place| &cms[place.start as usize..place.end as usize]);
+                assert_eq!(
+                    place,
+                    (!cms.contains(&0x24)).then_some(&b"contenu"[..]),
+                    "where it lies, if it is one piece"
+                );
                 let (kind, mut members) = container::read(&outline).unwrap();
                 assert_eq!(kind, ContainerKind::Signed);
                 members.small("the version").unwrap();
@@ -534,8 +569,9 @@ mod tests {
         }
         for kind in [oid::COMPRESSED_DATA, &[0x2a, 3, 4]] {
             let cms = object(kind, &[4, 0].repeat(2 << 20));
-            let mut counted = Counted(&cms, 0);
+            let mut counted = io::BufReader::new(Counted(&cms, 0));
             let outline = Outline::read(&mut counted).unwrap();
+            let counted = counted.into_inner();
             assert!(counted.1 <= 2 * CHUNK, "{} octets were read", counted.1);
             assert_eq!(container::kind(outline.octets()).as_ref(), Ok(outline.kind()));
         }

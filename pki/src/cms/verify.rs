@@ -3,14 +3,13 @@
 //! A result here means that this certificate's key signed this content. Whether the certificate
 //! may be believed, and for whom it speaks, is for the caller to judge.
 
-use std::{borrow::Cow, io::Read, ops::Deref};
+use std::{borrow::Cow, io::BufRead, ops::Deref};
 
-use ident::Timestamp;
+use ident::{Fingerprint, Timestamp};
 use openssl::{
     error::ErrorStack,
     hash::{Hasher, MessageDigest, hash},
 };
-use zeroize::Zeroizing;
 
 use super::{
     CmsError, ContainerKind,
@@ -21,15 +20,13 @@ use super::{
     oid,
     reader::{Element, Malformed, Octets, Reader},
     signature::Scheme,
-    splitter::{Outline, StreamFault, some},
+    splitter::{Outline, StreamFault, filled},
 };
 use crate::{
     certificate::{Certificate, Unread},
     der,
 };
 
-/// Octets digested at once.
-const CHUNK: usize = 64 * 1024;
 /// Certificates in one container.
 const MAX_CERTIFICATES: usize = 64;
 /// Revocation lists in one container, which are passed over.
@@ -134,17 +131,18 @@ pub(crate) fn verify_typed<'a>(
 pub fn verify_stream(
     outline: &Outline,
     detached: bool,
-    content: &mut dyn Read,
+    content: &mut dyn BufRead,
     known: &[Certificate],
 ) -> Result<Proof, StreamFault<CmsError>> {
     let mut verifying = Verifying::new(outline, detached, oid::DATA).map_err(StreamFault::Refused)?;
-    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     loop {
-        let octets = some(content, &mut chunk)?;
+        let octets = filled(content)?;
         if octets.is_empty() {
             return verifying.finish(known).map_err(StreamFault::Refused);
         }
+        let taken = octets.len();
         verifying.update(octets).map_err(|error| StreamFault::Refused(error.into()))?;
+        content.consume(taken);
     }
 }
 
@@ -343,11 +341,14 @@ impl<'m> Meant<'m> {
         Ok(Self { id, ess })
     }
 
-    /// Whether the signing certificate attributes mean a certificate of these octets.
-    fn is_named(&self, der: &[u8], number: &[u8]) -> bool {
+    /// Whether the signing certificate attributes mean a certificate of these octets, whose SHA-256 may be known.
+    fn is_named(&self, der: &[u8], sha256: Option<Fingerprint>, number: &[u8]) -> bool {
         self.ess.iter().all(|(ess, digest)| {
-            hash(*digest, der).is_ok_and(|found| *found == *ess.hash)
-                && ess.serial.is_none_or(|serial| significant(serial) == significant(number))
+            let is_it = match sha256.filter(|_| *digest == MessageDigest::sha256()) {
+                Some(sha256) => *sha256.as_bytes() == *ess.hash,
+                None => hash(*digest, der).is_ok_and(|found| *found == *ess.hash),
+            };
+            is_it && ess.serial.is_none_or(|serial| significant(serial) == significant(number))
         })
     }
 
@@ -357,16 +358,18 @@ impl<'m> Meant<'m> {
         let (mut found, mut identified, mut read) = (Vec::new(), false, 0usize);
         for certificate in known.iter().filter(|certificate| self.id.names(certificate)) {
             identified = true;
-            if self.is_named(certificate.der(), certificate.serial()) {
+            if self.is_named(certificate.der(), Some(certificate.fingerprint()), certificate.serial()) {
                 found.push(certificate.clone());
             }
         }
-        let certificates = embedded.iter().filter(|element| element.tag == der::tag::SEQUENCE);
+        // One that is known and came along as well is tried once.
+        let is_new = |element: &&Element<'_>| !known.iter().any(|certificate| certificate.der() == element.raw);
+        let certificates = embedded.iter().filter(|element| element.tag == der::tag::SEQUENCE).filter(is_new);
         for unread in certificates.filter_map(|element| Unread::of(element.raw)) {
             if !self.id.means(unread.issuer(), unread.serial(), unread.subject_key_id()) {
                 continue;
             }
-            if !self.is_named(unread.der(), unread.serial()) {
+            if !self.is_named(unread.der(), None, unread.serial()) {
                 identified = true;
             } else if read < MAX_READ {
                 read = read.saturating_add(1);

@@ -3,9 +3,12 @@
 mod read;
 
 use openssl::{
+    bn::BigNumContext,
     derive::Deriver,
+    error::ErrorStack,
     hash::MessageDigest,
     md::Md,
+    nid::Nid,
     pkcs12::Pkcs12,
     pkey::{Id, PKey, Private, Public},
     pkey_ctx::PkeyCtx,
@@ -135,9 +138,27 @@ impl DecryptionKey for FileKey {
             return Err(KeyError::Unsupported);
         }
         let failed = |_| KeyError::Failed;
+        // A point on a curve without small subgroups is a sound key (SP 800-56A §5.6.2.3.4): the multiplication by the
+        // order that OpenSSL's own check adds costs as much as the agreement and could find nothing more.
+        if peer.id() == Id::EC && !on_its_curve(peer) {
+            return Err(KeyError::Failed);
+        }
         let mut deriver = Deriver::new(&self.key).map_err(failed)?;
-        // OpenSSL refuses a peer on another curve, and a point that is not on the curve.
-        deriver.set_peer(peer).map_err(failed)?;
+        // OpenSSL refuses a peer on another curve.
+        deriver.set_peer_ex(peer, false).map_err(failed)?;
         deriver.derive_to_vec().map(Zeroizing::new).map_err(failed)
     }
+}
+
+/// Whether the point of a key is one of its curve and not the one at infinity, where the curve is one of those
+/// of prime order that we use.
+fn on_its_curve(peer: &PKey<Public>) -> bool {
+    let sound = || {
+        let key = peer.ec_key()?;
+        let (group, point) = (key.group(), key.public_key());
+        let known = matches!(group.curve_name(), Some(Nid::X9_62_PRIME256V1 | Nid::SECP384R1 | Nid::SECP521R1));
+        let mut context = BigNumContext::new()?;
+        Ok::<_, ErrorStack>(known && !point.is_infinity(group) && point.is_on_curve(group, &mut context)?)
+    };
+    sound().unwrap_or(false)
 }

@@ -101,7 +101,7 @@ impl ClearSigned {
 
     fn look_for(&self, delimiter: &str) -> Result<(bool, bool), MailFault> {
         let (mut found, mut eight_bit) = (false, false);
-        let mut lines = Fragments::new(self.content.reader(0).map_err(|error| disk(&error))?);
+        let mut lines = Fragments::of(&*self.content, 0).map_err(|error| disk(&error))?;
         while let Some(line) = lines.next().map_err(|error| disk(&error))? {
             found |= line.begins && line.text.starts_with(delimiter.as_bytes());
             eight_bit |= !line.text.is_ascii();

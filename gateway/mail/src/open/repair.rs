@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use zeroize::Zeroizing;
+use pki::plaintext::Plaintext;
 
 use super::OpenFault;
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 /// entity that it encrypts: its header shows it. Nothing is signed at this point, so repair is allowed
 /// (H13); content under a signature is never touched.
 pub(super) fn canonical(content: Arc<dyn Source>, limits: &Limits) -> Result<Arc<dyn Source>, OpenFault> {
-    let mut lines = Fragments::new(content.reader(0).map_err(|error| disk(&error))?);
+    let mut lines = Fragments::of(&*content, 0).map_err(|error| disk(&error))?;
     let mut seen = 0usize;
     let mut bare = false;
     while let Some(line) = lines.next().map_err(|error| disk(&error))? {
@@ -38,8 +38,8 @@ struct Repaired(Arc<dyn Source>);
 
 impl Source for Repaired {
     fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
-        let lines = Fragments::new(self.0.reader(0)?);
-        let mut reader = Repairing { lines, ready: Zeroizing::default(), given: 0, carriage: false };
+        let lines = Fragments::of(&*self.0, 0)?;
+        let mut reader = Repairing { lines, ready: Plaintext::default(), given: 0, carriage: false };
         skip(&mut reader, from)?;
         Ok(Box::new(reader))
     }
@@ -49,14 +49,14 @@ impl Source for Repaired {
     }
 }
 
-struct Repairing<R> {
-    lines: Fragments<R>,
-    ready: Zeroizing<Vec<u8>>,
+struct Repairing<'s> {
+    lines: Fragments<'s>,
+    ready: Plaintext,
     given: usize,
     carriage: bool,
 }
 
-impl<R: Read> Read for Repairing<R> {
+impl Read for Repairing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.given == self.ready.len() {
             self.ready.clear();

@@ -22,6 +22,7 @@ use crate::{
     Facts, HeaderBlock, Limits, MailFault,
     coding::{Decoded, skip},
     head::{Entity, Head},
+    lines::Fragments,
     media::{MediaType, TransferEncoding, file_name},
     mime::{self, Survey},
     read::scan,
@@ -189,7 +190,7 @@ impl<'a> Walk<'a> {
         let container = Container::find(self.decoded(body, encoding)?)?;
         match container.outline.kind() {
             ContainerKind::Signed => {
-                let content: Arc<dyn Source> = Arc::new(Content(Arc::clone(&container.source)));
+                let content = container.content_in_place();
                 let content = settled(content, self.room, container.outline.content_length())?;
                 let good = self.verified(&container.outline, false, &*content)?.is_some();
                 Ok(if good { Step::Into(content) } else { Step::Stop })
@@ -212,8 +213,9 @@ impl<'a> Walk<'a> {
             Access::ContentKey(key) => Opening::with_content_key(&container.outline, key)?,
         };
         let mut scratch = self.room.scratch(container.outline.content_length());
-        let mut reader = container.source.reader(0).map_err(|error| disk(&error))?;
-        match opening.decrypt(&mut *reader, &mut *scratch) {
+        let encrypted = container.content_in_place();
+        let mut reader = encrypted.pieces(0).map_err(|error| disk(&error))?;
+        match opening.decrypt_content(&mut *reader, &mut *scratch) {
             // A wrong padding is treated as a right one to the end, and nobody can tell them apart (A9).
             Ok(sound) => self.damaged = !sound,
             Err(StreamFault::Io(error)) => return Err(disk(&error).into()),
@@ -244,7 +246,7 @@ impl<'a> Walk<'a> {
             if *container.outline.kind() != ContainerKind::Signed {
                 return Ok(None);
             }
-            let content: Arc<dyn Source> = Arc::new(Content(container.source));
+            let content = container.content_in_place();
             self.verified(&container.outline, false, &*content)?;
             content
         } else if is_clear_signed(&media) {
@@ -280,9 +282,9 @@ impl<'a> Walk<'a> {
     /// Exactly two parts: the content and its signature (A10).
     fn clear_parts(&mut self, body: &Entity, media: &MediaType) -> Result<(Part, Entity), OpenFault> {
         let malformed = || MailFault::Mime("multipart/signed");
-        let stream = body.source.reader(body.from).map_err(|error| disk(&error))?;
+        let lines = Fragments::of(&*body.source, body.from).map_err(|error| disk(&error))?;
         let boundary = media.signed_boundary()?;
-        let places = mime::places(stream, boundary, 2).map_err(|fault| match fault {
+        let places = mime::places(lines, boundary, 2).map_err(|fault| match fault {
             MailFault::Storage(_) => fault,
             _ => malformed(),
         })?;
@@ -331,7 +333,7 @@ impl<'a> Walk<'a> {
         detached: bool,
         content: &dyn Source,
     ) -> Result<Option<&'static str>, OpenFault> {
-        let mut content = content.reader(0).map_err(|error| disk(&error))?;
+        let mut content = content.pieces(0).map_err(|error| disk(&error))?;
         match cms::verify_stream(outline, detached, &mut *content, self.known) {
             Ok(proof) => {
                 let digest = proof.digest;
@@ -356,7 +358,7 @@ impl<'a> Walk<'a> {
             TransferEncoding::Identity => Ok(Arc::new(Part { source, from, to: None })),
             TransferEncoding::Base64 => {
                 let most = u64::try_from(self.limits.message).unwrap_or(u64::MAX);
-                settled(Arc::new(Decoded { source, from }), self.room, most)
+                Decoded { source, from }.settled(self.room, most)
             }
             TransferEncoding::QuotedPrintable => Err(MailFault::Mime("Content-Transfer-Encoding")),
         }
@@ -365,7 +367,7 @@ impl<'a> Walk<'a> {
     /// What is below the root. A signer answers for what it signed, sloppy part headers included; limits and
     /// fields that are there twice hold for everybody (A14, A20).
     fn survey(&self, inner: &Letter) -> Result<Survey, MailFault> {
-        let found = mime::survey_stream(inner.reader(0).map_err(|error| disk(&error))?, self.limits);
+        let found = mime::survey_lines(Fragments::of(inner, 0).map_err(|error| disk(&error))?, self.limits);
         match (found, &self.signature) {
             (Err(MailFault::Mime(_)), Signature::Good(_)) => Ok(Survey::default()),
             (found, _) => found,
@@ -427,13 +429,22 @@ impl<'a> Walk<'a> {
 
 impl Container {
     fn find(source: Arc<dyn Source>) -> Result<Self, OpenFault> {
-        let mut reader = source.reader(0).map_err(|error| disk(&error))?;
+        let mut reader = source.pieces(0).map_err(|error| disk(&error))?;
         let outline = Outline::read(&mut *reader).map_err(|fault| match fault {
             StreamFault::Io(error) => disk(&error).into(),
             StreamFault::Refused(fault) => OpenFault::Container(fault),
         })?;
         drop(reader);
         Ok(Self { source, outline })
+    }
+
+    /// What it holds, where it lies if that is one piece, as it is in what gateways send.
+    fn content_in_place(&self) -> Arc<dyn Source> {
+        let source = Arc::clone(&self.source);
+        match self.outline.content_place() {
+            Some(place) => Arc::new(Part { source, from: place.start, to: Some(place.end) }),
+            None => Arc::new(Content(source)),
+        }
     }
 }
 

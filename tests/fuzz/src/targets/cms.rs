@@ -1,6 +1,6 @@
 //! Containers that strangers send (RFC 5652): what they are, opening, verifying; whole and as they go by.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use pki::{
     cms::{self, Attribute, ContentCipher, ContentReader, Opening, Outline, StreamFault},
@@ -53,7 +53,7 @@ fn run(data: &[u8]) -> bool {
         return false;
     }
     let kind = cms::kind(data).ok();
-    let outline = match Outline::read(&mut Pieces(data)) {
+    let outline = match Outline::read(&mut BufReader::new(Pieces(data))) {
         Ok(outline) => outline,
         Err(StreamFault::Refused(fault)) => {
             assert!(cms::verify(data, None, &[]).is_err(), "{fault}: refused piece by piece only");
@@ -89,7 +89,7 @@ fn verified(data: &[u8], outline: &Outline) {
     for detached in [None, Some(TEXT)] {
         let whole = cms::verify(data, detached, &known).ok();
         let in_pieces = match detached {
-            Some(text) => cms::verify_stream(outline, true, &mut Pieces(text), &known),
+            Some(text) => cms::verify_stream(outline, true, &mut BufReader::new(Pieces(text)), &known),
             None => cms::verify_stream(outline, false, &mut ContentReader::new(Pieces(data)), &known),
         };
         let Some(whole) = whole else {
