@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mail::{Access, Inside, Limits, Opened, Profile, SealPlan, SealRequest, Signature, source::InMemory};
-use pki::cms::RsaTransport;
+use pki::cms::{self, ContentCipher, RsaTransport};
 use pki::keys::{DecryptionKey, SigningKey};
 use zeroize::Zeroizing;
 
@@ -44,4 +44,25 @@ pub(crate) fn open(world: &World, sealed: &Arc<Zeroizing<Vec<u8>>>) -> Opened {
     let opened = mail::open_source(message, Access::Keys(&keys), &known, &Limits::default(), &InMemory).unwrap();
     assert!(matches!(opened.signature, Signature::Good(_)), "our own signature");
     opened
+}
+
+/// Only the container, as the peer's: signed, encrypted, in DER.
+pub(crate) fn seal_container(world: &World, profile: Profile, message: &[u8]) -> Vec<u8> {
+    let signed = cms::sign(message, &world.signer, world.now, &[]).unwrap();
+    let cipher = match profile {
+        Profile::SignedOnly => return signed,
+        Profile::Client => ContentCipher::Aes256Cbc,
+        _ => ContentCipher::Aes256Gcm,
+    };
+    cms::encrypt(&signed, &[DecryptionKey::certificate(&world.reader)], cipher).unwrap()
+}
+
+/// The message in a container.
+pub(crate) fn open_container(world: &World, profile: Profile, sealed: &[u8]) -> Vec<u8> {
+    let known = [SigningKey::certificate(&world.signer).clone()];
+    let verified = |signed: &[u8]| cms::verify(signed, None, &known).unwrap().content.into_owned();
+    match profile {
+        Profile::SignedOnly => verified(sealed),
+        _ => verified(&cms::open(sealed, &[&world.reader]).unwrap().content),
+    }
 }
