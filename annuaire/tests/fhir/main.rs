@@ -2,6 +2,7 @@
 #![allow(
     unreachable_pub,
     clippy::arithmetic_side_effects,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
