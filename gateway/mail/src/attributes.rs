@@ -7,7 +7,7 @@
 
 use ident::Address;
 use pki::{
-    cms::Attribute,
+    cms::{Attribute, Capabilities},
     der::{self, tag},
 };
 
@@ -58,13 +58,15 @@ pub struct Said {
     pub checkpoint: Option<String>,
     /// Addresses and certificates that a gateway of the German KIM network encrypted for (A_2127).
     pub recipient_emails: Option<RecipientEmails>,
+    /// What the signer reads, as far as it bears on how we write (RFC 8551 §2.5.2).
+    pub capabilities: Option<Capabilities>,
     /// One of ours is there and cannot be read: nothing in it is believed.
     pub malformed: bool,
 }
 
 /// Reads our attributes among signed ones.
 pub fn said(attributes: &[Attribute]) -> Said {
-    let mut said = Said::default();
+    let mut said = Said { capabilities: Capabilities::among(attributes), ..Said::default() };
     for attribute in attributes {
         let read = match attribute.oid.as_str() {
             INTENDED_RECIPIENTS if said.intended.is_none() => {
@@ -158,8 +160,7 @@ mod tests {
             intended: Some(vec!["a@x.test".into()]),
             assurance: Some(who),
             checkpoint: Some("gw.test\n1\nx".into()),
-            recipient_emails: None,
-            malformed: false,
+            ..Said::default()
         };
         assert_eq!(said(&all), expected);
         assert_eq!(said(&[Attribute::single("1.2.3", vec![5, 0])]), Said::default());

@@ -258,6 +258,7 @@ impl Gateway {
         // One memory for all snapshots: what is remembered meanwhile must not be missing in the new one.
         let (mut snapshot, fresh) = remembered(&loaded, snapshot, self.now()).map_err(|problem| vec![problem])?;
         snapshot.sealed_before = Arc::clone(&current.sealed_before);
+        snapshot.capabilities = Arc::clone(&current.capabilities);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.replace(snapshot);
         fresh.iter().for_each(|fresh| trust::tell(self, fresh));

@@ -7,6 +7,7 @@ pub mod admission;
 mod allowance;
 pub mod audit;
 pub mod bound;
+pub mod capabilities;
 pub mod cli;
 pub mod config;
 pub mod delivery;

@@ -16,6 +16,7 @@ use pki::{
 };
 
 use crate::{
+    capabilities::CapabilityStore,
     config::{self, AnchorPurpose, Environment, InnerProtocol, Loaded, Partner, Problem, read_bytes},
     keys::{DomainKeys, KeyRing},
     ldap,
@@ -72,6 +73,8 @@ pub struct Snapshot {
     pub ldap: Arc<ldap::Held>,
     /// Domains that are never sent to unsealed again.
     pub sealed_before: Arc<SealedBefore>,
+    /// What others read, as their signatures said.
+    pub capabilities: Arc<CapabilityStore>,
     /// Our keys, and the tokens that some are on.
     pub keys: Arc<KeyRing>,
     /// Time stamps beside signatures, if they are configured.
@@ -181,35 +184,43 @@ impl Snapshot {
         keep(&mut problems, vault(loaded));
         let data = loaded.data();
         let sealed_before =
-            keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
+            keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(&data, error.to_string())));
+        let capabilities =
+            keep(&mut problems, CapabilityStore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
         let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
-        match (tls, ldap, validator, held, known, orders, sealed_before) {
-            (Some(tls), Some(ldap), Some(validator), Some(held), Some(known), Some(orders), Some(sealed_before))
-                if problems.is_empty() =>
-            {
-                Ok(Self {
-                    tls: stapling(tls, &validator, at),
-                    http_tls: http_tls.map(|tls| stapling(tls, &validator, at)),
-                    ldap: Arc::new(ldap.stapling(|tls| stapling(tls, &validator, at))),
-                    partners: Arc::new(partners),
-                    config: Arc::new(config.clone()),
-                    book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
-                    known: Arc::new(Known { configured, ..known }),
-                    registry: Arc::new(Registry::union(domains.values().map(|own| &own.registry))),
-                    domains: Arc::new(domains),
-                    validator: Arc::new(validator),
-                    status,
-                    trust_list: Arc::clone(&held.list),
-                    held: Arc::new(held),
-                    orders: Arc::new(orders),
-                    administrators: Arc::new(administrators),
-                    vouching: Arc::new(vouching),
-                    generation,
-                    sealed_before: Arc::new(sealed_before),
-                    keys: Arc::new(keys),
-                    stamps: stamps.map(Arc::new),
-                })
-            }
+        let memories = sealed_before.zip(capabilities);
+        match (tls, ldap, validator, held, known, orders, memories) {
+            (
+                Some(tls),
+                Some(ldap),
+                Some(validator),
+                Some(held),
+                Some(known),
+                Some(orders),
+                Some((sealed_before, capabilities)),
+            ) if problems.is_empty() => Ok(Self {
+                tls: stapling(tls, &validator, at),
+                http_tls: http_tls.map(|tls| stapling(tls, &validator, at)),
+                ldap: Arc::new(ldap.stapling(|tls| stapling(tls, &validator, at))),
+                partners: Arc::new(partners),
+                config: Arc::new(config.clone()),
+                book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
+                known: Arc::new(Known { configured, ..known }),
+                registry: Arc::new(Registry::union(domains.values().map(|own| &own.registry))),
+                domains: Arc::new(domains),
+                validator: Arc::new(validator),
+                status,
+                trust_list: Arc::clone(&held.list),
+                held: Arc::new(held),
+                orders: Arc::new(orders),
+                administrators: Arc::new(administrators),
+                vouching: Arc::new(vouching),
+                generation,
+                sealed_before: Arc::new(sealed_before),
+                capabilities: Arc::new(capabilities),
+                keys: Arc::new(keys),
+                stamps: stamps.map(Arc::new),
+            }),
             _ => Err(problems),
         }
     }

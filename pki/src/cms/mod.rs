@@ -15,6 +15,7 @@
 
 mod algorithm;
 mod attribute;
+mod capabilities;
 mod container;
 mod content;
 mod encrypt;
@@ -31,6 +32,7 @@ mod splitter;
 mod verify;
 
 pub use attribute::Attribute;
+pub use capabilities::{Capabilities, Capability};
 pub use container::{ContainerKind, begins, kind};
 pub use encrypt::{ContentCipher, Encrypting, RsaTransport, encrypt, encrypt_with};
 pub use error::{CmsError, OpenError, Refusal};

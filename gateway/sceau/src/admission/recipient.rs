@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::form::{Form, FormRule};
 use crate::{
+    capabilities,
     config::SmimeRule,
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
@@ -78,7 +79,7 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
                 .map(|admitted| AdmittedRecipient { asked: to.clone(), ..admitted })
                 .map_err(|refusal| refusal.about(to)),
             None => {
-                let (form, why) = Form::choose(None);
+                let (form, why) = Form::choose(None, None);
                 Ok(AdmittedRecipient {
                     asked: to.clone(),
                     address: mailbox.address.clone(),
@@ -138,7 +139,9 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<Protec
         }
         SmimeRule::WhenPossible | SmimeRule::Required => {
             let certificates = readers(snapshot, to, at)?;
-            let (form, why) = Form::choose(partner);
+            // Several certificates of one reader have one owner, the mailbox or its domain.
+            let told = snapshot.book.readers(to).first().and_then(|reader| capabilities::told(snapshot, reader));
+            let (form, why) = Form::choose(partner, told.as_ref());
             let rule = if partner.is_some() { "partner-sealed" } else { "default-sealed" };
             Ok((Protection::Sealed { form, certificates }, rule, Some(why)))
         }

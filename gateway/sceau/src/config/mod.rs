@@ -31,7 +31,7 @@ pub use opening::{Opening, UnknownKey};
 pub use partners::{Cipher, Partner, Partners, Publish, Transport};
 pub use refresh::Refresh;
 pub use retention::Retention;
-pub use seal::{MixedStrength, Seal, StampAnchor, Timestamps};
+pub use seal::{Follow, MixedStrength, Seal, StampAnchor, Timestamps};
 pub(crate) use sound::faults;
 pub use trust::*;
 

@@ -19,13 +19,20 @@ pub struct Seal {
     pub subject: String,
     /// What happens to a message whose recipients do not all read the same strength (RFC 8551 §6).
     pub mixed_strength: MixedStrength,
+    /// Whose word on what they read is followed, where no `[[partner]]` entry says it.
+    pub capabilities: Follow,
     /// Time stamps beside our signatures, and whose time stamps we believe.
     pub timestamp: Option<Timestamps>,
 }
 
 impl Default for Seal {
     fn default() -> Self {
-        Self { subject: mail::DEFAULT_SUBJECT.to_owned(), mixed_strength: MixedStrength::Separate, timestamp: None }
+        Self {
+            subject: mail::DEFAULT_SUBJECT.to_owned(),
+            mixed_strength: MixedStrength::Separate,
+            capabilities: Follow::Learned,
+            timestamp: None,
+        }
     }
 }
 
@@ -39,6 +46,17 @@ pub enum MixedStrength {
     Separate,
     /// The message is refused: its sender decides who gets it.
     Refuse,
+}
+
+/// Whose word on what they read is followed (decision 0030).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follow {
+    /// What their own signatures say.
+    #[default]
+    Learned,
+    /// Nobody's: a form is what the configuration says.
+    Nobody,
 }
 
 /// Time stamps (RFC 3161).

@@ -30,7 +30,7 @@ use crate::{
         content::check_loop,
         exchange::{admit_encryption, admit_recipient, admit_signer, admit_size, admit_unsealed, speaks_for},
     },
-    events,
+    capabilities, events,
     gateway::Gateway,
     net::session::Peer,
     quarantine,
@@ -148,6 +148,7 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         _ => None,
     };
     signer.into_iter().try_for_each(|signer| admit_signer(&snapshot, from, signer, now))?;
+    capabilities::learn(gateway, &snapshot, &opened, &judgement, now);
     let head = format!(
         "{}{}",
         trace(hostname, &incoming.peer, incoming.id, "ESMTPS", now),

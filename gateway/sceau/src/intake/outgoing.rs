@@ -29,7 +29,7 @@ use crate::{
     admission::{
         caller::{Caller, identify},
         content::{ContentDecision, admit_content, fits, size_on_the_wire},
-        form::Form,
+        form::{self, Form, FormRule},
         recipient::{AdmittedRecipient, Destination, Protection},
         rights::{Assurance, Granted, right_to_send},
         strength,
@@ -498,6 +498,7 @@ impl Sealing<'_> {
 
     fn admitted_record(&self, address: &Address, wanted: &Wanted, weaker: bool) -> Record {
         let weaker = weaker.then(|| strength::WEAKER.to_owned());
+        let told = wanted.admitted.form_rule.as_ref().is_some_and(FormRule::is_told).then(|| form::TOLD.to_owned());
         let event = Event::RecipientAdmitted {
             protection: match wanted.admitted.protection {
                 Protection::Sealed { .. } => "sealed",
@@ -505,7 +506,7 @@ impl Sealing<'_> {
                 Protection::Transport => "mutual-tls",
             }
             .to_owned(),
-            reasons: std::iter::once(wanted.admitted.rule.to_owned()).chain(weaker).collect(),
+            reasons: std::iter::once(wanted.admitted.rule.to_owned()).chain(told).chain(weaker).collect(),
             directory: self.snapshot.directory_note(address),
             trust_list: Some(self.snapshot.trust_list.digest()),
         };
