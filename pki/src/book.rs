@@ -5,12 +5,12 @@ pub mod ledger;
 
 use std::{collections::HashMap, fmt};
 
-use ident::{Address, Domain, Fingerprint};
+use ident::{Address, Domain, Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use ledger::{Ledger, LedgerError, Standing};
 
-use crate::certificate::Certificate;
+use crate::{certificate::Certificate, cms::Capabilities};
 
 /// What an entry's certificate is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,11 +90,24 @@ pub struct BookEntry {
     pub provenance: String,
 }
 
+/// What the holder of an owner's reading key reads, as its operator published it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stated {
+    /// What it reads.
+    pub capabilities: Capabilities,
+    /// When that was said.
+    pub at: Timestamp,
+    /// Where we have it from, for people.
+    pub source: String,
+}
+
 /// An immutable book.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
     entries: Vec<BookEntry>,
     others: Vec<(BookEntry, Standing)>,
+    /// By owner, as [`BookOwner::key`] writes it.
+    stated: HashMap<String, Stated>,
     /// Positions in `entries` by use and owner: address keys hold an `@`, domains never do.
     index: HashMap<(BookUse, String), Vec<usize>>,
 }
@@ -121,6 +134,18 @@ impl Book {
     pub fn with_others(mut self, others: Vec<(BookEntry, Standing)>) -> Self {
         self.others = others;
         self
+    }
+
+    /// Adds what operators published about whoever reads for these owners.
+    #[must_use]
+    pub fn with_stated(mut self, stated: HashMap<String, Stated>) -> Self {
+        self.stated = stated;
+        self
+    }
+
+    /// What an owner's operator published about what is read there.
+    pub fn stated(&self, owner: &BookOwner) -> Option<&Stated> {
+        self.stated.get(&owner.key())
     }
 
     /// The certificates that are known and not in use.

@@ -303,7 +303,7 @@ fn forged_files_change_nothing(world: &World, at_a: &Desk, web: &Path, first_fil
         certificate: SigningKey::certificate(certificate).clone(),
     };
     let made = |issued: Timestamp, expires: Timestamp, entries: Vec<PartnerEntry>, key: &FileKey, place: Place| {
-        let draft = PartnerDraft { operator: structure(place), serial, issued, expires, entries };
+        let draft = PartnerDraft { operator: structure(place), serial, issued, expires, entries, capabilities: None };
         sign(&draft, key).unwrap()
     };
     let (a_signs, a_reads) = (key(world, "ch-a/signing"), key(world, "ch-a/decryption"));
@@ -384,6 +384,10 @@ fn a_first_contact_waits_and_a_vanished_certificate_defers() {
     let reads = fingerprint(&key(&world, "ch-b/decryption"));
     at_a.done(&["approve", &reads]);
     explain(0, "partner file of 1990000022");
+    // The same file says what B reads, and whoever seals for B is told where that comes from.
+    let reads_all =
+        "profile gateway, AES-256-GCM: it reads AES-256-GCM, AES-CBC, RSA-OAEP with SHA-256, says the partner";
+    explain(0, reads_all);
 
     // B publishes a file that lists nothing: not a downgrade, a wait.
     let now = SystemClock.now();
@@ -393,6 +397,7 @@ fn a_first_contact_waits_and_a_vanished_certificate_defers() {
         issued: now,
         expires: now.plus(DAY),
         entries: vec![],
+        capabilities: None,
     };
     std::fs::write(&file, sign(&empty, &key(&world, "ch-b/signing")).unwrap()).unwrap();
     at_a.done(&["refresh", "1990000022"]);

@@ -203,13 +203,20 @@ pub struct Told {
 
 /// What is known of whoever holds the key that this entry of the book reads with.
 pub fn told(snapshot: &Snapshot, reader: &BookEntry) -> Option<Told> {
+    let published = || {
+        let stated = snapshot.book.stated(&reader.owner)?;
+        Some(Told { capabilities: stated.capabilities.clone(), source: stated.source.clone(), at: stated.at })
+    };
+    let learned = || {
+        let learned = snapshot.capabilities.of(&reader.owner)?;
+        let source = format!("its signature by {}, received {}", learned.signer, learned.received);
+        Some(Told { capabilities: learned.capabilities, source, at: learned.signed })
+    };
     match snapshot.config.seal.capabilities {
         Follow::Nobody => None,
-        Follow::Learned => snapshot.capabilities.of(&reader.owner).map(|learned| Told {
-            source: format!("its signature by {}, received {}", learned.signer, learned.received),
-            at: learned.signed,
-            capabilities: learned.capabilities,
-        }),
+        Follow::Published => published(),
+        // Its operator says it on purpose; a signature says it by the way.
+        Follow::Learned => published().or_else(learned),
     }
 }
 

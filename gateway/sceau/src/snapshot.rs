@@ -477,7 +477,8 @@ fn book(
     at: Timestamp,
 ) -> Book {
     let named = |domain: &Domain| operators_of(trust_list, domain);
-    let (published, others) = partners::sorted(ledger, &named, &|domain| domains.contains_key(domain));
+    let ours = |domain: &Domain| domains.contains_key(domain);
+    let (published, others) = partners::sorted(ledger, &named, &ours);
     let mut entries = configured.to_vec();
     entries.extend(published);
     for own in domains.values() {
@@ -490,7 +491,7 @@ fn book(
         entries.extend(own.keys.signing.certificates().map(|certificate| entry(BookUse::Signs, certificate)));
         entries.extend(own.reading_certificate_at(at).map(|certificate| entry(BookUse::Reads, certificate)));
     }
-    Book::new(entries).with_others(others)
+    Book::new(entries).with_others(others).with_stated(partners::stated(ledger, &named, &ours))
 }
 
 fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprint, Vec<Domain>> {

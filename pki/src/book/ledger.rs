@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::{BookOwner, BookUse};
 use crate::{
     certificate::Certificate,
+    cms::Capabilities,
     partner_file::{Held, PartnerFile},
 };
 
@@ -83,6 +84,9 @@ pub struct FileLine {
     /// What it lists; absent when that is the same as before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<Listed>>,
+    /// What whoever holds its reading keys reads, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
 }
 
 /// One certificate in a file.
@@ -176,6 +180,8 @@ pub struct HeldFile {
     pub taken: Timestamp,
     /// Where it came from.
     pub location: String,
+    /// What whoever holds its reading keys reads, if it says so.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// Why a line, or an order, is refused.
@@ -268,7 +274,8 @@ impl Ledger {
             self.listed.insert(file.operator.clone(), entries.iter().cloned().collect());
         }
         let held = Held { serial: file.serial, issued: file.issued, digest: file.digest };
-        let held = HeldFile { held, expires: file.expires, taken: line.at, location: file.location.clone() };
+        let (location, capabilities) = (file.location.clone(), file.capabilities.clone());
+        let held = HeldFile { held, expires: file.expires, taken: line.at, location, capabilities };
         self.files.insert(file.operator.clone(), held);
         Ok(())
     }
@@ -400,6 +407,7 @@ impl Ledger {
             signer: file.signer().fingerprint(),
             location: fetched.location.to_owned(),
             entries: (!unchanged).then(|| listed.iter().cloned().collect()),
+            capabilities: file.capabilities().cloned(),
         }));
         let mut strangers: HashMap<Domain, bool> = HashMap::new();
         for what in listed {

@@ -48,6 +48,17 @@ impl Capabilities {
         Self::new([Capability::Aes256Gcm, Capability::AesCbc, Capability::RsaOaepSha256])
     }
 
+    /// Those of a list of words that are known here: what others read besides is no concern of ours.
+    pub fn from_words(words: &[String]) -> Self {
+        Self::new(words.iter().filter_map(|word| serde_json::from_value(word.as_str().into()).ok()))
+    }
+
+    /// As words, for [`Self::from_words`].
+    pub fn words(&self) -> Vec<String> {
+        let word = |one: &Capability| serde_json::to_value(one).ok()?.as_str().map(str::to_owned);
+        self.0.iter().filter_map(word).collect()
+    }
+
     /// Whether it is listed.
     pub fn has(&self, one: Capability) -> bool {
         self.0.contains(&one)
@@ -151,6 +162,15 @@ mod tests {
             assert_eq!(listed(value.clone()), None, "{value:02x?}");
         }
         assert_eq!(listed(der::sequence(&vec![identifier(oid::AES256_GCM, None); MAX_CAPABILITIES + 1])), None);
+    }
+
+    #[test]
+    fn words_come_back_and_unknown_ones_are_passed_over() {
+        let ours = Capabilities::ours();
+        assert_eq!(ours.words(), ["aes-256-gcm", "aes-cbc", "rsa-oaep-sha256"]);
+        assert_eq!(Capabilities::from_words(&ours.words()), ours);
+        let some = ["aes-cbc".to_owned(), "ml-kem-768".to_owned()];
+        assert_eq!(Capabilities::from_words(&some), Capabilities::new([Capability::AesCbc]));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use super::{MAX_ENTRIES, MAX_LIFETIME, MAX_PARTNER_FILE, PartnerDraft, PartnerEn
 use crate::{
     book::{BookOwner, BookUse},
     certificate::{Certificate, MAX_CERTIFICATE},
+    cms::Capabilities,
     guard::{BrokenOff, caught},
 };
 
@@ -17,6 +18,9 @@ const FORMAT: &str = "sceau-partner-file";
 const VERSION: u64 = 1;
 /// Largest serial number: what JSON readers of other makes hold exactly.
 const MAX_SERIAL: u64 = 1 << 53;
+
+/// Words of capabilities in one file.
+const MAX_CAPABILITIES: usize = 100;
 
 /// What is read first: everything else depends on the version.
 #[derive(Deserialize)]
@@ -35,6 +39,9 @@ struct Text {
     issued: String,
     expires: String,
     entries: Vec<Entry>,
+    /// What whoever holds the reading keys reads, in words; those that are not known here are passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Vec<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,6 +71,7 @@ pub(super) fn write(draft: &PartnerDraft) -> Result<Vec<u8>, PartnerFileError> {
         issued: draft.issued.rfc3339(),
         expires: draft.expires.rfc3339(),
         entries: draft.entries.iter().map(entry).collect(),
+        capabilities: draft.capabilities.as_ref().map(Capabilities::words),
     };
     serde_json::to_vec(&text).map_err(|error| PartnerFileError::Form(error.to_string()))
 }
@@ -95,8 +103,12 @@ pub(super) fn read(text: &[u8]) -> Result<PartnerDraft, PartnerFileError> {
     if text.entries.len() > MAX_ENTRIES {
         return Err(PartnerFileError::Content("it has too many entries"));
     }
+    if text.capabilities.as_ref().is_some_and(|all| all.len() > MAX_CAPABILITIES) {
+        return Err(PartnerFileError::Content("it lists too many capabilities"));
+    }
+    let capabilities = text.capabilities.as_deref().map(Capabilities::from_words);
     let entries = text.entries.into_iter().map(Entry::read).collect::<Result<_, _>>()?;
-    Ok(PartnerDraft { operator: text.operator, serial: text.serial, issued, expires, entries })
+    Ok(PartnerDraft { operator: text.operator, serial: text.serial, issued, expires, entries, capabilities })
 }
 
 impl Entry {

@@ -20,7 +20,7 @@ pub use error::PartnerFileError;
 use crate::{
     book::{BookOwner, BookUse},
     certificate::{self, Certificate, usage},
-    cms,
+    cms::{self, Capabilities},
     finding::Finding,
     identity::Identity,
     keys::SigningKey,
@@ -62,6 +62,8 @@ pub struct PartnerDraft {
     pub expires: Timestamp,
     /// What it says.
     pub entries: Vec<PartnerEntry>,
+    /// What whoever holds its reading keys reads, if it says so.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// What is already held of an operator: a new file must follow it.
@@ -107,6 +109,7 @@ pub struct PartnerFile {
     signer: Certificate,
     entries: Vec<PartnerEntry>,
     left_out: Vec<LeftOut>,
+    capabilities: Option<Capabilities>,
 }
 
 /// Signs a file.
@@ -165,9 +168,10 @@ impl PartnerFile {
         }
         dates(&draft, at)?;
         follows(&draft, digest, (expected.held)(&operator))?;
-        let (entries, left_out) = entries(draft.entries, &operator, expected, at)?;
-        let (serial, issued, expires) = (draft.serial, draft.issued, draft.expires);
-        Ok(Self { operator, serial, issued, expires, digest, signer: signed.proof.signer, entries, left_out })
+        let PartnerDraft { serial, issued, expires, entries: offered, capabilities, .. } = draft;
+        let (entries, left_out) = entries(offered, &operator, expected, at)?;
+        let signer = signed.proof.signer;
+        Ok(Self { operator, serial, issued, expires, digest, signer, entries, left_out, capabilities })
     }
 
     /// The organisation that published it.
@@ -203,6 +207,11 @@ impl PartnerFile {
     /// What it says: certificates that are valid, now or from a later day on.
     pub fn entries(&self) -> &[PartnerEntry] {
         &self.entries
+    }
+
+    /// What whoever holds its reading keys reads, if it says so.
+    pub fn capabilities(&self) -> Option<&Capabilities> {
+        self.capabilities.as_ref()
     }
 
     /// What it says about certificates that are expired or revoked.

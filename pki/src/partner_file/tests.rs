@@ -47,7 +47,14 @@ pub(crate) fn entry(owner: &str, usage: BookUse, certificate: &Certificate) -> P
 }
 
 pub(crate) fn draft(serial: u64, entries: Vec<PartnerEntry>) -> PartnerDraft {
-    PartnerDraft { operator: hospital().id, serial, issued: NOW, expires: NOW.plus(DAY * 30), entries }
+    PartnerDraft {
+        operator: hospital().id,
+        serial,
+        issued: NOW,
+        expires: NOW.plus(DAY * 30),
+        entries,
+        capabilities: None,
+    }
 }
 
 fn usual() -> Vec<PartnerEntry> {

@@ -52,9 +52,11 @@ pub enum MixedStrength {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Follow {
-    /// What their own signatures say.
+    /// What they publish in partner files, else what their own signatures say.
     #[default]
     Learned,
+    /// What they publish in partner files.
+    Published,
     /// Nobody's: a form is what the configuration says.
     Nobody,
 }

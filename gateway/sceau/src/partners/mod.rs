@@ -7,8 +7,10 @@ mod source;
 mod take;
 pub mod watch;
 
+use std::collections::HashMap;
+
 use ident::{Domain, StructureId};
-use pki::book::{BookEntry, Ledger, Standing};
+use pki::book::{BookEntry, BookUse, Ledger, Standing, Stated};
 
 pub use file::{LedgerFault, LedgerFile};
 pub use publish::{PublishError, Published, draft, publish};
@@ -40,6 +42,27 @@ pub fn sorted(ledger: &Ledger, named: &dyn Fn(&Domain) -> Vec<StructureId>, ours
         }
     }
     (used, others)
+}
+
+/// What operators published about what is read with their keys. It counts where one of these is in use, as that does:
+/// while the trust list names the operator, and never for our own domains.
+pub fn stated(
+    ledger: &Ledger,
+    named: &dyn Fn(&Domain) -> Vec<StructureId>,
+    ours: &dyn Fn(&Domain) -> bool,
+) -> HashMap<String, Stated> {
+    let mut all = HashMap::new();
+    for entry in ledger.entries().into_iter().filter(|entry| !ours(entry.owner.domain())) {
+        let reads = entry.usage == BookUse::Reads && entry.standing.in_use();
+        let Some(file) = ledger.files().get(&entry.operator).filter(|_| reads) else { continue };
+        let Some(capabilities) = file.capabilities.clone().filter(|all| !all.is_useless()) else { continue };
+        if named(entry.owner.domain()).contains(&entry.operator) {
+            let (at, serial) = (file.held.issued, file.held.serial);
+            let source = format!("the partner file of {}, serial {serial}", entry.operator);
+            all.insert(entry.owner.key(), Stated { capabilities, at, source });
+        }
+    }
+    all
 }
 
 /// Who is at the command line, for the ledger.

@@ -11,6 +11,7 @@ use ident::{StructureId, Timestamp};
 use pki::{
     book::{BookOwner, BookUse},
     certificate::Certificate,
+    cms::Capabilities,
     identity::Identity,
     keys::SigningKey,
     partner_file::{self, Expected, PartnerDraft, PartnerEntry, PartnerFile, PartnerFileError, operators_of},
@@ -84,7 +85,10 @@ pub fn draft(
     }
     entries.dedup();
     let expires = at.plus(settings.lifetime.0);
-    Ok((key, PartnerDraft { operator, serial: 0, issued: at, expires, entries }))
+    Ok((
+        key,
+        PartnerDraft { operator, serial: 0, issued: at, expires, entries, capabilities: Some(Capabilities::ours()) },
+    ))
 }
 
 /// Writes the file: `into` is a file or a folder; without it, where the configuration says.

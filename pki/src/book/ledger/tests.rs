@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
+    cms::Capability,
     issue::ServerMailUse,
     partner_file::{
-        Expected, PartnerEntry, sign,
+        Expected, PartnerDraft, PartnerEntry, sign,
         tests::{SIGNER, domain, draft, entry, mail},
     },
     path::tests::{NOW, SERVERS, builder, certificate, hospital, request},
@@ -18,11 +19,14 @@ fn reads() -> Certificate {
 }
 
 fn file(serial: u64, entries: Vec<PartnerEntry>) -> PartnerFile {
-    let octets = sign(&draft(serial, entries), &*SIGNER).unwrap();
+    verified(&sign(&draft(serial, entries), &*SIGNER).unwrap())
+}
+
+fn verified(octets: &[u8]) -> PartnerFile {
     let validator = builder().build().unwrap();
     let named = |_: &Domain| vec![hospital().id];
     let held = |_: &StructureId| None;
-    PartnerFile::verify(&octets, &Expected { validator: &validator, named: &named, operator: None, held: &held }, NOW)
+    PartnerFile::verify(octets, &Expected { validator: &validator, named: &named, operator: None, held: &held }, NOW)
         .unwrap()
 }
 
@@ -152,5 +156,21 @@ fn lines_that_are_not_ours_are_refused() {
         r#"{"at":1,"by":"x","events":[{"source":{"operator":"1990000001","location":"x","more":1}}]}"#,
     ] {
         assert!(serde_json::from_str::<Line>(text).is_err(), "{text}");
+    }
+}
+
+/// What its readers read is what the latest file says, and a file may say nothing of it.
+#[test]
+fn capabilities_are_those_of_the_latest_file() {
+    let one = reads();
+    let mut ledger = Ledger::default();
+    let client = Capabilities::new([Capability::AesCbc]);
+    for (serial, said) in [(1, None), (2, Some(Capabilities::ours())), (3, Some(client)), (4, None)] {
+        let entries = vec![entry(DOMAIN, BookUse::Reads, &one)];
+        let draft = PartnerDraft { capabilities: said.clone(), ..draft(serial, entries) };
+        let file = verified(&sign(&draft, &*SIGNER).unwrap());
+        assert_eq!(file.capabilities(), said.as_ref());
+        take(&mut ledger, &file, FirstContact::Wait);
+        assert_eq!(ledger.files()[&hospital().id].capabilities, said, "serial {serial}");
     }
 }

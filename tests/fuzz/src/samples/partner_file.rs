@@ -36,7 +36,7 @@ fn address() -> BookOwner {
 
 fn draft(entries: Vec<PartnerEntry>) -> PartnerDraft {
     let operator = world::hospital().id;
-    PartnerDraft { operator, serial: 7, issued: NOW.minus(DAY), expires: NOW.plus(DAY), entries }
+    PartnerDraft { operator, serial: 7, issued: NOW.minus(DAY), expires: NOW.plus(DAY), entries, capabilities: None }
 }
 
 fn text_of(draft: &PartnerDraft) -> Vec<u8> {
