@@ -166,6 +166,8 @@ pub struct Context<'a> {
     pub mount: &'a str,
     /// Who runs this gateway, and where a person can be reached.
     pub operator: Operator<'a>,
+    /// What operators publish here, where that is taken.
+    pub publication: Option<crate::fhir::Publication<'a>>,
 }
 
 /// Who answers for what is shown.

@@ -20,6 +20,7 @@ mod generate;
 mod generation;
 pub mod ldap;
 mod load;
+mod published;
 mod registry;
 mod report;
 mod rows;
@@ -48,6 +49,7 @@ pub use generation::{
     SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals, diff,
 };
 pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load};
+pub use published::{MAX_PUBLISHED, Published, PublishedMailbox};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};
 pub use report::{FileReport, Ignored, LoadReport, MAX_PROBLEMS, Problem};
 pub use search::{Found, find, search};

@@ -241,6 +241,27 @@ impl Registry {
         all
     }
 
+    /// A registry of mailboxes that no file declares.
+    pub(crate) fn of(mailboxes: impl IntoIterator<Item = RegisteredMailbox>) -> Self {
+        let mut registry = Self::default();
+        for mailbox in mailboxes {
+            let at = registry.mailboxes.len();
+            registry.by_address.insert(mailbox.address.key(), at);
+            if let Some(owner) = &mailbox.owner {
+                registry.by_owner.entry(owner.clone()).or_default().push(at);
+            }
+            registry.mailboxes.push(mailbox);
+        }
+        registry
+    }
+
+    /// The same, in which these mailboxes stand for those of their addresses.
+    pub(crate) fn with(&self, newer: &Self) -> Self {
+        let others = self.mailboxes.iter().filter(|mailbox| newer.mailbox(&mailbox.address).is_none());
+        let all = Self::of(newer.mailboxes.iter().chain(others).cloned());
+        Self { aliases: self.aliases.clone(), ..all }
+    }
+
     fn add_alias(&mut self, lines: &Lines<'_>, raw: Spanned<RawAlias>) -> Result<(), RegistryError> {
         let span = raw.span();
         let RawAlias { old, current } = raw.into_inner();

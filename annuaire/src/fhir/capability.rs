@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Asked,
+    patch::PATCHED,
     table::{COMMON, Kind, Param, RESULT},
 };
 
@@ -42,8 +43,10 @@ pub(super) fn statement(asked: &Asked<'_>) -> Value {
 fn resource(asked: &Asked<'_>, kind: Kind) -> Value {
     let profiles = if asked.settings.profiles { kind.profiles() } else { &[] };
     let parameters: Vec<Value> = COMMON.iter().chain(kind.params()).map(parameter).collect();
-    let interactions =
-        ["read", "vread", "search-type", "history-type", "history-instance"].map(|code| json!({"code": code}));
+    let patched = asked.publication.is_some() && PATCHED.contains(&kind);
+    let interactions = ["read", "vread", "search-type", "history-type", "history-instance"].into_iter();
+    let interactions: Vec<Value> =
+        interactions.chain(patched.then_some("patch")).map(|code| json!({"code": code})).collect();
     let mut value = json!({
         "type": kind.name(),
         "documentation": documentation(kind),

@@ -15,6 +15,8 @@ mod item;
 mod moment;
 mod outcome;
 mod params;
+mod patch;
+mod publish;
 mod read;
 mod render;
 mod search;
@@ -36,6 +38,7 @@ use self::{
     item::Item,
     outcome::{Problem, outcome, shown},
     params::{Parameter, parse},
+    patch::Target,
     render::{Renderer, version},
     table::Kind,
     token::TokenKeys,
@@ -48,6 +51,8 @@ use crate::{
 
 pub use export::EXPORT_ROWS;
 pub use params::{MAX_NAME, MAX_PARAMETERS, MAX_QUERY, MAX_VALUE, MAX_VALUES};
+pub use patch::{Publication, Publisher, Publishing};
+pub use publish::{Destination, Done, PublishError, Step};
 pub use search::{MAX_INCLUDED, MAX_PAGE, PAGE};
 pub use settings::{Settings, Systems};
 pub use sort::MAX_SORTED;
@@ -76,6 +81,8 @@ struct Asked<'a> {
     keys: &'a TokenKeys,
     /// `Prefer: handling=lenient`.
     lenient: bool,
+    /// What operators publish, where that is taken.
+    publication: Option<Publication<'a>>,
 }
 
 /// An answer before it is written.
@@ -87,6 +94,8 @@ struct Answered {
     media: &'static str,
     /// What the access log learns.
     told: face::Asked,
+    /// What is to be kept before this goes out.
+    publishing: Option<Publishing>,
 }
 
 impl Fhir {
@@ -115,6 +124,7 @@ impl Fhir {
             base: &base,
             keys: &keys,
             lenient: text(headers, "prefer").to_lowercase().contains("handling=lenient"),
+            publication: context.publication,
         };
         let query = request.uri().query().unwrap_or_default();
         let answered = negotiated(headers, query).and_then(|()| asked.route(request, query));
@@ -122,7 +132,7 @@ impl Fhir {
             let outcome = outcome(std::slice::from_ref(&problem.issue));
             let mut answered = Answered::resource(problem.status, outcome).of_generation(view.current());
             if problem.status == StatusCode::METHOD_NOT_ALLOWED {
-                answered.header(header::ALLOW.as_str(), allowed(request.uri().path()));
+                answered.header(header::ALLOW.as_str(), allowed(request.uri().path(), context.publication.is_some()));
             }
             answered
         });
@@ -132,8 +142,12 @@ impl Fhir {
 }
 
 /// The methods that a path takes (RFC 9110 §15.5.6).
-fn allowed(path: &str) -> &'static str {
-    if path.ends_with("/_search") { "POST" } else { "GET, HEAD" }
+fn allowed(path: &str, patched: bool) -> &'static str {
+    match path {
+        path if path.ends_with("/_search") => "POST",
+        _ if patched => "GET, HEAD, PATCH",
+        _ => "GET, HEAD",
+    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -212,6 +226,13 @@ impl<'a> Asked<'a> {
                 parameters.extend(form(request.headers(), request.body())?);
                 search::search(self, kind_of(kind)?, parameters)
             }
+            (false, &Method::PATCH, [kind]) => {
+                let target = Target::Found(parse(query)?);
+                patch::patch(self, (kind_of(kind)?, target), request.headers(), request.body())
+            }
+            (false, &Method::PATCH, [kind, id]) => {
+                patch::patch(self, (kind_of(kind)?, Target::Id(id)), request.headers(), request.body())
+            }
             (true, _, [kind, id]) => read::read(self, kind_of(kind)?, id, &parse(query)?),
             (true, _, [kind, id, "_history", version]) => read::version_of(self, kind_of(kind)?, id, version),
             (true, _, _) => Err(Problem::with(
@@ -220,12 +241,7 @@ impl<'a> Asked<'a> {
                 format!("Rien à l'adresse « {} » ; voir {}/metadata.", shown(path), self.base),
                 format!("There is nothing at “{}”; see {}/metadata.", shown(path), self.base),
             )),
-            _ => Err(Problem::with(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "not-supported",
-                "Cette opération n'existe pas ici : GET, ou POST sur …/_search.",
-                "There is no such operation here: GET, or POST on …/_search.",
-            )),
+            _ => Err(no_such()),
         }
     }
 
@@ -253,6 +269,16 @@ impl<'a> Asked<'a> {
             "tag": [{"system": system, "code": generation.id()}],
         })
     }
+}
+
+/// 405.
+fn no_such() -> Problem {
+    Problem::with(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "not-supported",
+        "Cette opération n'existe pas ici : GET, ou POST sur …/_search.",
+        "There is no such operation here: GET, or POST on …/_search.",
+    )
 }
 
 /// The pages go on in a generation that is no longer there.
@@ -298,11 +324,12 @@ fn form(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Parameter>, Problem> {
 
 impl Answered {
     fn empty(status: StatusCode) -> Self {
-        Self { status, body: Vec::new(), headers: HeaderMap::new(), value: None, media: JSON, told: TOLD }
+        let (headers, body) = (HeaderMap::new(), Vec::new());
+        Self { status, body, headers, value: None, media: JSON, told: TOLD, publishing: None }
     }
 
     fn resource(status: StatusCode, value: Value) -> Self {
-        Self { status, body: Vec::new(), headers: HeaderMap::new(), value: Some(value), media: JSON, told: TOLD }
+        Self { value: Some(value), ..Self::empty(status) }
     }
 
     fn of_generation(mut self, generation: &Generation) -> Self {
@@ -356,6 +383,7 @@ impl Answered {
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response.extensions_mut().insert(self.told);
+        self.publishing.into_iter().for_each(|publishing| drop(response.extensions_mut().insert(publishing)));
         response
     }
 }

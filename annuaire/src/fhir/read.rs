@@ -43,7 +43,7 @@ pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) 
     Err(missing(asked, kind, id))
 }
 
-fn etag(resource: &serde_json::Map<String, Value>) -> String {
+pub(super) fn etag(resource: &serde_json::Map<String, Value>) -> String {
     let version = resource.get("meta").and_then(|meta| meta.get("versionId")).and_then(Value::as_str);
     format!("W/\"{}\"", version.unwrap_or_default())
 }

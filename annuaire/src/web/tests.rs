@@ -106,6 +106,7 @@ impl Ground {
             origin: "https://annuaire.test",
             mount: "/annuaire",
             operator: Operator { name: "CH Exemple & fils (test)", help: "aide@ch-exemple.test" },
+            publication: None,
         };
         Web.answer(&request.body(Vec::new()).unwrap(), &context)
     }

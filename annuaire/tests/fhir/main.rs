@@ -19,6 +19,7 @@ mod faces;
 mod hostile;
 mod ldap;
 mod order;
+mod patch;
 mod profile;
 mod time;
 

@@ -174,6 +174,7 @@ impl World {
             origin: "https://annuaire.ch-exemple.test",
             mount: "/fhir",
             operator: Operator { name: "CH EXEMPLE", help: "annuaire@ch-exemple.test" },
+            publication: None,
         };
         what(&context)
     }

@@ -28,6 +28,7 @@ use crate::{
     intake::failures::Failures,
     keys,
     knocks::Knocks,
+    published::PublishedFile,
     refresh,
     rest::{SpoolRoom, Vault},
     snapshot::{self, Snapshot},
@@ -274,6 +275,17 @@ impl Gateway {
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.replaced.send_replace(());
+    }
+
+    /// Keeps what an operator published: it is shown from now on, and after a crash.
+    ///
+    /// # Errors
+    /// Those of the system; then nothing was published.
+    pub(crate) fn publish(&self, mailboxes: Vec<annuaire::PublishedMailbox>) -> std::io::Result<()> {
+        let _one_at_a_time = self.changing();
+        PublishedFile::below(&self.data()).append(&mailboxes)?;
+        self.replace(self.snapshot.load_full().publishing(mailboxes));
+        Ok(())
     }
 
     /// For whoever keeps something that follows from the world in force.

@@ -25,6 +25,8 @@ pub mod knocks;
 pub mod ldap;
 pub mod net;
 pub mod partners;
+pub(crate) mod published;
+pub(crate) mod publisher;
 pub mod quarantine;
 pub mod queued;
 pub mod refresh;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use annuaire::{Generation, Registry};
+use annuaire::{Generation, Published, PublishedMailbox, Registry};
 use ident::{Address, Domain, Fingerprint, PersonId, Timestamp};
 use pki::{
     book::{Book, BookEntry, BookOwner, BookUse, Ledger},
@@ -21,7 +21,9 @@ use crate::{
     keys::{DomainKeys, KeyRing},
     ldap,
     net::tls::TlsIdentity,
-    partners, refresh,
+    partners,
+    published::PublishedFile,
+    refresh,
     rest::Vault,
     sealed_before::SealedBefore,
     stamping::Stamps,
@@ -64,7 +66,10 @@ pub struct Snapshot {
     /// The directory, if one is configured.
     pub generation: Option<Arc<Generation>>,
     /// The registries of all our domains as one: whoever shows the directory must not show what one of them hides.
+    /// What other operators published here is in it, after ours.
     pub registry: Arc<Registry>,
+    /// What other operators published here.
+    pub published: Arc<Published>,
     /// Our TLS identity.
     pub tls: TlsIdentity,
     /// The one that browsers are shown.
@@ -181,6 +186,7 @@ impl Snapshot {
         let vouching = vouching(loaded, &mut problems);
         let generation = keep(&mut problems, generation(loaded, before)).flatten();
         let stamps = keep(&mut problems, Stamps::load(loaded)).flatten();
+        let published = keep(&mut problems, published(loaded)).unwrap_or_default();
         keep(&mut problems, vault(loaded));
         let data = loaded.data();
         let sealed_before =
@@ -206,7 +212,8 @@ impl Snapshot {
                 config: Arc::new(config.clone()),
                 book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
                 known: Arc::new(Known { configured, ..known }),
-                registry: Arc::new(Registry::union(domains.values().map(|own| &own.registry))),
+                registry: Arc::new(shown(&domains, &published)),
+                published: Arc::new(published),
                 domains: Arc::new(domains),
                 validator: Arc::new(validator),
                 status,
@@ -236,6 +243,14 @@ impl Snapshot {
     #[must_use]
     pub fn ordered(&self, orders: Orders) -> Self {
         Self { orders: Arc::new(orders), ..self.clone() }
+    }
+
+    /// The same world, in which operators published more.
+    #[must_use]
+    pub fn publishing(&self, mailboxes: Vec<PublishedMailbox>) -> Self {
+        let mut published = (*self.published).clone();
+        mailboxes.into_iter().for_each(|mailbox| published.take(mailbox));
+        Self { registry: Arc::new(shown(&self.domains, &published)), published: Arc::new(published), ..self.clone() }
     }
 
     /// By what exceptions from the list are judged.
@@ -310,6 +325,16 @@ impl Snapshot {
         keys.sort_by_key(|(age, _)| *age);
         keys.into_iter().map(|(_, key)| key).collect()
     }
+}
+
+/// What faces show beside the extracts: our own domains first, whose registries are the authority.
+fn shown(domains: &BTreeMap<Domain, OwnDomain>, published: &Published) -> Registry {
+    Registry::union(domains.values().map(|own| &own.registry).chain([&published.registry()]))
+}
+
+fn published(loaded: &Loaded) -> Result<Published, Problem> {
+    let file = PublishedFile::below(&loaded.data());
+    file.read().map_err(|error| Problem::of(file.path(), error.to_string()))
 }
 
 /// The storage key named by the configuration.

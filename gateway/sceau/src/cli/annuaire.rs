@@ -1,6 +1,7 @@
 //! `sceau annuaire`: the professional directory.
 
 mod password;
+mod publish;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -75,6 +76,8 @@ enum Order {
     },
     /// Hash a password, given on standard input, for an account of the LDAP face
     Password,
+    /// Make the mailboxes of our registry known to another directory (FHIR PATCH)
+    Publish(publish::Args),
     /// Look up exactly one address, identifier or certificate
     Lookup {
         #[command(flatten)]
@@ -126,6 +129,7 @@ pub(super) fn run(args: Args) -> Exit {
         Order::Load { folder, into, accept } => load(&folder, &into, accept, json),
         Order::Diff { data, from, to } => diff(&data, &from, &to, json),
         Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
+        Order::Publish(args) => publish::run(&args, json),
         Order::Lookup { what, place } => lookup(&what, &place, json),
         Order::Password => password::run(json),
     };

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use ident::StructureId;
+use ident::{Domain, StructureId};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
@@ -31,10 +31,23 @@ pub struct Http {
     pub mirrors: Vec<StructureId>,
     /// Where each face is.
     pub paths: Paths,
+    /// Who may publish mailboxes here by FHIR PATCH. Without any, nobody.
+    #[serde(rename = "publisher")]
+    pub publishers: Vec<Publisher>,
     /// How FHIR speaks.
     pub fhir: Fhir,
     /// Bounds on what comes in.
     pub limits: HttpLimits,
+}
+
+/// An operator that may publish its mailboxes here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publisher {
+    /// The structure in its certificate.
+    pub structure: StructureId,
+    /// The domains of its mailboxes; never ours, which our registry speaks for.
+    pub domains: Vec<Domain>,
 }
 
 /// Who is answered.
@@ -136,7 +149,22 @@ impl<'de> Deserialize<'de> for Mount {
 
 impl Http {
     /// What is wrong with it.
-    pub(super) fn faults(&self, found: &mut Vec<String>) {
+    pub(super) fn faults<'d>(&self, own: impl Iterator<Item = &'d Domain> + Clone, found: &mut Vec<String>) {
+        for publisher in &self.publishers {
+            let structure = &publisher.structure;
+            if publisher.domains.is_empty() {
+                found.push(format!("http.publisher {structure} has no `domains`: it could publish nothing"));
+            }
+            for domain in publisher.domains.iter().filter(|domain| own.clone().any(|own| own == *domain)) {
+                found.push(format!("http.publisher {structure}: {domain} is ours, and our registry speaks for it"));
+            }
+        }
+        if self.clients == Clients::Anyone && !self.publishers.is_empty() {
+            found.push(
+                "http.publisher: nobody is known by a certificate unless `http.clients` is \"optional\" or \"certificate\""
+                    .to_owned(),
+            );
+        }
         if self.certificate.is_some() != self.key.is_some() {
             found.push("http: `certificate` and `key` come together, or not at all".to_owned());
         }
@@ -195,7 +223,7 @@ mod tests {
     fn faults(text: &str) -> Vec<String> {
         let http: Http = toml::from_str(text).unwrap();
         let mut found = Vec::new();
-        http.faults(&mut found);
+        http.faults([Domain::parse("ch-a.test").unwrap()].iter(), &mut found);
         found
     }
 
@@ -233,6 +261,9 @@ mod tests {
             "mirrors = [\"1990000001\"]",
             "fhir = { earlier_generations = 9 }",
             "fhir = { source = \"\" }",
+            "publisher = [{ structure = \"1990000001\", domains = [\"ch-b.test\"] }]",
+            "clients = \"optional\"\npublisher = [{ structure = \"1990000001\", domains = [] }]",
+            "clients = \"optional\"\npublisher = [{ structure = \"1990000001\", domains = [\"ch-a.test\"] }]",
         ] {
             assert_eq!(faults(text).len(), 1, "{text}");
         }

@@ -23,7 +23,7 @@ use std::{
 pub use duration::{Size, Span};
 pub use fhir::Fhir;
 pub use health::Health;
-pub use http::{Clients, Http, HttpLimits, Mount, Paths};
+pub use http::{Clients, Http, HttpLimits, Mount, Paths, Publisher};
 pub use keys::*;
 pub use ldap::{Ldap, LdapAccount, LdapLimits, LdapListener};
 pub use model::*;

@@ -20,8 +20,8 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     config.refresh.faults(&mut found);
     config.health.faults(&mut found);
     config.seal.faults(&mut found);
-    config.http.faults(&mut found);
     config.ldap.faults(config.annuaire.data.is_some(), &mut found);
+    config.http.faults(config.domains.iter().map(|own| &own.name), &mut found);
     super::partners::faults(&mut found, &config.partners);
     for own in &config.domains {
         let inner = &own.inner;

@@ -11,7 +11,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
-use super::{Answer, Fault, Limits, Place, Request, Step, Tags, Wait, error::quoted, within};
+use super::{Answer, Fault, Kind, Limits, Place, Request, Step, Tags, Wait, error::quoted, within};
 use crate::net::wire::Wire;
 
 /// Largest header of an answer.
@@ -51,7 +51,11 @@ pub(super) async fn ask(stream: Wire, place: &Place, request: &Request<'_>, limi
 
 fn question(place: &Place, request: &Request<'_>) -> Result<hyper::Request<Full<Bytes>>, Fault> {
     let mut builder = hyper::Request::builder()
-        .method(if request.question.is_some() { Method::POST } else { Method::GET })
+        .method(match (request.question, request.kind) {
+            (None, _) => Method::GET,
+            (Some(_), Kind::FhirPatch) => Method::PATCH,
+            (Some(_), _) => Method::POST,
+        })
         .uri(place.target())
         .header(header::HOST, place.authority())
         .header(header::USER_AGENT, "sceau")

@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 
 use super::{Fault, Place, Rules, Scheme, ServerTrust, rules::is_public};
 use crate::net::{
-    tls::{self, TlsFacts},
+    tls::{self, TlsFacts, TlsIdentity},
     wire::Wire,
 };
 
 /// Addresses tried for one host.
 const MAX_ADDRESSES: usize = 4;
 
-/// How the outside is reached: our own look-ups, our own TLS settings, no certificate shown.
+/// How the outside is reached: our own look-ups, our own TLS settings, no certificate shown unless somebody says so.
 pub struct Lines {
     resolver: Option<TokioResolver>,
     context: SslContext,
@@ -38,6 +38,12 @@ impl Lines {
     pub fn new() -> Result<Self, ErrorStack> {
         let resolver = TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok());
         Ok(Self { resolver, context: tls::nobody()? })
+    }
+
+    /// The same, showing this certificate to those who ask for one.
+    #[must_use]
+    pub fn showing(self, identity: &TlsIdentity) -> Self {
+        Self { context: identity.as_client(), ..self }
     }
 
     /// A connection to the site of `place`. What was looked up is what is connected to: a second

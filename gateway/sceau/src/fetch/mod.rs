@@ -63,6 +63,10 @@ pub enum Kind {
     PartnerFile,
     /// A time stamp (RFC 3161 §3.4).
     TimeStamp,
+    /// What a directory shows by FHIR.
+    Fhir,
+    /// A change of what it shows: what is handed over goes out as a PATCH.
+    FhirPatch,
 }
 
 impl Kind {
@@ -70,6 +74,7 @@ impl Kind {
     const fn asked(self) -> (&'static str, &'static str) {
         match self {
             Self::TimeStamp => ("application/timestamp-query", "application/timestamp-reply"),
+            Self::Fhir | Self::FhirPatch => ("application/fhir+json", "application/fhir+json"),
             _ => ("application/ocsp-request", "application/ocsp-response"),
         }
     }
@@ -89,6 +94,7 @@ impl Kind {
             Self::TrustList => &["application/xml", "text/xml"],
             Self::OcspAnswer => return media == "application/ocsp-response",
             Self::TimeStamp => return media == "application/timestamp-reply",
+            Self::Fhir | Self::FhirPatch => return ["application/fhir+json", "application/json"].contains(&media),
             Self::PartnerFile => {
                 &["application/pkcs7-mime", "application/cms", "application/json", "application/jose", "text/plain"]
             }

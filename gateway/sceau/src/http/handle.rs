@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Instant};
 
-use annuaire::face::{Asked, Context, Operator, Refused, Response};
+use annuaire::{
+    face::{Asked, Context, Operator, Refused, Response},
+    fhir::{Publication, Publisher, Publishing},
+};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Request, StatusCode, Uri,
+    Method, Request, StatusCode, Uri,
     body::{Bytes, Incoming},
     http::{request::Parts, uri::PathAndQuery},
 };
+use ident::StructureId;
 
 use super::{
     Caller, Mounted, Site,
@@ -105,8 +109,13 @@ async fn answer(
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = parts.uri.clone();
     *request.headers_mut() = parts.headers.clone();
-    let response = think(site, limits.request.0, {
-        let (site, snapshot) = (Arc::clone(site), Arc::clone(&snapshot));
+    // Whoever changes something decides on what is there, and nobody changes it meanwhile.
+    let writes = parts.method == Method::PATCH;
+    let locked = tokio::time::timeout(limits.request.0, site.publishing.lock());
+    let _one_at_a_time = if writes { Some(locked.await.map_err(|_| Refused::Busy)?) } else { None };
+    let mut response = think(site, limits.request.0, {
+        let (site, snapshot) = (Arc::clone(site), gateway.snapshot());
+        let structure = guest.structure.clone();
         move || {
             let mounted = site.mounts.get(at).ok_or(Refused::Failed)?;
             let context = Context {
@@ -117,11 +126,20 @@ async fn answer(
                 origin: &site.origin,
                 mount: &mounted.path,
                 operator: operator(&snapshot),
+                publication: publication(&snapshot, structure.as_ref()),
             };
             Ok(mounted.face.answer(&request, &context))
         }
     })
     .await??;
+    if let Some(Publishing(mailboxes)) = response.extensions_mut().remove() {
+        let gateway = Arc::clone(gateway);
+        let kept = think(site, limits.request.0, move || gateway.publish(mailboxes)).await?;
+        kept.map_err(|error| {
+            tracing::error!(%error, "what was published could not be kept, and was refused");
+            Refused::Failed
+        })?;
+    }
     let shown = response.extensions().get::<Asked>().map_or(0, |asked| asked.answers);
     if !guest.mirror {
         site.allowances.shown(&guest.peer, shown, allowed(limits), now);
@@ -140,6 +158,22 @@ struct Guest {
     peer: Peer,
     /// May copy the directory.
     mirror: bool,
+    /// The structure in its certificate.
+    structure: Option<StructureId>,
+}
+
+impl Guest {
+    fn stranger(peer: Peer) -> Self {
+        Self { peer, mirror: false, structure: None }
+    }
+}
+
+/// Whether anything is taken, and from whom.
+fn publication<'a>(snapshot: &'a Snapshot, who: Option<&StructureId>) -> Option<Publication<'a>> {
+    let publishers = &snapshot.config.http.publishers;
+    let allowed = publishers.iter().find(|publisher| Some(&publisher.structure) == who);
+    let publisher = allowed.map(|it| Publisher { structure: &it.structure, domains: &it.domains });
+    (!publishers.is_empty()).then_some(Publication { so_far: &snapshot.published, publisher })
 }
 
 /// Who asks. Where the configuration wants certificates, nobody else is answered.
@@ -154,7 +188,7 @@ async fn who(
     let address = Peer::at(caller.address);
     let welcome = strangers_welcome(snapshot);
     if welcome && caller.certificates.is_empty() {
-        return Ok(Guest { peer: address, mirror: false });
+        return Ok(Guest::stranger(address));
     }
     // As long as the connection lasts, it is asked again: a card may be revoked meanwhile.
     let (snapshot_of, caller) = (Arc::clone(snapshot), Arc::clone(caller));
@@ -163,13 +197,13 @@ async fn who(
         Ok(known) => {
             line.who = Some(known.id);
             let mirrors = &snapshot.config.http.mirrors;
-            let mirror = known.structure.is_some_and(|own| mirrors.contains(&own));
-            Ok(Guest { peer: Peer::Known(known.fingerprint), mirror })
+            let mirror = known.structure.as_ref().is_some_and(|own| mirrors.contains(own));
+            Ok(Guest { peer: Peer::Known(known.fingerprint), mirror, structure: known.structure })
         }
         // A card that has run out shows no more than no card.
         Err(why) if welcome => {
             tracing::debug!(why, "an HTTP client is not known");
-            Ok(Guest { peer: address, mirror: false })
+            Ok(Guest::stranger(address))
         }
         Err(why) => {
             tracing::debug!(why, "an HTTP client is not known");

@@ -74,6 +74,8 @@ struct Site {
     origin: String,
     secret: [u8; 32],
     allowances: Allowances,
+    /// One publication at a time: each is decided on what the one before left.
+    publishing: tokio::sync::Mutex<()>,
     /// Questions that are being answered at once: one per core, and never the mail's.
     questions: Semaphore,
 }
@@ -110,6 +112,7 @@ impl Door {
             origin,
             secret,
             allowances: Allowances::default(),
+            publishing: tokio::sync::Mutex::default(),
             questions: Semaphore::new(threads),
         };
         Ok(Self { listener, room, site })

@@ -147,6 +147,11 @@ impl TlsIdentity {
         &self.certificate
     }
 
+    /// What shows this certificate as a client.
+    pub(crate) fn as_client(&self) -> SslContext {
+        (*self.connector).clone()
+    }
+
     /// The server's side of a handshake.
     ///
     /// # Errors

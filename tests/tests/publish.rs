@@ -1,0 +1,145 @@
+//! One hospital publishes its registry into the directory of another by FHIR PATCH, over mutual TLS, and everybody there
+//! sees it: in FHIR and on the page, after a power cut, until it is hidden or taken away.
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::path::Path;
+
+use ident::{Clock, SystemClock};
+use pki::issue::{KeyAlgorithm, OrganisationUse, Profile};
+use sceau::demo::cast::Place;
+use serde_json::Value;
+use tests::gateway::{Gateway, sceau_json};
+use tests::https::Site;
+use tests::place::free_endpoint;
+use tests::world::World;
+
+struct Ground {
+    world: World,
+    gateway: Gateway,
+    site: Site,
+    base: String,
+    ip: String,
+}
+
+impl Ground {
+    /// Hospital A's directory, which hospital B may publish into, and B's certificate as a client.
+    fn new() -> Self {
+        let (world, at) = (World::new(), free_endpoint());
+        let structure = Place::B.structure().unwrap();
+        let domain = Place::B.domain().unwrap();
+        let section = format!(
+            "[http]\nlisten = \"{at}\"\nclients = \"optional\"\npaths = {{ web = \"/annuaire\" }}\n[[http.publisher]]\n\
+             structure = \"{}\"\ndomains = [\"{domain}\"]",
+            structure.id
+        );
+        world.append(Place::A, "sceau.toml", &section);
+        let profile = Profile::Organisation {
+            structure,
+            label: "ANNUAIRE-TEST".to_owned(),
+            usage: OrganisationUse::AuthClient,
+            emails: vec![],
+        };
+        let issued = world.authorities.organisations.issue(profile, KeyAlgorithm::P256, SystemClock.now()).unwrap();
+        std::fs::write(world.folder().join("b-client.pem"), issued.presented_pem()).unwrap();
+        std::fs::write(world.folder().join("b-client.key"), issued.key_pem().unwrap()).unwrap();
+        let gateway = world.serve(Place::A);
+        let site = Site::of(&world, at);
+        let base = format!("https://{}:{}/fhir", Place::A.host(), at.port());
+        Self { world, gateway, site, base, ip: at.ip().to_string() }
+    }
+
+    /// Hospital B says what is in its registry.
+    fn publish(&self, more: &[&str]) -> (Option<i32>, Value) {
+        let (certificate, key) = (self.world.folder().join("b-client.pem"), self.world.folder().join("b-client.key"));
+        self.publish_as(&certificate, &key, more)
+    }
+
+    fn publish_as(&self, certificate: &Path, key: &Path, more: &[&str]) -> (Option<i32>, Value) {
+        let configuration = self.world.configuration(Place::B);
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let (configuration, certificate, key) = (text(&configuration), text(certificate), text(key));
+        let mut arguments =
+            vec!["annuaire", "publish", "--config", &configuration, "--to", &self.base, "--address", &self.ip];
+        arguments.extend(["--as", &certificate, "--key", &key]);
+        arguments.extend(more);
+        sceau_json(&arguments)
+    }
+
+    /// Who has a mailbox that begins so, by FHIR; and whether the page shows it.
+    fn seen(&self, address: &str) -> (Vec<String>, bool) {
+        let typed = address.replace('@', "%40");
+        let bundle: Value =
+            serde_json::from_slice(&self.site.get(&format!("/fhir/Practitioner?mailbox-mss={typed}"), &[]).body)
+                .unwrap();
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        let matches = entries.iter().filter(|it| it["search"]["mode"] == "match");
+        let people = matches.map(|it| it["resource"]["identifier"][0]["value"].as_str().unwrap().to_owned()).collect();
+        let moreau = self.world.space.holder("moreau").unwrap().person.id.to_string();
+        let page = self.site.get(&format!("/annuaire/person/{moreau}"), &[]).text();
+        (people, page.contains(&format!("mailto:{address}")))
+    }
+}
+
+fn done<'t>(told: &'t Value, address: &str) -> Vec<&'t str> {
+    let sent = told["sent"].as_array().unwrap().iter().filter(|it| it["address"] == address);
+    sent.map(|it| it["done"].as_str().unwrap()).collect()
+}
+
+/// PUB-2, PUB-3: published, there after a power cut, hidden, shown again, closed; and nothing is said twice.
+#[test]
+fn a_registry_is_published_into_another_directory() {
+    let mut ground = Ground::new();
+    let new = Place::B.address("nouvelle.boite-test").unwrap().to_string();
+    let moreau = ground.world.space.holder("moreau").unwrap().person.id.to_string();
+    let entry =
+        |more: &str| format!("\n[[mailbox]]\naddress = \"{new}\"\ntype = \"PER\"\nowner = \"{moreau}\"\n{more}\n");
+    ground.world.append(Place::B, "registry.toml", &entry(""));
+    assert_eq!(ground.seen(&new), (vec![], false));
+
+    let (code, told) = ground.publish(&["--dry-run"]);
+    assert_eq!((code, done(&told, &new)), (Some(0), vec!["published"]), "{told}");
+    assert_eq!(ground.seen(&new), (vec![], false), "nothing was sent");
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, done(&told, &new)), (Some(0), vec!["published"]), "{told}");
+    assert_eq!(ground.seen(&new), (vec![moreau.clone()], true));
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, told["sent"].as_array().unwrap().len()), (Some(0), 0), "{told}");
+    ground.gateway.wait_for_line(&["directory asked", "kind=\"publish\"", Place::B.structure().unwrap().id.as_str()]);
+
+    // What was answered is there when the power comes back.
+    ground.gateway.kill();
+    ground.gateway = ground.world.serve(Place::A);
+    assert_eq!(ground.seen(&new), (vec![moreau.clone()], true));
+
+    ground.world.edit(Place::B, "registry.toml", &entry(""), &entry("red_list = true"));
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, done(&told, &new)), (Some(0), vec!["hidden"]), "{told}");
+    assert_eq!(ground.seen(&new), (vec![], false));
+    ground.world.edit(Place::B, "registry.toml", &entry("red_list = true"), &entry(""));
+    assert_eq!(done(&ground.publish(&[]).1, &new), ["published"]);
+    assert_eq!(ground.seen(&new), (vec![moreau.clone()], true));
+    ground.world.edit(Place::B, "registry.toml", &entry(""), "\n");
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, done(&told, &new)), (Some(0), vec!["closed"]), "{told}");
+    assert_eq!(ground.seen(&new), (vec![], false));
+    assert_eq!(ground.publish(&[]).1["sent"].as_array().unwrap().len(), 0);
+}
+
+/// PUB-2: whoever is not named, and whoever shows nothing, publishes nothing.
+#[test]
+fn nobody_else_publishes() {
+    let ground = Ground::new();
+    let new = Place::B.address("nouvelle.boite-test").unwrap().to_string();
+    let moreau = ground.world.space.holder("moreau").unwrap().person.id.to_string();
+    let entry = format!("\n[[mailbox]]\naddress = \"{new}\"\ntype = \"PER\"\nowner = \"{moreau}\"\n");
+    ground.world.append(Place::B, "registry.toml", &entry);
+    for identity in [ground.world.card("moreau"), &ground.world.space.application] {
+        let (code, told) = ground.publish_as(&identity.certificate, &identity.key, &[]);
+        assert_eq!(code, Some(1), "{told}");
+        let failed = told["failed"].as_array().unwrap();
+        assert!(!failed.is_empty() && failed.iter().all(|it| it["why"].as_str().unwrap().contains("403")), "{told}");
+        assert_eq!(ground.seen(&new), (vec![], false));
+    }
+    let page = ground.site.ask("PATCH /fhir/Practitioner?identifier=1 HTTP/1.1\r\n", &["Content-Length: 0"], b"");
+    assert_eq!(page.status, 403, "{}", page.text());
+}
