@@ -129,6 +129,21 @@ impl DataFolder {
         Ok(generation)
     }
 
+    /// Puts a stored generation in service again: an earlier one, when the latest is not what it should be. It is
+    /// read whole first, so that what is damaged is never in service.
+    ///
+    /// # Errors
+    /// As [`Self::named`]; [`FolderError::Busy`] while a load is under way.
+    pub fn select(&self, wanted: &str) -> Result<Generation, FolderError> {
+        let _lock = self.lock()?;
+        let generation = self.named(wanted)?;
+        let mut ids = self.ids()?;
+        ids.retain(|id| id != generation.id());
+        ids.insert(0, generation.id().to_owned());
+        self.write_list(&ids)?;
+        Ok(generation)
+    }
+
     /// Puts a generation in service and forgets those beyond [`GENERATIONS_KEPT`].
     pub(crate) fn install(&self, generation: &Generation) -> Result<(), FolderError> {
         let id = generation.id().to_owned();

@@ -28,12 +28,12 @@ enum Side {
 }
 
 impl Side {
-    fn holds(self, letter: Option<char>) -> bool {
+    fn holds(self, letter: Option<u8>) -> bool {
         match (self, letter) {
             (Self::Any, _) | (Self::Edge | Self::OneOrEdge(_) | Self::Not(_), None) => true,
             (Self::Edge, Some(_)) | (Self::One(_), None) => false,
-            (Self::One(set) | Self::OneOrEdge(set), Some(letter)) => set.contains(letter),
-            (Self::Not(set), Some(letter)) => !set.contains(letter),
+            (Self::One(set) | Self::OneOrEdge(set), Some(letter)) => set.as_bytes().contains(&letter),
+            (Self::Not(set), Some(letter)) => !set.as_bytes().contains(&letter),
         }
     }
 }
@@ -124,39 +124,71 @@ const RULES: [Rule; 70] = [
 
 /// The code of one folded word: capital letters, empty for a word without letters.
 pub fn fonem(word: &str) -> String {
-    let mut code: Vec<char> =
-        word.chars().filter(char::is_ascii_alphabetic).take(MAX_WORD).map(|c| c.to_ascii_uppercase()).collect();
-    for Rule(before, from, after, to) in &RULES {
-        apply(&mut code, *before, from, *after, to);
+    let mut code: Vec<u8> =
+        word.bytes().filter(u8::is_ascii_alphabetic).take(MAX_WORD).map(|c| c.to_ascii_uppercase()).collect();
+    let mut letters = letters_of(&code);
+    for (Rule(before, from, after, to), needed) in RULES.iter().zip(&NEEDED) {
+        // Few rules find their letters at all, and a directory has a million names.
+        if needed & !letters == 0 && apply(&mut code, *before, from.as_bytes(), *after, to.as_bytes()) {
+            letters = letters_of(&code);
+        }
     }
     undouble(&mut code);
-    code.into_iter().collect()
+    code.into_iter().map(char::from).collect()
 }
 
-fn apply(code: &mut Vec<char>, before: Side, from: &str, after: Side, to: &str) {
-    let length = from.chars().count();
+/// The letters that each rule wants, as [`letters_of`] writes them.
+#[allow(clippy::indexing_slicing)] // by the compiler, within the list
+const NEEDED: [u32; RULES.len()] = {
+    let mut needed = [0; RULES.len()];
+    let mut rule = 0;
+    while rule < RULES.len() {
+        needed[rule] = letters_of(RULES[rule].1.as_bytes());
+        rule += 1;
+    }
+    needed
+};
+
+/// Which letters there are, a bit for each; what is no letter shares a bit with one.
+const fn letters_of(mut word: &[u8]) -> u32 {
+    let mut letters = 0;
+    while let Some((letter, rest)) = word.split_first() {
+        letters |= 1 << (*letter & 31);
+        word = rest;
+    }
+    letters
+}
+
+/// Applies one rule from left to right; tells whether it changed anything.
+fn apply(code: &mut Vec<u8>, before: Side, from: &[u8], after: Side, to: &[u8]) -> bool {
+    let Some(first) = from.first() else { return false };
+    let mut changed = false;
     let mut at = 0usize;
-    while let Some(end) = at.checked_add(length).filter(|end| *end <= code.len()) {
-        let matches = code.get(at..end).is_some_and(|here| here.iter().copied().eq(from.chars()));
+    while let Some(ahead) = code.get(at..).and_then(|rest| rest.iter().position(|letter| letter == first)) {
+        at = at.saturating_add(ahead);
+        let end = at.saturating_add(from.len());
+        let matches = code.get(at..end) == Some(from);
         let left = at.checked_sub(1).and_then(|at| code.get(at)).copied();
         if matches && before.holds(left) && after.holds(code.get(end).copied()) {
-            code.splice(at..end, to.chars());
+            code.splice(at..end, to.iter().copied());
             at = at.saturating_add(to.len());
+            changed = true;
         } else {
             at = at.saturating_add(1);
         }
     }
+    changed
 }
 
 /// Doubled letters count once, but for the S of `CUISSON` and the LL of `LAVILLE`, which sound unlike one.
-fn undouble(code: &mut Vec<char>) {
-    let mut kept: Vec<char> = Vec::with_capacity(code.len());
+fn undouble(code: &mut Vec<u8>) {
+    let mut kept: Vec<u8> = Vec::with_capacity(code.len());
     for (n, letter) in code.iter().enumerate() {
         let twice = kept.last() == Some(letter);
         let second = kept.len().checked_sub(2).and_then(|at| kept.get(at)).copied();
         let meant = match letter {
-            'S' => second.is_some_and(|c| VOWELS.contains(c)) && second != Some('S'),
-            'L' => second == Some('I') && code.get(n.saturating_add(1)) == Some(&'E'),
+            b'S' => second.is_some_and(|c| VOWELS.as_bytes().contains(&c)) && second != Some(b'S'),
+            b'L' => second == Some(b'I') && code.get(n.saturating_add(1)) == Some(&b'E'),
             _ => false,
         };
         if !twice || meant {

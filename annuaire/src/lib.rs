@@ -20,6 +20,7 @@ mod generate;
 mod generation;
 pub mod ldap;
 mod load;
+mod progress;
 mod published;
 mod registry;
 mod report;
@@ -45,10 +46,12 @@ pub use generate::{
     generate, generate_with_faults,
 };
 pub use generation::{
-    Activity, Card, CardState, Diff, Directory, Field, Fields, FileDiff, Generation, Gone, GoneKind, Mailbox, Person,
-    SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals, diff,
+    Activity, Card, CardState, Change, Diff, Directory, Field, Fields, FileDiff, Generation, Gone, GoneKind, Mailbox,
+    Person, Record, RecordKind, SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals,
+    changes, diff, records,
 };
-pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load};
+pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load, load_watched};
+pub use progress::{Progress, Step};
 pub use published::{MAX_PUBLISHED, Published, PublishedMailbox};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};
 pub use report::{FileReport, Ignored, LoadReport, MAX_PROBLEMS, Problem};

@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use crate::{
     DataFolder, Diff, FileKind, FolderError, Generation, Source, TooMuchText, diff,
-    extract::{self, Candidate, Found},
+    extract::{self, Candidate, Found, Octets},
     generation::{Builder, remember_gone},
+    progress::{Progress, Step, Watch},
     report::{FileReport, Ignored, LoadReport, Problems},
 };
 
@@ -47,9 +48,22 @@ pub enum LoadError {
 /// [`LoadError`] when the files or the folder cannot be read or written at all. A refused or held load is no
 /// error: see [`LoadReport::in_service`].
 pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadError> {
+    load_watched(from, into, accept, &mut |_| ())
+}
+
+/// As [`load`], telling `watch` how far it is.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_watched(
+    from: &Path,
+    into: &Path,
+    accept: bool,
+    watch: &mut dyn FnMut(&Progress<'_>),
+) -> Result<LoadReport, LoadError> {
     let folder = DataFolder::new(into);
     let _lock = folder.lock()?;
-    let (mut report, generation) = build(from)?;
+    let (mut report, generation) = build_watched(from, watch)?;
     report.previous = folder.current_id()?;
     let Some(mut generation) = generation else {
         report.generation.clone_from(&report.previous);
@@ -59,6 +73,7 @@ pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadEr
     report.data_as_of = Some(generation.data_as_of());
     let mut reasons = unreadable(&report);
     if let Some(id) = report.previous.clone() {
+        watch(&Progress { step: Step::Comparing, done: 0, of: 0 });
         match folder.current_to_compare() {
             Ok(previous) => {
                 let changes = diff(&previous, &generation);
@@ -81,6 +96,7 @@ pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadEr
         }
     }
     if !report.unchanged {
+        watch(&Progress { step: Step::Storing, done: 0, of: 0 });
         folder.install(&generation)?;
     }
     report.generation = Some(generation.id().to_owned());
@@ -93,6 +109,10 @@ pub fn load(from: &Path, into: &Path, accept: bool) -> Result<LoadReport, LoadEr
 /// # Errors
 /// [`LoadError::Read`] and [`LoadError::TooMuchText`].
 pub fn build(from: &Path) -> Result<(LoadReport, Option<Generation>), LoadError> {
+    build_watched(from, &mut |_| ())
+}
+
+fn build_watched(from: &Path, watch: &mut Watch<'_>) -> Result<(LoadReport, Option<Generation>), LoadError> {
     let read_error = |name: &str, error| LoadError::Read { name: name.to_owned(), error };
     let Found { chosen, ignored, broken } =
         extract::find(from).map_err(|error| read_error(&from.to_string_lossy(), error))?;
@@ -113,8 +133,10 @@ pub fn build(from: &Path) -> Result<(LoadReport, Option<Generation>), LoadError>
     let mut builder = Builder::new();
     let mut problems = Problems::default();
     let mut sources = Vec::new();
+    let mut octets =
+        Octets { done: 0, of: chosen.iter().fold(0, |sum, candidate| candidate.octets.saturating_add(sum)) };
     for candidate in &chosen {
-        let outcome = extract::read(candidate, &mut builder, &mut problems)
+        let outcome = extract::read(candidate, &mut builder, &mut problems, &mut octets, watch)
             .map_err(|error| read_error(&candidate.name, error))?;
         let name = candidate.name.clone();
         if outcome.unusable {
@@ -129,7 +151,7 @@ pub fn build(from: &Path) -> Result<(LoadReport, Option<Generation>), LoadError>
     if report.refused {
         return Ok((report, None));
     }
-    let generation = builder.finish(date_of(&chosen), sources)?;
+    let generation = builder.finish(date_of(&chosen), sources, watch)?;
     report.generation = Some(generation.id().to_owned());
     report.data_as_of = Some(generation.data_as_of());
     report.totals = Some(generation.totals());

@@ -1,11 +1,13 @@
 //! One row of each national file, read and checked; borrowed from the line that it came from.
 
+use std::borrow::Cow;
+
 use ident::{Address, CardNumber, PersonId};
 
 use crate::{Date, MailboxType};
 
 /// A value that may be several columns (code, label…), joined by `|`, which no value can hold.
-pub(crate) type Coded = String;
+pub(crate) type Coded<'a> = Cow<'a, str>;
 
 /// Who a row is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,17 +15,17 @@ pub(crate) struct PersonRow<'a> {
     pub(crate) id: PersonId,
     pub(crate) family: &'a str,
     pub(crate) given: &'a str,
-    pub(crate) civility: Coded,
-    pub(crate) title: Coded,
-    pub(crate) profession: Coded,
+    pub(crate) civility: Coded<'a>,
+    pub(crate) title: Coded<'a>,
+    pub(crate) profession: Coded<'a>,
 }
 
 /// A structure as a row describes it. All texts may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StructureRow<'a> {
-    pub(crate) finess: String,
-    pub(crate) siret: String,
-    pub(crate) technical: String,
+    pub(crate) finess: Cow<'a, str>,
+    pub(crate) siret: Cow<'a, str>,
+    pub(crate) technical: Cow<'a, str>,
     pub(crate) entity_finess: &'a str,
     pub(crate) siren: &'a str,
     pub(crate) former: &'a str,
@@ -31,13 +33,13 @@ pub(crate) struct StructureRow<'a> {
     pub(crate) trade_name: &'a str,
     pub(crate) recipient: &'a str,
     pub(crate) place: &'a str,
-    pub(crate) street: String,
+    pub(crate) street: Cow<'a, str>,
     pub(crate) mention: &'a str,
     pub(crate) cedex: &'a str,
     pub(crate) postcode: &'a str,
-    pub(crate) town: Coded,
-    pub(crate) department: Coded,
-    pub(crate) country: Coded,
+    pub(crate) town: Coded<'a>,
+    pub(crate) department: Coded<'a>,
+    pub(crate) country: Coded<'a>,
     pub(crate) phone: &'a str,
     pub(crate) phone2: &'a str,
     pub(crate) fax: &'a str,
@@ -49,13 +51,13 @@ pub(crate) struct StructureRow<'a> {
 pub(crate) struct ActivityRow<'a> {
     pub(crate) person: PersonRow<'a>,
     pub(crate) structure: StructureRow<'a>,
-    pub(crate) category: Coded,
-    pub(crate) skill: Coded,
-    pub(crate) mode: Coded,
-    pub(crate) sector: Coded,
-    pub(crate) section: Coded,
-    pub(crate) function: Coded,
-    pub(crate) kind: Coded,
+    pub(crate) category: Coded<'a>,
+    pub(crate) skill: Coded<'a>,
+    pub(crate) mode: Coded<'a>,
+    pub(crate) sector: Coded<'a>,
+    pub(crate) section: Coded<'a>,
+    pub(crate) function: Coded<'a>,
+    pub(crate) kind: Coded<'a>,
     pub(crate) authority: &'a str,
     pub(crate) hash: u64,
 }
@@ -64,8 +66,8 @@ pub(crate) struct ActivityRow<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SkillRow<'a> {
     pub(crate) person: PersonRow<'a>,
-    pub(crate) category: Coded,
-    pub(crate) skill: Coded,
+    pub(crate) category: Coded<'a>,
+    pub(crate) skill: Coded<'a>,
     pub(crate) hash: u64,
 }
 
@@ -73,9 +75,9 @@ pub(crate) struct SkillRow<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DiplomaRow<'a> {
     pub(crate) person: PersonRow<'a>,
-    pub(crate) diploma: Coded,
-    pub(crate) authorisation: Coded,
-    pub(crate) discipline: Coded,
+    pub(crate) diploma: Coded<'a>,
+    pub(crate) authorisation: Coded<'a>,
+    pub(crate) discipline: Coded<'a>,
     pub(crate) hash: u64,
 }
 
@@ -96,7 +98,7 @@ pub(crate) struct MailboxRow<'a> {
 pub(crate) struct CardRow<'a> {
     pub(crate) number: CardNumber,
     pub(crate) person: PersonRow<'a>,
-    pub(crate) kind: Coded,
+    pub(crate) kind: Coded<'a>,
     pub(crate) from: Option<Date>,
     pub(crate) to: Option<Date>,
     pub(crate) opposed: bool,

@@ -473,3 +473,22 @@ mod hostile {
         }
     }
 }
+
+#[test]
+fn an_earlier_generation_is_put_in_service_again() {
+    let ground = Ground::new();
+    let first = ground.load().generation.unwrap();
+    let more = GenerateOptions::new(7, 310);
+    annuaire::generate(&ground.extracts(), &more).unwrap();
+    let second = load(&ground.extracts(), &ground.data(), true).unwrap().generation.unwrap();
+    let folder = DataFolder::new(&ground.data());
+    assert_eq!(folder.ids().unwrap(), [second.clone(), first.clone()]);
+    assert_eq!(folder.select("previous").unwrap().id(), first);
+    assert_eq!(folder.current().unwrap().id(), first);
+    assert_eq!(folder.ids().unwrap(), [first.clone(), second.clone()], "the other one stays");
+    assert!(matches!(folder.select("nothing"), Err(FolderError::Unknown { .. })));
+    // What is damaged is not put in service.
+    fs::write(ground.data().join(format!("{second}.generation")), b"nonsense").unwrap();
+    assert!(matches!(folder.select(&second), Err(FolderError::Stored { .. })));
+    assert_eq!(folder.current_id().unwrap(), Some(first));
+}

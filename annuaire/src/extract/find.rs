@@ -32,6 +32,8 @@ pub(crate) struct Candidate {
     pub(crate) dated: Option<Timestamp>,
     /// The file's own date.
     pub(crate) modified: Timestamp,
+    /// Its length on disk.
+    pub(crate) octets: u64,
 }
 
 /// What a folder holds.
@@ -93,6 +95,7 @@ fn candidates_of(path: &Path, name: &str) -> io::Result<Vec<Candidate>> {
         name,
         dated,
         modified,
+        octets: metadata.len(),
     };
     if !is_zip(&mut file)? {
         let kind = match FileKind::of_name(name) {

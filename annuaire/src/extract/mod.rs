@@ -12,7 +12,7 @@ use columns::{ActivityColumn, CardColumn, Column, DiplomaColumn, MailboxColumn, 
 use row::Header;
 
 pub(crate) use find::{Candidate, Found, find};
-pub(crate) use read::{Outcome, read};
+pub(crate) use read::{Octets, Outcome, read};
 
 /// The five files, in the order in which they are read: the first names the people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,5 +1,7 @@
 //! From the columns of a row to a checked row of each file.
 
+use std::borrow::Cow;
+
 use ident::{Address, CardNumber, PersonId, StructureId, StructureIdKind};
 
 use super::{
@@ -20,8 +22,8 @@ fn person_id<C: Column>(row: &Row<'_>, kind: Option<C>, number: C, national: C) 
     // Some years write the register in words: only the digit says more than the number's form.
     let kind = kind.map_or("", |kind| row.get(kind));
     let kind = if kind.len() == 1 { kind } else { "" };
-    if let Ok(id) = PersonId::parse(&full.to_ascii_uppercase()) {
-        let bare: String = bare.chars().filter(|c| *c != ' ').collect();
+    if let Ok(id) = PersonId::parse(&capitals(full)) {
+        let bare = without_blanks(bare.into());
         if bare.is_empty() || bare.eq_ignore_ascii_case(id.number()) || bare.eq_ignore_ascii_case(id.as_str()) {
             return Ok(id);
         }
@@ -89,8 +91,7 @@ pub(crate) fn activity<'a>(row: &Row<'a>) -> Parsed<ActivityRow<'a>> {
 }
 
 fn activity_structure<'a>(row: &Row<'a>, notes: &mut Vec<Fault>) -> StructureRow<'a> {
-    let mut technical = upper(row.get(A::TechnicalId));
-    technical.retain(|c| c != ' ');
+    let technical = without_blanks(capitals(row.get(A::TechnicalId)));
     let mut finess = checked(row, A::Finess, StructureIdKind::Finess, notes);
     let mut siret = checked(row, A::Siret, StructureIdKind::Siret, notes);
     complete(&technical, &mut finess, &mut siret);
@@ -121,36 +122,50 @@ fn activity_structure<'a>(row: &Row<'a>, notes: &mut Vec<Fault>) -> StructureRow
 }
 
 /// A number of a register, or nothing and a note: a wrong number of a place must not hide a person.
-fn checked(row: &Row<'_>, column: A, kind: StructureIdKind, notes: &mut Vec<Fault>) -> String {
-    let number: String = upper(row.get(column)).chars().filter(|c| *c != ' ').collect();
+fn checked<'a>(row: &Row<'a>, column: A, kind: StructureIdKind, notes: &mut Vec<Fault>) -> Cow<'a, str> {
+    let number = without_blanks(capitals(row.get(column)));
     let digit = if kind == StructureIdKind::Finess { '1' } else { '3' };
     if number.is_empty() || StructureId::parse(&format!("{digit}{number}")).is_ok() {
         return number;
     }
     let what = format!("“{}” is not a number of that register; the row is kept without it", excerpt(&number));
     notes.push(Fault::at(column, what));
-    String::new()
+    Cow::Borrowed("")
 }
 
 /// Technical identifiers carry a register's number (mssante reference §8).
-fn complete(technical: &str, finess: &mut String, siret: &mut String) {
+fn complete<'a>(technical: &str, finess: &mut Cow<'a, str>, siret: &mut Cow<'a, str>) {
     for (letter, digit, number) in [('F', '1', finess), ('C', '3', siret)] {
         if let Some(rest) = technical.strip_prefix(letter)
             && number.is_empty()
             && StructureId::parse(&format!("{digit}{rest}")).is_ok()
         {
-            rest.clone_into(number);
+            *number = Cow::Owned(rest.to_owned());
         }
     }
 }
 
-fn upper(text: &str) -> String {
-    text.to_uppercase()
+fn capitals(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|octet| octet.is_ascii_lowercase()) {
+        Cow::Owned(text.to_ascii_uppercase())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
-fn joined(parts: &[&str]) -> String {
-    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-    parts.join(" ")
+fn without_blanks(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains(' ') { Cow::Owned(text.replace(' ', "")) } else { text }
+}
+
+fn joined(parts: &[&str]) -> Cow<'static, str> {
+    let mut joined = String::new();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(part);
+    }
+    Cow::Owned(joined)
 }
 
 pub(crate) fn skill<'a>(row: &Row<'a>) -> Parsed<SkillRow<'a>> {
@@ -158,8 +173,8 @@ pub(crate) fn skill<'a>(row: &Row<'a>) -> Parsed<SkillRow<'a>> {
         id: person_id(row, Some(S::IdType), S::Id, S::NationalId)?,
         family: row.get(S::Family),
         given: row.get(S::Given),
-        civility: String::new(),
-        title: String::new(),
+        civility: Cow::Borrowed(""),
+        title: Cow::Borrowed(""),
         profession: row.coded([S::Profession, S::ProfessionLabel]),
     };
     let skill = row.coded([S::SkillType, S::SkillTypeLabel, S::Skill, S::SkillLabel]);
@@ -177,9 +192,9 @@ pub(crate) fn diploma<'a>(row: &Row<'a>) -> Parsed<DiplomaRow<'a>> {
         id: person_id(row, Some(D::IdType), D::Id, D::NationalId)?,
         family: row.get(D::Family),
         given: row.get(D::Given),
-        civility: String::new(),
-        title: String::new(),
-        profession: String::new(),
+        civility: Cow::Borrowed(""),
+        title: Cow::Borrowed(""),
+        profession: Cow::Borrowed(""),
     };
     let row = DiplomaRow {
         person,
@@ -224,14 +239,14 @@ fn mailbox_person<'a>(row: &Row<'a>) -> Result<PersonRow<'a>, Fault> {
         id: person_id(row, Some(M::IdType), M::Id, M::NationalId)?,
         family: row.get(M::Family),
         given: row.get(M::Given),
-        civility: String::new(),
-        title: if title.is_empty() { String::new() } else { format!("{title}|{title}") },
+        civility: Cow::Borrowed(""),
+        title: if title.is_empty() { Cow::Borrowed("") } else { Cow::Owned(format!("{title}|{title}")) },
         profession: row.coded([M::Profession, M::ProfessionLabel]),
     })
 }
 
 fn mailbox_structure<'a>(row: &Row<'a>, notes: &mut Vec<Fault>) -> StructureRow<'a> {
-    let text: String = upper(row.get(M::StructureId)).chars().filter(|c| *c != ' ').collect();
+    let text = without_blanks(capitals(row.get(M::StructureId)));
     let (finess, siret, technical) = structure_id(&row.get(M::StructureIdType).to_lowercase(), &text);
     if !text.is_empty() && finess.is_empty() && siret.is_empty() && technical.is_empty() {
         let what = format!("“{}” is not a structure's identifier; the row is kept without it", excerpt(&text));
@@ -252,17 +267,17 @@ fn mailbox_structure<'a>(row: &Row<'a>, notes: &mut Vec<Fault>) -> StructureRow<
         mention: row.get(M::Mention),
         cedex: row.get(M::Routing),
         postcode: row.get(M::Postcode),
-        department: if department.is_empty() { String::new() } else { format!("{code}|{label}") },
+        department: if department.is_empty() { Cow::Borrowed("") } else { Cow::Owned(format!("{code}|{label}")) },
         country: match row.get(M::Country) {
-            "" => String::new(),
-            country => format!("|{country}"),
+            "" => Cow::Borrowed(""),
+            country => Cow::Owned(format!("|{country}")),
         },
         ..StructureRow::default()
     }
 }
 
 /// FINESS, SIRET and technical identifier from a typed or untyped number, with or without its type digit.
-fn structure_id(kind: &str, text: &str) -> (String, String, String) {
+fn structure_id(kind: &str, text: &str) -> (Cow<'static, str>, Cow<'static, str>, Cow<'static, str>) {
     let by_kind = match kind {
         "1" | "finess" => Some(('1', StructureIdKind::Finess)),
         "3" | "siret" => Some(('3', StructureIdKind::Siret)),
@@ -278,15 +293,15 @@ fn structure_id(kind: &str, text: &str) -> (String, String, String) {
         None if text.starts_with(|c: char| c.is_ascii_alphabetic()) => None,
         None => ["", "1", "3"].iter().find_map(|digit| StructureId::parse(&format!("{digit}{text}")).ok()),
     };
-    let nothing = String::new;
-    match parsed.as_ref().map(|id| (id.kind(), id.number().to_owned())) {
+    let nothing = || Cow::Borrowed("");
+    match parsed.as_ref().map(|id| (id.kind(), Cow::Owned(id.number().to_owned()))) {
         Some((StructureIdKind::Finess, number)) => (number, nothing(), nothing()),
         Some((StructureIdKind::Siret, number)) => (nothing(), number, nothing()),
-        Some((StructureIdKind::RppsRank, number)) => (nothing(), nothing(), format!("R{number}")),
+        Some((StructureIdKind::RppsRank, number)) => (nothing(), nothing(), Cow::Owned(format!("R{number}"))),
         None if text.starts_with(['C', 'F', 'R']) && text.len() > 9 => {
             let (mut finess, mut siret) = (nothing(), nothing());
             complete(text, &mut finess, &mut siret);
-            (finess, siret, text.to_owned())
+            (finess, siret, Cow::Owned(text.to_owned()))
         }
         None => (nothing(), nothing(), nothing()),
     }
@@ -322,9 +337,9 @@ fn card_owner<'a>(row: &Row<'a>) -> Result<(CardNumber, PersonRow<'a>), Fault> {
         id: person_id(row, None, C::Id, C::NationalId)?,
         family: "",
         given: "",
-        civility: String::new(),
-        title: String::new(),
-        profession: String::new(),
+        civility: Cow::Borrowed(""),
+        title: Cow::Borrowed(""),
+        profession: Cow::Borrowed(""),
     };
     Ok((number, person))
 }
@@ -354,7 +369,7 @@ mod tests {
         for (column, value) in values {
             fields[column.place()] = value;
         }
-        read(&header.row(&fields.join("|")).unwrap())
+        read(&header.row(&fields.join("|"), &mut Vec::new()).unwrap())
     }
 
     #[test]
@@ -414,7 +429,8 @@ mod tests {
     #[test]
     fn a_bad_number_of_a_place_does_not_hide_the_person() {
         let values = [(A::NationalId, "899700000001"), (A::Family, "X-TEST"), (A::Finess, "12")];
-        let (row, notes) = with(A::Id, &values, |row| activity(row).map(|(row, n)| (row.structure.finess, n))).unwrap();
+        let (row, notes) =
+            with(A::Id, &values, |row| activity(row).map(|(row, n)| (row.structure.finess.into_owned(), n))).unwrap();
         assert_eq!(row, "");
         assert_eq!(notes.first().and_then(|note| note.column.as_deref()), Some("Numéro FINESS site"));
     }

@@ -13,10 +13,11 @@ use super::{
     find::without_mark,
     lines::{Line, Lines, MAX_LINE},
     parse,
-    row::{Fault, Header, Row},
+    row::{Fault, Header, Place, Row},
 };
 use crate::{
     generation::{Builder, hex},
+    progress::{Progress, Step, Watch},
     report::{Problem, Problems},
     rows::Fate,
 };
@@ -36,27 +37,77 @@ pub(crate) struct Outcome {
     pub(crate) sha256: String,
 }
 
+/// How many octets of how many were read, all files together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Octets {
+    pub(crate) done: u64,
+    pub(crate) of: u64,
+}
+
 /// Reads the file of a candidate.
-pub(crate) fn read(candidate: &Candidate, builder: &mut Builder, problems: &mut Problems) -> io::Result<Outcome> {
-    let mut file = File::open(&candidate.path)?;
-    let sha256 = digest(&mut file)?;
-    let input = BufReader::with_capacity(256 * 1024, file);
+pub(crate) fn read(
+    candidate: &Candidate,
+    builder: &mut Builder,
+    problems: &mut Problems,
+    octets: &mut Octets,
+    watch: &mut Watch<'_>,
+) -> io::Result<Outcome> {
+    let before = octets.done;
+    let file = File::open(&candidate.path)?;
+    let mut input = Watched { file, sha: Sha256::new(), name: &candidate.name, octets: &mut *octets, watch };
     let mut reading = Reading { kind: candidate.kind, name: &candidate.name, builder, problems };
-    let mut outcome = match candidate.entry {
-        None => reading.all(Limited::new(input)),
-        Some(entry) => {
-            let mut archive = ZipArchive::new(input).map_err(io::Error::other)?;
-            let entry = archive.by_index(entry).map_err(io::Error::other)?;
-            reading.all(BufReader::with_capacity(256 * 1024, Limited::new(entry)))
+    let outcome = match candidate.entry {
+        None => {
+            let outcome = reading.all(BufReader::with_capacity(BLOCK, Limited::new(&mut input)))?;
+            // To the end, even of a file that is of no use: its name is that of all its octets.
+            io::copy(&mut input, &mut io::sink())?;
+            Outcome { sha256: hex(&input.sha.finish()), ..outcome }
         }
-    }?;
-    outcome.sha256 = sha256;
+        Some(entry) => {
+            // An archive is read here and there: its octets are summed up on their own.
+            let sha256 = digest(&mut input.file)?;
+            let mut archive = ZipArchive::new(BufReader::with_capacity(BLOCK, input)).map_err(io::Error::other)?;
+            let entry = archive.by_index(entry).map_err(io::Error::other)?;
+            let outcome = reading.all(BufReader::with_capacity(BLOCK, Limited::new(entry)))?;
+            Outcome { sha256, ..outcome }
+        }
+    };
+    octets.done = before.saturating_add(candidate.octets);
     Ok(outcome)
 }
 
-fn digest(file: &mut (impl Read + Seek)) -> io::Result<String> {
+/// What is read at once.
+const BLOCK: usize = 256 * 1024;
+
+/// A file that is summed up and told of while it is read.
+struct Watched<'a, 'w> {
+    file: File,
+    sha: Sha256,
+    name: &'a str,
+    octets: &'a mut Octets,
+    watch: &'a mut Watch<'w>,
+}
+
+impl Read for Watched<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.sha.update(buffer.get(..read).unwrap_or_default());
+        self.octets.done = self.octets.done.saturating_add(u64::try_from(read).unwrap_or(0));
+        let Octets { done, of } = *self.octets;
+        (self.watch)(&Progress { step: Step::Reading(self.name), done, of });
+        Ok(read)
+    }
+}
+
+impl Seek for Watched<'_, '_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+fn digest(file: &mut File) -> io::Result<String> {
     let mut sha = Sha256::new();
-    let mut block = vec![0u8; 256 * 1024];
+    let mut block = vec![0u8; BLOCK];
     loop {
         let read = file.read(&mut block)?;
         if read == 0 {
@@ -85,10 +136,11 @@ impl Reading<'_> {
             outcome.unusable = true;
             return Ok(outcome);
         };
+        let mut fields = Vec::new();
         while let Some((number, line)) = lines.next()? {
             let fate = match line {
                 Line::Bytes(line) if line.trim_ascii().is_empty() => continue,
-                Line::Bytes(line) => self.row(&header, number, line),
+                Line::Bytes(line) => self.row(&header, number, line, &mut fields),
                 Line::TooLong => Err(Fault::row(format!("the line is longer than {MAX_LINE} octets"))),
             };
             outcome.rows = outcome.rows.saturating_add(1);
@@ -136,14 +188,14 @@ impl Reading<'_> {
         Ok(usable.then_some(header))
     }
 
-    fn row(&mut self, header: &Header, number: u64, line: &[u8]) -> Result<Fate, Fault> {
+    fn row(&mut self, header: &Header, number: u64, line: &[u8], fields: &mut Vec<Place>) -> Result<Fate, Fault> {
         let text = std::str::from_utf8(line).map_err(|error| {
             // What stands before the bad octet tells the column.
             let before = line.get(..error.valid_up_to()).unwrap_or_default();
             let place = before.iter().filter(|byte| **byte == b'|').count();
             Fault { column: header.label(place), what: "not UTF-8".into() }
         })?;
-        let row = header.row(text)?;
+        let row = header.row(text, fields)?;
         match self.kind {
             FileKind::Activities => {
                 let row = self.noted(number, parse::activity(&row))?;
@@ -220,19 +272,5 @@ impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let octets = self.input.read(buffer)?;
         self.used(octets)
-    }
-}
-
-impl<R: BufRead> BufRead for Limited<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.left == 0 {
-            return Err(io::Error::other(format!("more than {MAX_BYTES} octets: no extract is so large")));
-        }
-        self.input.fill_buf()
-    }
-
-    fn consume(&mut self, octets: usize) {
-        self.left = self.left.saturating_sub(u64::try_from(octets).unwrap_or(u64::MAX));
-        self.input.consume(octets);
     }
 }

@@ -6,6 +6,7 @@ use super::columns::{Column, normal_label};
 use crate::{
     Date,
     generation::{extend_hash, hash},
+    rows::Coded,
 };
 
 /// Most columns of a row; the widest published file has 56.
@@ -47,7 +48,9 @@ pub(crate) struct Header {
 impl Header {
     /// Reads a header line against the published columns `labels`.
     pub(crate) fn read(line: &str, labels: &'static [&'static str], needed: &'static [bool]) -> Self {
-        let found: Vec<&str> = split(line);
+        let mut fields = Vec::new();
+        places(line, &mut fields);
+        let found: Vec<&str> = fields.iter().map(|place| place.of(line)).collect();
         let normal: Vec<String> = found.iter().map(|label| normal_label(label)).collect();
         let mut header = Self {
             places: Vec::with_capacity(labels.len()),
@@ -88,54 +91,122 @@ impl Header {
         self.labels.len()
     }
 
-    /// Splits a row; refuses what does not have the header's columns.
-    pub(crate) fn row<'a>(&self, line: &'a str) -> Result<Row<'a>, Fault> {
-        let fields = split(line);
-        if let Some(place) = fields.iter().position(|field| field.chars().any(is_forbidden)) {
-            return Err(Fault { column: self.label(place), what: "control character".into() });
+    /// Splits a row; refuses what does not have the header's columns. `fields` is room that rows use in turn.
+    pub(crate) fn row<'a>(&'a self, line: &'a str, fields: &'a mut Vec<Place>) -> Result<Row<'a>, Fault> {
+        places(line, fields);
+        // All octets at once, without a branch: millions of rows have none of them.
+        if line.bytes().fold(false, |any, octet| any | is_forbidden(octet)) {
+            let forbidden = |field: &Place| field.of(line).bytes().any(is_forbidden);
+            if let Some(place) = fields.iter().position(forbidden) {
+                return Err(Fault { column: self.label(place), what: "control character".into() });
+            }
         }
         let (found, wanted) = (fields.len(), self.width());
         let extra = fields.get(wanted..).unwrap_or_default();
         // An empty last column in the header, the row or both means nothing (a trailing separator).
         let short_by_one = found.checked_add(1) == Some(wanted) && line.ends_with('|');
-        if extra.iter().any(|field| !field.trim().is_empty()) || (found < wanted && !short_by_one) {
+        if extra.iter().any(|field| !field.of(line).trim().is_empty()) || (found < wanted && !short_by_one) {
             return Err(Fault::row(format!("{found} columns where the header has {wanted}")));
         }
-        let values = self
-            .places
-            .iter()
-            .map(|place| place.and_then(|place| fields.get(place)).map_or("", |field| field.trim()))
-            .collect();
-        Ok(Row { values })
+        fields.iter_mut().for_each(|field| *field = field.trimmed(line));
+        Ok(Row { line, fields, places: &self.places })
+    }
+}
+
+/// Where a field begins and ends in its line, which is shorter than [`super::lines::MAX_LINE`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    from: usize,
+    to: usize,
+}
+
+impl Place {
+    fn of(self, line: &str) -> &str {
+        line.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// Without the blanks around it.
+    fn trimmed(self, line: &str) -> Self {
+        let bare = |octet: Option<&u8>| octet.is_none_or(|octet| octet.is_ascii_graphic());
+        let text = self.of(line);
+        if bare(text.as_bytes().first()) && bare(text.as_bytes().last()) {
+            return self;
+        }
+        let from = self.from.saturating_add(text.len().saturating_sub(text.trim_start().len()));
+        Self { from, to: from.saturating_add(text.trim().len()) }
+    }
+}
+
+/// The fields of a line; the empty one after a trailing separator is not one.
+fn places(line: &str, fields: &mut Vec<Place>) {
+    fields.clear();
+    let line = line.strip_suffix('|').unwrap_or(line);
+    let mut from = 0usize;
+    for (at, octet) in line.bytes().enumerate() {
+        if octet == b'|' {
+            if fields.len() == MAX_COLUMNS {
+                return;
+            }
+            fields.push(Place { from, to: at });
+            from = at.saturating_add(1);
+        }
+    }
+    if fields.len() < MAX_COLUMNS {
+        fields.push(Place { from, to: line.len() });
     }
 }
 
 /// Control characters have no place in a value; a tab is a blank.
-fn is_forbidden(c: char) -> bool {
-    c.is_ascii_control() && c != '\t'
-}
-
-/// The columns of a line; the empty one after a trailing separator is not one.
-fn split(line: &str) -> Vec<&str> {
-    let line = line.strip_suffix('|').unwrap_or(line);
-    line.split('|').take(MAX_COLUMNS).collect()
+fn is_forbidden(octet: u8) -> bool {
+    octet.is_ascii_control() && octet != b'\t'
 }
 
 /// The values of one row, in the order of the published columns; empty where the file has no such column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row<'a> {
-    values: Vec<&'a str>,
+    line: &'a str,
+    /// The fields of the file, without the blanks around them.
+    fields: &'a [Place],
+    /// For each published column, which of them it is.
+    places: &'a [Option<usize>],
 }
 
 impl<'a> Row<'a> {
     pub(crate) fn get(&self, column: impl Column) -> &'a str {
-        self.values.get(column.place()).copied().unwrap_or_default()
+        self.place(column.place()).map_or("", |place| place.of(self.line))
+    }
+
+    fn place(&self, column: usize) -> Option<Place> {
+        let place = self.places.get(column).copied().flatten()?;
+        self.fields.get(place).copied()
     }
 
     /// Several columns as one value, `|` between them; empty when all are.
-    pub(crate) fn coded<C: Column, const N: usize>(&self, columns: [C; N]) -> String {
+    pub(crate) fn coded<C: Column, const N: usize>(&self, columns: [C; N]) -> Coded<'a> {
         let values = columns.map(|column| self.get(column));
-        if values.iter().all(|value| value.is_empty()) { String::new() } else { values.join("|") }
+        if values.iter().all(|value| value.is_empty()) {
+            return Coded::Borrowed("");
+        }
+        // As published, they stand side by side: the line holds the value already.
+        match self.side_by_side(&columns) {
+            Some(value) => Coded::Borrowed(value),
+            None => Coded::Owned(values.join("|")),
+        }
+    }
+
+    fn side_by_side<C: Column>(&self, columns: &[C]) -> Option<&'a str> {
+        let mut columns = columns.iter().map(|column| self.place(column.place()));
+        let first = columns.next()??;
+        let mut end = first.to;
+        for place in columns {
+            let place = place?;
+            // One octet between two fields can only be the separator.
+            if end.checked_add(1) != Some(place.from) {
+                return None;
+            }
+            end = place.to;
+        }
+        self.line.get(first.from..end)
     }
 
     /// A day, or nothing where the column is empty.
@@ -151,9 +222,10 @@ impl<'a> Row<'a> {
 
     /// A hash over all published columns, the same whatever the file's order and extra columns, leaving out some.
     pub(crate) fn hash<C: Column>(&self, without: &[C]) -> u64 {
-        let skipped = |place: usize| without.iter().any(|column| column.place() == place);
-        let values = self.values.iter().enumerate().filter(|(place, _)| !skipped(*place));
-        values.fold(hash(b""), |state, (_, value)| extend_hash(extend_hash(state, value.as_bytes()), b"|"))
+        let skipped = |column: usize| without.iter().any(|skipped| skipped.place() == column);
+        let columns = (0..self.places.len()).filter(|column| !skipped(*column));
+        let value = |column| self.place(column).map_or("", |place| place.of(self.line));
+        columns.fold(hash(b""), |state, column| extend_hash(state, value(column).as_bytes()))
     }
 }
 
@@ -174,12 +246,14 @@ mod tests {
     #[test]
     fn order_extra_columns_and_trailing_separators_do_not_matter() {
         let plain = header("Numéro carte|Identifiant PP|Autre");
-        let row = plain.row(" 12 |34|x").unwrap();
+        let mut room = Vec::new();
+        let row = plain.row(" 12 |34|x", &mut room).unwrap();
         assert_eq!((row.get(C::Number), row.get(C::Id), row.get(C::To)), ("12", "34", ""));
         for (head, line) in [("Numéro carte|Identifiant PP|", "12|34"), ("Numéro carte|Identifiant PP", "12|34|")] {
-            assert_eq!(header(head).row(line).unwrap().hash::<C>(&[]), row.hash::<C>(&[]), "{head} {line}");
+            let hash = header(head).row(line, &mut Vec::new()).unwrap().hash::<C>(&[]);
+            assert_eq!(hash, row.hash::<C>(&[]), "{head} {line}");
         }
-        assert!(header("Numéro carte|Identifiant PP|Autre").row("12|34|").is_ok());
+        assert!(header("Numéro carte|Identifiant PP|Autre").row("12|34|", &mut Vec::new()).is_ok());
         assert_eq!(plain.known(), 2);
         assert_eq!(
             plain.missing_needed,
@@ -190,10 +264,11 @@ mod tests {
     #[test]
     fn rows_with_other_columns_are_refused() {
         let plain = header("Numéro carte|Identifiant PP|Autre");
-        assert_eq!(plain.row("1|2").unwrap_err(), Fault::row("2 columns where the header has 3"));
-        assert_eq!(plain.row("1|2|3|4").unwrap_err(), Fault::row("4 columns where the header has 3"));
-        assert!(plain.row("1|2|3||").is_ok());
-        let fault = plain.row("1|2\0|3").unwrap_err();
+        let wrong = |line: &str| plain.row(line, &mut Vec::new()).unwrap_err();
+        assert_eq!(wrong("1|2"), Fault::row("2 columns where the header has 3"));
+        assert_eq!(wrong("1|2|3|4"), Fault::row("4 columns where the header has 3"));
+        assert!(plain.row("1|2|3||", &mut Vec::new()).is_ok());
+        let fault = wrong("1|2\0|3");
         assert_eq!(fault.column.as_deref(), Some("Identifiant PP"));
         assert_eq!(header("Numéro carte|Numéro de carte").doubled, ["Numéro carte"]);
     }

@@ -28,12 +28,15 @@ pub struct GenerateOptions {
     pub day: Date,
     /// Who must be in it.
     pub cast: Cast,
+    /// About how many rows the mailbox file is to have, of those that there are (38 for a hundred people). The others
+    /// exist and are not published, as red-listed ones are: who has them shows them in [`MadePerson::mailboxes`].
+    pub mailboxes: Option<u32>,
 }
 
 impl GenerateOptions {
     /// `people` fictional people from a seed, no cast, on [`Date::GENERATED`].
     pub fn new(seed: u64, people: u32) -> Self {
-        Self { seed, people, day: Date::GENERATED, cast: Cast::default() }
+        Self { seed, people, day: Date::GENERATED, cast: Cast::default(), mailboxes: None }
     }
 }
 

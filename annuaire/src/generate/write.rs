@@ -24,6 +24,9 @@ use crate::{
 /// Most people with their own number range.
 const MAX_PEOPLE: u32 = 9_999_999;
 const SERVICE: u64 = 3;
+const PUBLISHED: u64 = 5;
+/// Rows of the mailbox file for a thousand people, when all are published.
+const MAILBOXES_PER_THOUSAND: u64 = 383;
 
 /// The five files being written.
 pub(super) struct Writer<'a> {
@@ -230,6 +233,9 @@ impl<'a> Writer<'a> {
             options.day.plus_days(i32::try_from(n.checked_rem(9000).unwrap_or(0)).unwrap_or(0).saturating_neg());
         self.knowledge(&who, since)?;
         for (mailbox, address) in (0u32..).zip(&person.mailboxes) {
+            if !self.published((u64::from(n) << 3) | u64::from(mailbox)) {
+                continue;
+            }
             let place = if mailbox == 0 { places.first() } else { None };
             self.mailbox(MailboxType::Personal, &address.to_string(), Some(&who), place, "")?;
             if n.checked_rem(47) == Some(7) {
@@ -247,6 +253,14 @@ impl<'a> Writer<'a> {
             self.card(&person.id, number, [Some(started), Some(started.plus_days(1095)), opposed])?;
         }
         Ok(())
+    }
+
+    /// Whether a mailbox of this number is in the file: all are, unless fewer are wanted.
+    fn published(&self, number: u64) -> bool {
+        let Some(wanted) = self.options.mailboxes else { return true };
+        let all = u64::from(self.options.people).saturating_mul(MAILBOXES_PER_THOUSAND) / 1000;
+        let drawn = Random::of(self.options.seed, PUBLISHED, number).next();
+        drawn.checked_rem(all.max(1)).unwrap_or(0) < u64::from(wanted)
     }
 
     fn activities(&mut self, who: &Who<'_>, places: &[Place<'_>], twice: bool) -> io::Result<()> {
@@ -350,6 +364,9 @@ impl<'a> Writer<'a> {
     /// ORG boxes of hospitals, an application's now and then, a shared box of some practices.
     fn services(&mut self, place: &MadeStructure, n: u32) -> io::Result<()> {
         let mut random = Random::of(self.options.seed, SERVICE, u64::from(n));
+        if !self.published(u64::from(n) << 3 | 7) {
+            return Ok(());
+        }
         let shown = Place::made(place);
         if place.hospital {
             for service in 0..1u32.saturating_add(random.below(10) / 8) {

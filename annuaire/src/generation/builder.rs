@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use thiserror::Error;
 
 use super::{
@@ -9,7 +10,10 @@ use super::{
     strings::{Interner, Text},
     tables::{Column, NONE, Tables},
 };
-use crate::rows::{ActivityRow, CardRow, DiplomaRow, Fate, MailboxRow, PersonRow, SkillRow, StructureRow};
+use crate::{
+    progress::Watch,
+    rows::{ActivityRow, CardRow, DiplomaRow, Fate, MailboxRow, PersonRow, SkillRow, StructureRow},
+};
 
 /// The distinct texts of the extracts pass 4 GiB: they are no professional directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -26,15 +30,36 @@ pub(crate) struct Builder {
     /// Mailbox and person, mailbox and structure: the pairs that rows name, each once.
     pub(super) mailbox_people: Vec<(u32, u32)>,
     pub(super) mailbox_structures: Vec<(u32, u32)>,
-    people: HashMap<Text, u32>,
-    structures: HashMap<Text, u32>,
-    mailboxes: HashMap<Text, u32>,
-    cards: HashMap<(Text, u32), u32>,
+    people: RowOf,
+    structures: RowOf,
+    mailboxes: RowOf,
+    cards: HashMap<(Text, u32), u32, RandomState>,
     /// Table, owner and hash of every row that became a record or was added to one.
-    seen: HashSet<(u8, u32, u64)>,
+    seen: HashSet<(u8, u32, u64), RandomState>,
     scratch: String,
     /// Identifiers of structures while building: they need not stay.
     structure_keys: Interner,
+}
+
+/// The row that a text names. Numbers of texts are dense and rows come in nearly the order of their texts, so a list
+/// needs neither hashing nor jumps.
+#[derive(Debug, Default)]
+struct RowOf(Vec<u32>);
+
+impl RowOf {
+    fn get(&self, text: Text) -> Option<u32> {
+        usize::try_from(text).ok().and_then(|text| self.0.get(text)).copied().filter(|row| *row != NONE)
+    }
+
+    fn insert(&mut self, text: Text, row: u32) {
+        let Ok(text) = usize::try_from(text) else { return };
+        if self.0.len() <= text {
+            self.0.resize(text.saturating_add(1), NONE);
+        }
+        if let Some(place) = self.0.get_mut(text) {
+            *place = row;
+        }
+    }
 }
 
 const ACTIVITY: u8 = 0;
@@ -52,11 +77,11 @@ impl Builder {
             diploma_person: Vec::new(),
             mailbox_people: Vec::new(),
             mailbox_structures: Vec::new(),
-            people: HashMap::new(),
-            structures: HashMap::new(),
-            mailboxes: HashMap::new(),
-            cards: HashMap::new(),
-            seen: HashSet::new(),
+            people: RowOf::default(),
+            structures: RowOf::default(),
+            mailboxes: RowOf::default(),
+            cards: HashMap::default(),
+            seen: HashSet::default(),
             scratch: String::new(),
             structure_keys: Interner::new(),
         }
@@ -66,13 +91,28 @@ impl Builder {
     ///
     /// # Errors
     /// [`TooMuchText`].
-    pub(crate) fn finish(self, data_as_of: ident::Timestamp, sources: Vec<Source>) -> Result<Generation, TooMuchText> {
-        finish::finish(self, data_as_of, sources)
+    pub(crate) fn finish(
+        self,
+        data_as_of: ident::Timestamp,
+        sources: Vec<Source>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Generation, TooMuchText> {
+        finish::finish(self, data_as_of, sources, watch)
+    }
+
+    /// What only reading needs goes before the index is built, which needs the room.
+    pub(super) fn forget_maps(&mut self) {
+        self.next_file();
+        self.people = RowOf::default();
+        self.structures = RowOf::default();
+        self.mailboxes = RowOf::default();
+        self.cards = HashMap::default();
+        self.structure_keys = Interner::new();
     }
 
     /// Between two files: rows are compared within one file only, so what was seen can be forgotten.
     pub(crate) fn next_file(&mut self) {
-        self.seen = HashSet::new();
+        self.seen = HashSet::default();
     }
 
     fn new_row(&mut self, table: u8, owner: u32, hash: u64) -> bool {
@@ -143,8 +183,8 @@ impl Builder {
         let key = self.text.intern(&row.address.key());
         let person = row.person.as_ref().map(|person| self.mailbox_person(person));
         let structure = self.structure(&row.structure);
-        let (mailbox, fate) = match self.mailboxes.get(&key) {
-            Some(mailbox) => (*mailbox, Fate::Merged),
+        let (mailbox, fate) = match self.mailboxes.get(key) {
+            Some(mailbox) => (mailbox, Fate::Merged),
             None => (self.new_mailbox(key, row), Fate::Kept),
         };
         if self.new_row(MAILBOX, mailbox, row.hash) {
@@ -244,7 +284,7 @@ impl Builder {
     /// The person of a row; the first row that names somebody gives the names.
     fn person(&mut self, row: &PersonRow<'_>) -> u32 {
         let id = self.text.intern(row.id.as_str());
-        if let Some(person) = self.people.get(&id).copied() {
+        if let Some(person) = self.people.get(id) {
             self.complete_person(person, row);
             return person;
         }
@@ -266,9 +306,9 @@ impl Builder {
         for (column, text) in [
             (&mut t.person_family, row.family),
             (&mut t.person_given, row.given),
-            (&mut t.person_civility, row.civility.as_str()),
-            (&mut t.person_title, row.title.as_str()),
-            (&mut t.person_profession, row.profession.as_str()),
+            (&mut t.person_civility, &*row.civility),
+            (&mut t.person_title, &*row.title),
+            (&mut t.person_profession, &*row.profession),
         ] {
             fill(column, person, text, &mut self.text);
         }
@@ -278,14 +318,16 @@ impl Builder {
     /// names none.
     fn structure(&mut self, row: &StructureRow<'_>) -> u32 {
         let keys = self.structure_keys(row);
-        let Some(known) = keys.iter().find_map(|key| self.structures.get(key).copied()) else {
+        let Some(known) = keys.iter().find_map(|key| self.structures.get(*key)) else {
             return match keys.is_empty() {
                 true => NONE,
                 false => self.new_structure(row, &keys),
             };
         };
         for key in keys {
-            self.structures.entry(key).or_insert(known);
+            if self.structures.get(key).is_none() {
+                self.structures.insert(key, known);
+            }
         }
         self.complete_structure(known, row);
         known

@@ -23,7 +23,7 @@ use super::{
 
 const MAGIC: &[u8; 8] = b"SCEAUANN";
 /// Changes with every change of the columns or of their meaning.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const MAX_HEADER: u32 = 1024 * 1024;
 
 /// Why a stored generation is not used. Every variant means: load the extracts again.

@@ -9,12 +9,21 @@ use super::{
     strings::Strings,
     tables::{Column, NONE, Tables},
 };
+use crate::progress::{Progress, Step, Watch};
+
+/// Parts of the step that are told, and how many of them come before the index.
+const STEPS: u64 = 100;
+const BEFORE_INDEX: u64 = 20;
 
 pub(super) fn finish(
     mut builder: Builder,
     data_as_of: Timestamp,
     sources: Vec<Source>,
+    watch: &mut Watch<'_>,
 ) -> Result<Generation, TooMuchText> {
+    let mut told = |done| watch(&Progress { step: Step::Indexing, done, of: STEPS });
+    told(0);
+    builder.forget_maps();
     structure_keys(&mut builder);
     let skill_person = std::mem::take(&mut builder.skill_person);
     let diploma_person = std::mem::take(&mut builder.diploma_person);
@@ -49,7 +58,8 @@ pub(super) fn finish(
         return Err(TooMuchText);
     }
     let text = interner.finish();
-    let index = index::build(&mut t, &text).ok_or(TooMuchText)?;
+    told(BEFORE_INDEX);
+    let index = index::build(&mut t, &text, &mut told).ok_or(TooMuchText)?;
     if t.columns().iter().any(|(_, column)| column.len() == NONE) {
         return Err(TooMuchText);
     }
@@ -86,8 +96,7 @@ fn structure_keys(builder: &mut Builder) {
 /// Sorts all columns of one table by the text of one of them; gives where each old row went.
 fn sort_table(t: &mut Tables, prefix: &str, strings: &Strings, by: &str) -> Vec<u32> {
     let Some(column) = t.column_mut(by) else { return Vec::new() };
-    let mut order: Vec<u32> = (0..column.len()).collect();
-    order.sort_by(|a, b| strings.get(column.text_at(*a)).cmp(strings.get(column.text_at(*b))));
+    let order = sorted(0..column.len(), column, strings);
     permute(t, prefix, &order);
     inverse(&order)
 }
@@ -181,7 +190,22 @@ fn link_mailboxes(
 
 /// The rows that have a text in this column, sorted by it.
 fn sorted_by(column: &Column, strings: &Strings) -> Column {
-    let mut rows: Vec<u32> = (0..column.len()).filter(|row| column.at(*row) != 0).collect();
-    rows.sort_by(|a, b| strings.get(column.text_at(*a)).cmp(strings.get(column.text_at(*b))));
-    Column(rows)
+    Column(sorted((0..column.len()).filter(|row| column.at(*row) != 0), column, strings))
+}
+
+/// Rows in the order of their texts in a column; those of equal texts keep theirs.
+fn sorted(rows: impl Iterator<Item = u32>, column: &Column, strings: &Strings) -> Vec<u32> {
+    let text = |row: u32| strings.get(column.text_at(row));
+    // Nearly every comparison ends within the first sixteen octets: identifiers are no longer, and to look for the
+    // others in the arena each time is what takes long.
+    let start = |text: &str| {
+        let mut octets = [0u8; 16];
+        octets.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+        u128::from_be_bytes(octets)
+    };
+    let mut rows: Vec<(u128, u32)> = rows.map(|row| (start(text(row)), row)).collect();
+    rows.sort_unstable_by(|(a, one), (b, other)| {
+        a.cmp(b).then_with(|| text(*one).cmp(text(*other))).then_with(|| one.cmp(other))
+    });
+    rows.into_iter().map(|(_, row)| row).collect()
 }

@@ -44,11 +44,16 @@ impl Index {
 }
 
 /// Builds the index: `None` when something does not fit in 32 bits.
-pub(super) fn build(t: &mut Tables, text: &Strings) -> Option<Index> {
+///
+/// `told` hears how far it is, in parts of a hundred of the whole step, from 20 on.
+pub(super) fn build(t: &mut Tables, text: &Strings, told: &mut impl FnMut(u64)) -> Option<Index> {
     order::number(t, text);
+    told(28);
     let mut words = Words::new(text);
     let own = forward(t.person_id.len(), |row, out| words.person(t, row, out))?;
+    told(58);
     let places = forward(t.structure_key.len(), |row, out| words.structure(t, row, out))?;
+    told(65);
     let (entries, new) = sorted(words.finish());
     let renumber = |(starts, mut lists): (Column, Vec<u32>)| {
         lists.iter_mut().for_each(|entry| *entry = at(&new, *entry));
@@ -64,10 +69,12 @@ pub(super) fn build(t: &mut Tables, text: &Strings) -> Option<Index> {
     };
     (t.person_word_starts, t.person_words) = renumber(own);
     (t.structure_word_starts, t.structure_words) = renumber(places);
+    told(72);
     let count = u32::try_from(entries.ends.len()).ok()?;
     t.entry_field = Column((0..count).map(|entry| mark_of(&entries, entry)).collect());
     let mut index = Index { entries, postings: Vec::new() };
     lists(t, &mut index.postings, count)?;
+    told(96);
     Some(index)
 }
 

@@ -10,6 +10,7 @@ mod gone;
 mod index;
 mod order;
 mod postings;
+mod records;
 mod strings;
 mod tables;
 mod views;
@@ -30,6 +31,7 @@ pub use file::StoredError;
 pub(crate) use file::{read as read_file, read_to_compare, save as save_file, sync_folder};
 pub(crate) use gone::remember_gone;
 pub(crate) use index::{Bearer, Index, Space, lists_of};
+pub use records::{Change, Record, RecordKind, changes, records};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
 use strings::Strings;

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::{
     strings::{Strings, Text},
     tables::{Column, NONE, Tables},
@@ -16,12 +18,14 @@ pub(super) fn number(t: &mut Tables, text: &Strings) {
     let key = |row: u32| {
         let mailbox = !t.person_mailbox_starts.range(row).is_empty();
         let active = t.person_flags.text_at(row) & 1 == 1;
-        let rank = |ranks: &HashMap<Text, u32>, column: &Column| ranks.get(&column.text_at(row)).copied().unwrap_or(0);
+        let rank = |ranks: &HashMap<Text, u32, RandomState>, column: &Column| {
+            ranks.get(&column.text_at(row)).copied().unwrap_or(0)
+        };
         (!mailbox, !active, rank(&family, &t.person_family), rank(&given, &t.person_given), row)
     };
     let mut people: Vec<_> = (0..t.person_id.len()).map(key).collect();
     people.sort_unstable();
-    let mut alike: HashMap<(u32, u32), u32> = HashMap::new();
+    let mut alike: HashMap<(u32, u32), u32, RandomState> = HashMap::default();
     for (_, _, family, given, _) in &people {
         let count = alike.entry((*family, *given)).or_default();
         *count = count.saturating_add(1);
@@ -51,7 +55,7 @@ pub(super) fn number(t: &mut Tables, text: &Strings) {
 
 /// The place of each text among all others of its columns, once folded; blanks aside, so that `Jean-Pierre`,
 /// `Jean Pierre` and `Jeanpierre` are one name.
-fn ranks(columns: &[&Column], text: &Strings) -> HashMap<Text, u32> {
+fn ranks(columns: &[&Column], text: &Strings) -> HashMap<Text, u32, RandomState> {
     let mut texts: Vec<Text> = columns.iter().flat_map(|column| column.0.iter().copied()).collect();
     texts.sort_unstable();
     texts.dedup();
@@ -60,7 +64,7 @@ fn ranks(columns: &[&Column], text: &Strings) -> HashMap<Text, u32> {
     folded.sort_unstable();
     let mut rank = 0u32;
     let mut before: Option<String> = None;
-    let mut ranks = HashMap::with_capacity(folded.len());
+    let mut ranks = HashMap::with_capacity_and_hasher(folded.len(), RandomState::default());
     for (folded, id) in folded {
         if before.as_ref() != Some(&folded) {
             rank = rank.saturating_add(1);

@@ -1,6 +1,8 @@
 //! Which words lead to a person or a structure.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
+
+use foldhash::fast::RandomState;
 
 use super::{
     field::Field,
@@ -17,7 +19,8 @@ pub(crate) const PARTICLES: [&str; 14] =
 pub(super) struct Words<'a> {
     text: &'a Strings,
     entries: Interner,
-    known: HashMap<(Text, Cut), (usize, usize)>,
+    /// Millions of them: numbers of 32 bits, and as few as will do.
+    known: HashMap<(Text, Cut), Range<u32>, RandomState>,
     cut: Vec<Text>,
     scratch: String,
 }
@@ -30,9 +33,9 @@ enum Cut {
     /// Each word, and the forms in which people run a name together; family and given names sound, too.
     Name(Field),
     /// One part of a coded value (`code|label`), as words.
-    Label(usize, Field),
+    Label(u8, Field),
     /// One part of a coded value, as it stands.
-    Code(usize, Field),
+    Code(u8, Field),
     /// A town in the second part of a coded value.
     Town,
     /// A town behind its postcode.
@@ -41,7 +44,7 @@ enum Cut {
 
 impl<'a> Words<'a> {
     pub(super) fn new(text: &'a Strings) -> Self {
-        Self { text, entries: Interner::new(), known: HashMap::new(), cut: Vec::new(), scratch: String::new() }
+        Self { text, entries: Interner::new(), known: HashMap::default(), cut: Vec::new(), scratch: String::new() }
     }
 
     pub(super) fn finish(self) -> Interner {
@@ -101,7 +104,7 @@ impl<'a> Words<'a> {
         mailbox_words(key, kind.copied(), fields, |word, field| self.word(out, word, field));
     }
 
-    fn coded(&mut self, out: &mut Vec<Text>, text: Text, [code, label]: [(usize, Field); 2]) {
+    fn coded(&mut self, out: &mut Vec<Text>, text: Text, [code, label]: [(u8, Field); 2]) {
         self.add(out, text, Cut::Code(code.0, code.1));
         self.add(out, text, Cut::Label(label.0, label.1));
     }
@@ -118,17 +121,21 @@ impl<'a> Words<'a> {
         if text == 0 {
             return;
         }
-        if let Some((from, to)) = self.known.get(&(text, cut)) {
-            out.extend_from_slice(self.cut.get(*from..*to).unwrap_or_default());
+        if let Some(range) = self.known.get(&(text, cut)) {
+            if let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end)) {
+                out.extend_from_slice(self.cut.get(from..to).unwrap_or_default());
+            }
             return;
         }
         let mut words = Vec::new();
         for (word, field) in cut_up(self.text.get(text), cut) {
             self.word(&mut words, &word, field);
         }
-        let from = self.cut.len();
+        let from = u32::try_from(self.cut.len());
         self.cut.extend_from_slice(&words);
-        self.known.insert((text, cut), (from, self.cut.len()));
+        if let (Ok(from), Ok(to)) = (from, u32::try_from(self.cut.len())) {
+            self.known.insert((text, cut), from..to);
+        }
         out.append(&mut words);
     }
 }
@@ -150,8 +157,8 @@ pub(crate) fn mailbox_words(
     word("any", types);
 }
 
-fn part(coded: &str, n: usize) -> &str {
-    coded.split('|').nth(n).unwrap_or_default()
+fn part(coded: &str, n: u8) -> &str {
+    coded.split('|').nth(usize::from(n)).unwrap_or_default()
 }
 
 fn cut_up(text: &str, cut: Cut) -> Vec<(String, Field)> {

@@ -232,6 +232,11 @@ impl Gateway {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).data()
     }
 
+    /// A path of the configuration.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).path(path)
+    }
+
     /// A fresh queue id.
     pub fn queue_id(&self) -> QueueId {
         let mut random = [0u8; 8];

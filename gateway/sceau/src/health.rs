@@ -86,7 +86,7 @@ fn tell_store(gateway: &Gateway, before: Option<&'static str>, trouble: Option<&
 }
 
 /// Says what changed: to the log at once, to the trail as soon as it can be written.
-fn tell(
+pub(crate) fn tell(
     gateway: &Gateway,
     before: Option<&'static str>,
     trouble: Option<(&'static str, String)>,

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod demo;
+pub mod directory;
 pub mod events;
 pub mod exchange;
 pub mod fetch;

@@ -15,7 +15,7 @@ use trail::{Event, Record, SafeText};
 use crate::{
     audit,
     config::{ListenerKind, Problem},
-    delivery,
+    delivery, directory,
     gateway::{Gateway, StartError},
     hardening, health, http, keys, ldap,
     net::listener::Port,
@@ -118,6 +118,7 @@ pub async fn serve_by(
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(directory::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway).await;
     ready(&listening);

@@ -1,10 +1,14 @@
 //! `sceau annuaire`: the professional directory.
 
 mod password;
+mod progress;
 mod publish;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
 
 use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, MAX_REGISTRY_BYTES, Query, Registry};
 use ident::{Address, CardNumber};
@@ -39,6 +43,11 @@ enum Order {
         /// How many people
         #[arg(long, default_value_t = 2000)]
         people: u32,
+        /// About how many mailboxes are published: the others exist, and the directory does not know them
+        ///
+        /// A nation: `--people 1950000`, with 535000 mailboxes as of 2026, or all of its 0.73 million.
+        #[arg(long, value_name = "N")]
+        mailboxes: Option<u32>,
         /// Add wrong lines, as seen in the wild, and headers that drift
         #[arg(long)]
         faults: bool,
@@ -54,6 +63,21 @@ enum Order {
         #[arg(long)]
         accept: bool,
     },
+    /// List the generations of a data folder, the one in service first
+    List {
+        /// Data folder
+        data: PathBuf,
+    },
+    /// Put an earlier generation in service again
+    ///
+    /// A running gateway takes it over at its next reload (SIGHUP, or by itself within `trust.reload`). The next load
+    /// compares with it.
+    Use {
+        /// Data folder
+        data: PathBuf,
+        /// Its name or the start of it, or `previous`
+        generation: String,
+    },
     /// Tell what differs between two generations of a data folder
     Diff {
         /// Data folder
@@ -62,6 +86,10 @@ enum Order {
         from: String,
         /// Later generation
         to: String,
+        /// Print every record that was created or changed, and the key of every one deleted, as JSON, one a line:
+        /// whoever holds the records of the earlier one and follows them holds those of the later one
+        #[arg(long)]
+        records: bool,
     },
     /// Search people and structures by words in any order
     Search {
@@ -123,11 +151,14 @@ struct Opened {
 pub(super) fn run(args: Args) -> Exit {
     let json = args.json;
     let outcome = match args.order {
-        Order::Generate { into, seed, people, faults } => {
-            generate(&into, &GenerateOptions::new(seed, people), faults, json)
+        Order::Generate { into, seed, people, mailboxes, faults } => {
+            let options = GenerateOptions { mailboxes, ..GenerateOptions::new(seed, people) };
+            generate(&into, &options, faults, json)
         }
         Order::Load { folder, into, accept } => load(&folder, &into, accept, json),
-        Order::Diff { data, from, to } => diff(&data, &from, &to, json),
+        Order::List { data } => list(&data, json),
+        Order::Use { data, generation } => put_in_service(&data, &generation, json),
+        Order::Diff { data, from, to, records } => diff(&data, [&from, &to], records, json),
         Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
         Order::Publish(args) => publish::run(&args, json),
         Order::Lookup { what, place } => lookup(&what, &place, json),
@@ -156,8 +187,10 @@ fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit,
     if !folder.is_dir() {
         return Err(Problem::of(folder, "is no folder: give the folder that holds the extracts"));
     }
-    let report =
-        annuaire::load(folder, into, accept).map_err(|error| Problem::of(folder, format!("not loaded: {error}")))?;
+    let mut bar = progress::Bar::new(as_json);
+    let report = annuaire::load_watched(folder, into, accept, &mut |progress| bar.tell(progress));
+    bar.end();
+    let report = report.map_err(|error| Problem::of(folder, format!("not loaded: {error}")))?;
     if as_json {
         println!("{}", json!(report));
     } else {
@@ -169,16 +202,59 @@ fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit,
     Ok(if report.in_service() { Exit::Done } else { Exit::No })
 }
 
-fn diff(data: &Path, from: &str, to: &str, as_json: bool) -> Result<Exit, Problem> {
+fn list(data: &Path, as_json: bool) -> Result<Exit, Problem> {
+    let ids = existing(data)?.ids().map_err(|error| Problem::of(data, error.to_string()))?;
+    if as_json {
+        let all: Vec<_> =
+            ids.iter().enumerate().map(|(n, id)| json!({ "generation": id, "in_service": n == 0 })).collect();
+        println!("{}", json!({ "generations": all }));
+    } else {
+        ids.iter().enumerate().for_each(|(n, id)| println!("{id}{}", if n == 0 { "  in service" } else { "" }));
+    }
+    Ok(if ids.is_empty() { Exit::No } else { Exit::Done })
+}
+
+fn put_in_service(data: &Path, wanted: &str, as_json: bool) -> Result<Exit, Problem> {
+    let selected = existing(data)?.select(wanted).map_err(|error| Problem::of(data, error.to_string()))?;
+    let (id, as_of) = (selected.id(), selected.data_as_of());
+    if as_json {
+        println!("{}", json!({ "generation": id, "data_as_of": as_of.rfc3339() }));
+    } else {
+        println!("in service: {id}, data as of {as_of}");
+    }
+    Ok(Exit::Done)
+}
+
+fn diff(data: &Path, [from, to]: [&str; 2], records: bool, as_json: bool) -> Result<Exit, Problem> {
     let folder = existing(data)?;
     let named = |name| folder.named(name).map_err(|error| Problem::of(data, error.to_string()));
-    let changes = annuaire::diff(&named(from)?, &named(to)?);
+    let (from, to) = (named(from)?, named(to)?);
+    if records {
+        return tell_records(&from, &to)
+            .map_err(|error| Problem::of(data, format!("the changes cannot be told: {error}")));
+    }
+    let changes = annuaire::diff(&from, &to);
     if as_json {
         println!("{}", json!(changes));
     } else {
         text::diff(&changes);
     }
     Ok(Exit::Done)
+}
+
+/// One JSON a line; whoever stops reading has had enough.
+fn tell_records(from: &Generation, to: &Generation) -> io::Result<Exit> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut outcome = Ok(());
+    annuaire::changes(from, to, |change| {
+        if outcome.is_ok() {
+            outcome = writeln!(out, "{}", json!(change));
+        }
+    });
+    match outcome.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(Exit::Done),
+    }
 }
 
 fn search(question: &str, place: &Place, limit: u64, as_json: bool) -> Result<Exit, Problem> {

@@ -1,5 +1,6 @@
 //! The configuration file: one TOML file, unknown keys refused with their line and a suggestion.
 
+mod annuaire;
 mod duration;
 mod fhir;
 mod health;
@@ -20,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use annuaire::Annuaire;
 pub use duration::{Size, Span};
 pub use fhir::Fhir;
 pub use health::Health;

@@ -9,7 +9,7 @@ use ident::{Address, Domain, Fingerprint};
 use serde::Deserialize;
 
 use super::{
-    Administrator, Checkpoints, KeyFiles, Refresh, Shrinkage, SigningFiles, TokenSection,
+    Administrator, Annuaire, Checkpoints, KeyFiles, Refresh, Shrinkage, SigningFiles, TokenSection,
     duration::{Size, Span},
     partners::{Partner, Partners, Publish},
 };
@@ -377,14 +377,6 @@ pub struct Route {
     pub host: Domain,
     /// Address and port.
     pub address: SocketAddr,
-}
-
-/// The professional directory.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Annuaire {
-    /// Folder made by `sceau annuaire load`; none: no directory is consulted and answers say so.
-    pub data: Option<PathBuf>,
 }
 
 /// Bounds on what comes in.

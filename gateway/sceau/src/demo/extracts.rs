@@ -20,8 +20,8 @@ pub(super) fn make(
     data: &Path,
 ) -> Result<LoadReport, SpaceError> {
     let today = day(settings.now)?;
-    let options =
-        GenerateOptions { seed: settings.seed, people: settings.people, day: today, cast: cast(people, settings.now)? };
+    let cast = cast(people, settings.now)?;
+    let options = GenerateOptions { day: today, cast, ..GenerateOptions::new(settings.seed, settings.people) };
     annuaire::generate(extracts, &options).map_err(|e| SpaceError::File(extracts.to_owned(), e))?;
     let report = annuaire::load(extracts, data, true).map_err(|e| SpaceError::Annuaire(e.to_string()))?;
     if report.in_service() { Ok(report) } else { Err(SpaceError::Annuaire(report.reason.unwrap_or_default())) }

@@ -67,6 +67,8 @@ pub enum Kind {
     Fhir,
     /// A change of what it shows: what is handed over goes out as a PATCH.
     FhirPatch,
+    /// A file of the professional directory, zipped or not.
+    Extract,
 }
 
 impl Kind {
@@ -95,6 +97,13 @@ impl Kind {
             Self::OcspAnswer => return media == "application/ocsp-response",
             Self::TimeStamp => return media == "application/timestamp-reply",
             Self::Fhir | Self::FhirPatch => return ["application/fhir+json", "application/json"].contains(&media),
+            Self::Extract => &[
+                "application/zip",
+                "application/x-zip-compressed",
+                "application/force-download",
+                "text/plain",
+                "text/csv",
+            ],
             Self::PartnerFile => {
                 &["application/pkcs7-mime", "application/cms", "application/json", "application/jose", "text/plain"]
             }

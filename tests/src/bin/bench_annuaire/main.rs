@@ -16,7 +16,9 @@ mod peer;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use annuaire::{DataFolder, Field, Filter, GenerateOptions, Generation, How, Page, Person, Question, fold, load};
+use annuaire::{
+    DataFolder, Field, Filter, GenerateOptions, Generation, How, Page, Person, Question, fold, load, words,
+};
 use ident::{Address, PersonId};
 use tests::bench::machine;
 use tests::bench::report::{Ratio, Table, print_ratios, quantile};
@@ -50,6 +52,13 @@ fn main() {
     println!("Machine: {}", machine::describe());
     let folder = Scratch::new("bench-annuaire");
     let (generation, mut ratios) = loaded(folder.path(), &tier);
+    let mut tokens = std::collections::HashSet::new();
+    for person in generation.people() {
+        tokens.extend(words(person.family()).into_iter().chain(words(person.given())));
+    }
+    println!("Distinct words in names: {}", tokens.len());
+    assert!(tier.people < 1_000_000 || tokens.len() >= 200_000, "too few names for a nation");
+    drop(tokens);
     let mut questions = Questions::of(&generation, tier.questions);
     println!("\nQuestions, one thread, {} of each kind (microseconds; load {}):", tier.questions, machine::load());
     let mut table = Table::new(&["", "p50", "p90", "p99", "longest"]);

@@ -1,0 +1,233 @@
+//! The directory that keeps itself up to date: extracts from a folder or from a server that an anchor knows, taken into
+//! service while the gateway runs, and told when they are old or must be looked at.
+
+// Asserting is what tests do, in their helpers too.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use annuaire::DataFolder;
+use ident::{Clock as _, ManualClock, SystemClock};
+use pki::issue::KeyAlgorithm;
+use sceau::demo::cast::Place::{A, B, C};
+use tests::{
+    gateway::{sceau, sceau_json},
+    inside::Inside,
+    place::free_endpoint,
+    process::PATIENCE,
+    publisher::Publisher,
+    world::{World, hand_over, letter},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn data(world: &World) -> PathBuf {
+    world.folder().join("annuaire-data")
+}
+
+fn current(world: &World) -> String {
+    DataFolder::new(&data(world)).current_id().unwrap().unwrap()
+}
+
+/// Somebody who is in no extract yet.
+const NEWCOMER: &str = "899700000999";
+
+/// The national files of the space, and in them one person more.
+fn with_newcomer(world: &World, into: &Path) {
+    fs::create_dir_all(into).unwrap();
+    for entry in fs::read_dir(world.folder().join("annuaire")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = fs::read_to_string(&path).unwrap();
+        if text.starts_with("Type d'identifiant PP") && text.contains("Code genre d'activité") {
+            let row = text.lines().nth(1).unwrap();
+            let fields = row.split('|').enumerate().map(|(n, field)| match n {
+                1 => &NEWCOMER[1..],
+                2 => NEWCOMER,
+                7 => "NOUVELLE-TEST",
+                _ => field,
+            });
+            let fields: Vec<&str> = fields.collect();
+            text.push_str(&format!("{}\n", fields.join("|")));
+        }
+        fs::write(into.join(path.file_name().unwrap()), text).unwrap();
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The pages for monitoring of A.
+fn monitored(world: &World) -> SocketAddr {
+    let at = free_endpoint();
+    world.append(A, "sceau.toml", &format!("[health]\nlisten = \"{at}\"\n"));
+    at
+}
+
+fn stands(pages: SocketAddr, code: &str) -> bool {
+    let mut stream = TcpStream::connect(pages).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: sceau\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().any(|line| line == format!("sceau_alarm{{code=\"{code}\"}} 1"))
+}
+
+/// Extracts that somebody puts into the folder are in service soon; an earlier generation comes back by a command, and
+/// stays although the folder still holds the later one.
+#[test]
+fn what_is_put_into_the_folder_is_in_service_soon() {
+    let start = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, start);
+    let from = world.folder().join("arrivals");
+    fs::create_dir_all(&from).unwrap();
+    world.edit(A, "sceau.toml", "[annuaire]\n", "[annuaire]\nfrom = \"../arrivals\"\n");
+    let first = current(&world);
+    let clock = Arc::new(ManualClock::at(start));
+    let _a = Inside::serve(world.configuration(A), &clock);
+    with_newcomer(&world, &from);
+    wait_until("the new extracts are not in service", || current(&world) != first);
+    let second = current(&world);
+    let configuration = world.configuration(A);
+    let configuration = configuration.to_str().unwrap();
+    let (code, found) = sceau_json(&["annuaire", "lookup", "--id", NEWCOMER, "--config", configuration]);
+    assert_eq!((code, &found["found"]), (Some(0), &serde_json::Value::Bool(true)), "{found}");
+
+    let place = data(&world);
+    let place = place.to_str().unwrap();
+    let (code, told) = sceau_json(&["annuaire", "use", place, "previous"]);
+    assert_eq!((code, told["generation"].as_str()), (Some(0), Some(first.as_str())), "{told}");
+    let (_, list) = sceau_json(&["annuaire", "list", place]);
+    assert_eq!(list["generations"][0]["generation"], first.as_str(), "{list}");
+    assert_eq!(list["generations"][1]["generation"], second.as_str(), "{list}");
+    assert_eq!(sceau(&["annuaire", "use", place, "nothing"], b"").code, Some(2));
+}
+
+/// A folder that would take away more than it may is held, told once, and the directory answers on.
+#[test]
+fn a_folder_that_shrinks_is_held_and_old_data_are_told() {
+    let start = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, start);
+    let from = world.folder().join("arrivals");
+    world.edit(A, "sceau.toml", "[annuaire]\n", "[annuaire]\nfrom = \"../arrivals\"\nstale_after = \"36h\"\n");
+    let first = current(&world);
+    fs::create_dir_all(&from).unwrap();
+    for entry in fs::read_dir(world.folder().join("annuaire")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let half = text.lines().count() / 2;
+        let kept: Vec<&str> = text.lines().take(half.max(2)).collect();
+        fs::write(from.join(path.file_name().unwrap()), kept.join("\n") + "\n").unwrap();
+    }
+    let pages = monitored(&world);
+    let clock = Arc::new(ManualClock::at(start));
+    let _a = Inside::serve(world.configuration(A), &clock);
+    wait_until("nobody was told that it is held", || stands(pages, "directory-held"));
+    assert_eq!(current(&world), first);
+    assert!(!stands(pages, "directory-stale"));
+    clock.advance(37 * HOUR);
+    wait_until("nobody was told that the data are old", || stands(pages, "directory-stale"));
+    // What is put right is loaded, and the alarm is over.
+    with_newcomer(&world, &from);
+    wait_until("the alarm stands", || !stands(pages, "directory-held"));
+    assert_ne!(current(&world), first);
+}
+
+/// From an address: only a server that an anchor knows is believed, what has not changed is not fetched again, and a
+/// server that is away leaves the directory as it is.
+#[test]
+fn extracts_are_fetched_from_a_server_that_an_anchor_knows() {
+    let start = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, start);
+    let operator = &world.space.operator;
+    let publisher = Publisher::start_tls(&operator.certificate, &operator.key);
+    let card = world.card("martin");
+    let stranger = Publisher::start_tls(&card.certificate, &card.key);
+    let (host, ip, first) = (C.host(), publisher.address().ip(), current(&world));
+    let changed = world.folder().join("changed");
+    with_newcomer(&world, &changed);
+    let mut places = Vec::new();
+    for entry in fs::read_dir(&changed).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        publisher.publish(&format!("/{name}"), fs::read(&path).unwrap());
+        places.push(name);
+    }
+    let section = |server: &Publisher| {
+        let port = server.address().port();
+        let places: Vec<String> = places.iter().map(|name| format!("\"https://{host}:{port}/{name}\"")).collect();
+        format!("[annuaire]\nfetch = [{}]\nevery = \"1h\"\n", places.join(", "))
+    };
+    let pages = monitored(&world);
+    world.edit(A, "sceau.toml", "[annuaire]\n", &section(&stranger));
+    world.append(A, "sceau.toml", &format!("[refresh]\naddresses = {{ {host:?} = \"{ip}\" }}\n"));
+    let clock = Arc::new(ManualClock::at(start));
+    {
+        let _a = Inside::serve(world.configuration(A), &clock);
+        wait_until("nobody was told that nothing comes", || stands(pages, "directory-fetch-failing"));
+        assert_eq!(stranger.asked(), 0, "it was asked before it was judged");
+    }
+    world.edit(A, "sceau.toml", &section(&stranger), &section(&publisher));
+    let _a = Inside::serve(world.configuration(A), &clock);
+    wait_until("what was fetched is not in service", || current(&world) != first);
+    let (second, asked) = (current(&world), publisher.asked());
+    assert_eq!((asked, publisher.unchanged()), (places.len(), 0));
+    clock.advance(2 * HOUR);
+    publisher.wait_until_asked(2 * asked);
+    wait_until("it was fetched again for nothing", || publisher.unchanged() == asked);
+    publisher.set_down(true);
+    clock.advance(2 * HOUR);
+    wait_until("nobody was told that nothing comes", || stands(pages, "directory-fetch-failing"));
+    assert_eq!(current(&world), second);
+    publisher.set_down(false);
+    clock.advance(2 * HOUR);
+    wait_until("the alarm stands", || !stands(pages, "directory-fetch-failing"));
+}
+
+/// Boxes that exist and are in no extract (red-listed, an application's, a practice's, opened today): mail to each is
+/// relayed. A recipient's absence from the directory is noted and never a refusal.
+#[test]
+fn mail_to_boxes_that_no_extract_knows_is_relayed() {
+    let world = World::new();
+    let boxes = [
+        ("liste.rouge", "type = \"PER\"\nowner = \"899700000991\"\nred_list = true"),
+        ("dossier", "type = \"APP\"\nstructure = \"1990000022\"\nname = \"Dossier patient\""),
+        ("cabinet", "type = \"CAB\"\nname = \"Cabinet partagé\"\nmembers = [\"899700000992\"]"),
+        ("ouverte.ce.matin", "type = \"PER\"\nowner = \"899700000993\""),
+    ];
+    let address = |local: &str| format!("{local}@ch-b.mssante.test");
+    for (local, rest) in boxes {
+        world.append(B, "registry.toml", &format!("[[mailbox]]\naddress = \"{}\"\n{rest}", address(local)));
+    }
+    let directory = DataFolder::new(&data(&world)).current().unwrap();
+    let store = world.inner_store(B);
+    let (_a, _b) = (world.serve(A), world.serve(B));
+    let from = world.address("martin");
+    let mut wire = world.submission(A, world.card("martin"));
+    for (count, (local, _)) in (1..).zip(boxes) {
+        let to = address(local);
+        assert!(directory.mailbox(&to.parse().unwrap()).is_none(), "{to} is in the extract");
+        let reply = hand_over(&mut wire, &from, &to, &letter(&from, &to, &format!("Bonjour {local}")));
+        assert_eq!(reply.code, 250, "{to}: {}", reply.text());
+        assert_eq!(store.wait_for(count).len(), count);
+    }
+}
