@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     targets::server::TARGET,
     targets::client::TARGET,
     targets::ldap::TARGET,
+    targets::extract::TARGET,
 ];
 
 /// The target of this name.

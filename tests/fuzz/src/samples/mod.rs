@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod cms;
 pub mod crl;
+pub mod extract;
 pub mod headers;
 pub mod judge;
 pub mod key_file;
