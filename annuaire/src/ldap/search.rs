@@ -304,6 +304,10 @@ impl<'a> Run<'a> {
             for hit in found.hits {
                 let entries = self.entries(hit);
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
+                    // A filter of two hundred parts over a hospital of thousands of mailboxes takes its time, too.
+                    if self.is_over() {
+                        return found.total;
+                    }
                     if holds(&self.search.asked.filter, entry) != Some(true) {
                         continue;
                     }

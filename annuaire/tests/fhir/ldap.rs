@@ -81,7 +81,7 @@ fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
     let base = element(4, b"ou=people,dc=annuaire");
     let search = element(0x63, &[&base[..], &numbers, filter, &attributes].concat());
     session.receive(&element(0x30, &[&[2, 1, 1][..], &search].concat()));
-    let Some(Work::Search(search)) = session.poll() else { panic!("no search in {filter:02x?}") };
+    let Some(Work::Search(search)) = session.poll() else { unreachable!("no search in {filter:02x?}") };
     let entries = Entries { generation: &world.current, registry: None, certificates: &NoCertificates };
     session.found(search.run(entries, &|| false));
     let output = session.take_output();

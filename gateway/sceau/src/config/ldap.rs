@@ -106,7 +106,7 @@ impl Default for LdapLimits {
             connections_per_peer: 50,
             idle: Span(Duration::from_secs(60)),
             session: Span(Duration::from_secs(3600)),
-            search: Span(Duration::from_secs(5)),
+            search: Span(Duration::from_secs(2)),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     config::{LdapLimits, LdapListener, TlsStart},
     gateway::Gateway,
     net::{
+        places::Room,
         tls::{TlsError, TlsFacts, TlsIdentity},
         wire::Wire,
     },
@@ -41,6 +42,11 @@ const MOST_DRAINED: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Binds that may fail in one connection.
 const FAILED_BINDS: u8 = 3;
+/// Searches that look through words, waiting or under way, in all and of one address: others find a thread soon.
+const AT_ONCE: Room = Room { all: 1000, each: 8 };
+/// How long a search may take for each entry that it is counted as, besides those that it gives: who asks for what is
+/// hard to find has less to ask for.
+const AN_ENTRY: Duration = Duration::from_millis(10);
 /// How much more those may have who said who they are.
 const KNOWN: u32 = 10;
 
@@ -300,7 +306,11 @@ impl Connection {
             let found = asked.answer(&search);
             return self.found(found);
         }
+        let Some(turn) = self.terms.face.searching.enter(self.terms.peer.ip(), AT_ONCE) else {
+            return self.found(None);
+        };
         self.running = Some(tokio::spawn(async move {
+            let _turn = turn;
             let face = Arc::clone(&asked.face);
             let permit = timeout_at(Instant::now().checked_add(PATIENCE)?, face.searches.acquire()).await.ok()?.ok()?;
             let found = tokio::task::spawn_blocking(move || asked.answer(&search)).await.ok().flatten();
@@ -374,7 +384,9 @@ impl Asked {
         let world = World { generation, registry: Some(&self.snapshot.registry), certificates: &book };
         let found = search.run(world, &|| started.elapsed() >= most);
         if let Some((peer, allowed)) = &self.charged {
-            self.face.allowances.shown(peer, found.entries, *allowed, self.gateway.now());
+            let spent = started.elapsed().as_millis().checked_div(AN_ENTRY.as_millis()).unwrap_or(0);
+            let counted = found.entries.saturating_add(usize::try_from(spent).unwrap_or(usize::MAX));
+            self.face.allowances.shown(peer, counted, *allowed, self.gateway.now());
         }
         tracing::info!(
             peer = %self.peer,

@@ -19,7 +19,10 @@ pub use port::Port;
 use crate::{
     allowance::Allowances,
     config::{Loaded, Problem},
-    net::tls::{Clients, TlsIdentity},
+    net::{
+        places::Places,
+        tls::{Clients, TlsIdentity},
+    },
 };
 
 /// What the LDAP face needs of a world, besides the directory itself.
@@ -63,6 +66,8 @@ pub struct Face {
     remembered: accounts::Remembered,
     /// How many searches run at once: what is more waits.
     searches: Semaphore,
+    /// Whose they are, and those that wait: nobody fills the queue alone.
+    searching: Arc<Places>,
 }
 
 impl Face {
@@ -80,6 +85,7 @@ impl Face {
             allowances: Allowances::default(),
             remembered: accounts::Remembered::new(remembered),
             searches: Semaphore::new(threads),
+            searching: Arc::new(Places::default()),
         }))
     }
 }
