@@ -250,14 +250,19 @@ fn weak_unknown_and_unannounced_digests_are_refused_h6_a8() {
 }
 
 #[test]
-fn pss_with_sha1_anywhere_is_refused() {
+fn pss_with_sha1_or_another_digest_anywhere_is_refused() {
     let sha256 = identifier(oid::SHA256, None);
     let full = |mask: &[u8]| {
         let mask = identifier(oid::MGF1, Some(identifier(mask, None)));
         der::sequence(&[der::context(0, std::slice::from_ref(&sha256)), der::context(1, &[mask])])
     };
+    // The digest of the parameters is not the announced one; the mask is made in another way.
+    let announced = identifier(oid::MGF1, Some(sha256.clone()));
+    let digest = der::sequence(&[der::context(0, &[identifier(oid::SHA512, None)]), der::context(1, &[announced])]);
+    let way = identifier(oid::SHA256, Some(sha256.clone()));
+    let way = der::sequence(&[der::context(0, std::slice::from_ref(&sha256)), der::context(1, &[way])]);
     let no_mask = der::sequence(&[der::context(0, std::slice::from_ref(&sha256))]);
-    for parameters in [der::sequence::<Vec<u8>>(&[]), no_mask, full(oid::SHA1), full(oid::SHA512)] {
+    for parameters in [der::sequence::<Vec<u8>>(&[]), no_mask, full(oid::SHA1), full(oid::SHA512), digest, way] {
         let algorithm = identifier(oid::RSA_PSS, Some(parameters));
         let forged = Forged { algorithm, ..Forged::sound() }.der();
         assert!(matches!(verify(&forged, None, &[]), Err(CmsError::SignatureAlgorithm(_))));
