@@ -227,9 +227,12 @@ fn what_has_vanished_says_since_when() {
     assert_eq!(status, StatusCode::GONE);
     let since = words::day(Lang::Fr, ground.generation.data_as_of());
     assert!(page.contains(&format!("depuis le {since}")), "{since}\n{page}");
-    let (status, page) = ground.get("/?q=anne.lepinaie-test%40ch-exemple.test");
+    let (status, page) = ground.get("/?q=a.lepinaie-test%40autre.test");
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains(&format!("depuis le {since}")), "{page}");
+    // What the registry answers for has left nothing but the extract: nobody is told.
+    let (_, page) = ground.get("/?q=anne.lepinaie-test%40ch-exemple.test");
+    assert!(!page.contains("depuis le"), "{page}");
 }
 
 /// WEB5: a red-listed mailbox is on no page, in no card, and its address finds nobody.
