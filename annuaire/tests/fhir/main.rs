@@ -2,7 +2,6 @@
 #![allow(
     unreachable_pub,
     clippy::arithmetic_side_effects,
-    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
