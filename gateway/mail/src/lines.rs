@@ -37,8 +37,11 @@ impl<'l> LineCheck<'l> {
             return Err(MailFault::TooLong(self.limits.message));
         }
         let mut rest = octets;
+        // Tried once: what is wrong further on must not be looked for again from each line before it.
+        let mut untried = true;
         while !rest.is_empty() {
-            if self.in_body && self.length == 0 && !self.carriage {
+            if untried && self.in_body && self.length == 0 && !self.carriage {
+                untried = false;
                 let whole = memchr::memrchr(b'\n', rest).map_or(0, |last| last.saturating_add(1));
                 let (lines, after) = rest.split_at_checked(whole).unwrap_or((&[], rest));
                 if self.good_lines(lines) {

@@ -276,12 +276,8 @@ pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Re
     if source.memory().is_some() {
         return Ok(source);
     }
-    // Growth would leave copies behind.
-    let about = usize::try_from(most).unwrap_or(usize::MAX).min(SMALL).saturating_add(64);
-    let mut octets = Plaintext::with_capacity(about);
-    let small = u64::try_from(SMALL).unwrap_or(u64::MAX).saturating_add(1);
     let mut reader = source.reader(0).map_err(|error| disk(&error))?;
-    reader.by_ref().take(small).read_to_end(&mut octets).map_err(|error| disk(&error))?;
+    let octets = first(&mut reader, most).map_err(|error| disk(&error))?;
     if octets.len() <= SMALL {
         return Ok(Arc::new(octets));
     }
@@ -294,6 +290,24 @@ pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Re
     let kept = scratch.write_all(&octets).and_then(|()| pour(rest, &mut *scratch)).map_err(|error| disk(&error));
     kept?;
     scratch.into_source().map_err(|error| disk(&error))
+}
+
+/// Up to one octet more than is small. Growth would leave copies behind, and room for the largest is room to wipe:
+/// most letters fit in the little that is asked for first.
+fn first(reader: &mut dyn Read, most: u64) -> io::Result<Plaintext> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(SMALL);
+    let mut octets = Plaintext::default();
+    for room in [RUN.min(most), most] {
+        let mut wider = Plaintext::with_capacity(room.saturating_add(64));
+        wider.extend_from_slice(&octets);
+        octets = wider;
+        let wanted = room.saturating_add(1).saturating_sub(octets.len());
+        (&mut *reader).take(u64::try_from(wanted).unwrap_or(u64::MAX)).read_to_end(&mut octets)?;
+        if octets.len() <= room {
+            break;
+        }
+    }
+    Ok(octets)
 }
 
 /// Writes all of a source; says how much it was.

@@ -16,7 +16,7 @@ use ident::{Fingerprint, Timestamp};
 use mail::{BoundBy, Judgement, Opened, Signature, SignatureState};
 use pki::{
     book::{Book, BookEntry, BookOwner},
-    cms::Capabilities,
+    cms::{Capabilities, Capability},
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,13 @@ const AHEAD: Duration = Duration::from_secs(300);
 const OLDEST: Duration = Duration::from_secs(30 * 86_400);
 /// A list that says the same again is written down once in this time.
 const AGAIN: Duration = Duration::from_secs(86_400);
-/// Largest file that is read.
+/// A domain that reads authenticated encryption no longer does when it says so for longer than this: one old message,
+/// or one mail program among many, does not weaken what is written to a whole house.
+const DOUBT: Duration = Duration::from_secs(86_400);
+/// Largest file that is read: several times what all owners need.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
+/// Lines about what has changed since, beyond one for each owner, before the file is written anew.
+const SPENT_LINES: usize = 1000;
 
 /// What is known of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +52,13 @@ pub struct Learned {
     pub received: Timestamp,
     /// Whose it was.
     pub signer: Fingerprint,
+    /// Since when, for a domain that reads authenticated encryption, newer lists come that do not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubted: Option<Timestamp>,
 }
 
-/// The memory: a text file, one JSON object a line, only ever appended to; the last line about an owner counts.
+/// The memory: a text file, one JSON object a line; the last line about an owner counts. It is written anew when most
+/// of its lines are spent.
 #[derive(Debug, Default)]
 pub struct CapabilityStore {
     file: Option<PathBuf>,
@@ -59,8 +68,9 @@ pub struct CapabilityStore {
 #[derive(Debug, Default)]
 struct Memory {
     owners: HashMap<String, Learned>,
-    /// Octets of the file that are whole lines.
+    /// Octets of the file that are whole lines, and how many lines.
     whole: u64,
+    lines: usize,
 }
 
 /// What became of something that could be learned.
@@ -70,6 +80,8 @@ pub enum Lesson {
     Taken,
     /// It says what was known.
     Known,
+    /// It would weaken what is written to a domain that reads better: not taken before it is said again another day.
+    Doubted,
     /// It is older than what was known: sent again, or late.
     Older,
     /// Its signed time is not one of today, or it lists nothing that we write, or there is no more room.
@@ -80,19 +92,24 @@ impl CapabilityStore {
     /// Reads what is remembered below a data folder; nothing yet is an empty memory.
     ///
     /// # Errors
-    /// Those of the disk. Lines that cannot be read are passed over: forgetting leads back to the defaults.
+    /// Those of the disk. What is in the file stops nobody: lines that cannot be read are passed over, and a file that
+    /// is too large is forgotten, which leads back to the defaults.
     pub fn open(data: &Path) -> io::Result<Self> {
         let file = data.join("capabilities.jsonl");
-        let text = match std::fs::metadata(&file) {
-            Ok(found) if found.len() <= MAX_FILE => std::fs::read_to_string(&file)?,
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::FileTooLarge, file.display().to_string())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let octets = match std::fs::metadata(&file) {
+            Ok(found) if found.len() <= MAX_FILE => std::fs::read(&file)?,
+            Ok(found) => {
+                tracing::warn!(file = %file.display(), octets = found.len(), "too large: what others read is forgotten");
+                Vec::new()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let whole = text.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let whole = octets.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at.saturating_add(1));
         let mut memory = Memory { whole: u64::try_from(whole).unwrap_or(u64::MAX), ..Memory::default() };
-        let lines = text.get(..whole).unwrap_or_default().lines();
-        for learned in lines.filter_map(|line| serde_json::from_str::<Learned>(line).ok()) {
+        for line in octets.get(..whole).unwrap_or_default().split_inclusive(|octet| *octet == b'\n') {
+            memory.lines = memory.lines.saturating_add(1);
+            let Ok(learned) = serde_json::from_slice::<Learned>(line) else { continue };
             if memory.owners.len() < MAX_OWNERS || memory.owners.contains_key(&learned.owner) {
                 memory.owners.insert(learned.owner.clone(), learned);
             }
@@ -121,7 +138,7 @@ impl CapabilityStore {
             return Ok(Lesson::Useless);
         }
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-        let learned = Learned { owner: owner.key(), capabilities, signed, received, signer };
+        let mut learned = Learned { owner: owner.key(), capabilities, signed, received, signer, doubted: None };
         let full = memory.owners.len() >= MAX_OWNERS;
         let lesson = match memory.owners.get_mut(&learned.owner) {
             Some(known) if known.signed >= signed => return Ok(Lesson::Older),
@@ -134,6 +151,15 @@ impl CapabilityStore {
                 }
                 Lesson::Known
             }
+            Some(known)
+                if weakens(owner, known, &learned) && known.doubted.is_none_or(|day| received.since(day) < DOUBT) =>
+            {
+                if known.doubted.is_some() {
+                    return Ok(Lesson::Doubted);
+                }
+                learned = Learned { doubted: Some(received), ..known.clone() };
+                Lesson::Doubted
+            }
             None if full => return Ok(Lesson::Useless),
             _ => Lesson::Taken,
         };
@@ -144,16 +170,41 @@ impl CapabilityStore {
     }
 }
 
+/// Whether a whole domain would get a weaker form than it has.
+fn weakens(owner: &BookOwner, known: &Learned, learned: &Learned) -> bool {
+    let gcm = |learned: &Learned| learned.capabilities.has(Capability::Aes256Gcm);
+    matches!(owner, BookOwner::Domain(_)) && gcm(known) && !gcm(learned)
+}
+
 impl Memory {
     /// Not synced: what a power failure takes is learned again.
     fn append(&mut self, file: Option<&Path>, line: &str) -> io::Result<()> {
         let Some(path) = file else { return Ok(()) };
+        if self.lines > self.owners.len().saturating_mul(2).saturating_add(SPENT_LINES) {
+            return self.rewrite(path);
+        }
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         // What an earlier failure left half written is written over, never continued.
         file.set_len(self.whole)?;
         file.seek(SeekFrom::Start(self.whole))?;
         file.write_all(line.as_bytes())?;
         self.whole = self.whole.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+        self.lines = self.lines.saturating_add(1);
+        Ok(())
+    }
+
+    /// One line for each owner, put in the place of all lines at once.
+    fn rewrite(&mut self, path: &Path) -> io::Result<()> {
+        let mut text = String::new();
+        for learned in self.owners.values() {
+            text.push_str(&serde_json::to_string(learned).map_err(io::Error::other)?);
+            text.push('\n');
+        }
+        let aside = path.with_extension("part");
+        std::fs::write(&aside, &text)?;
+        std::fs::rename(&aside, path)?;
+        self.whole = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        self.lines = self.owners.len();
         Ok(())
     }
 }
@@ -170,6 +221,9 @@ pub(crate) fn learn(gateway: &Gateway, snapshot: &Snapshot, opened: &Opened, jud
     let Some(owner) = owner(&snapshot.book, judgement, signer.fingerprint) else { return };
     match snapshot.capabilities.learn(&owner, capabilities, at, now, signer.fingerprint) {
         Ok(Lesson::Taken) => tracing::info!(domain = %owner.domain(), "learned what it reads from its signature"),
+        Ok(Lesson::Doubted) => {
+            tracing::warn!(domain = %owner.domain(), "a signature no longer lists the authenticated encryption that others did");
+        }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "what a signature taught was not written down"),
     }
@@ -254,7 +308,52 @@ mod tests {
         // That nothing changed counts too: what is replayed afterwards is older still.
         assert_eq!(learn(&store, &gateway, now().plus(DAY * 3), now().plus(DAY * 3)), Lesson::Known);
         assert_eq!(learn(&store, &client, now().plus(DAY * 2), now().plus(DAY * 3)), Lesson::Older);
-        assert_eq!(learn(&store, &client, now().plus(DAY * 4), now().plus(DAY * 4)), Lesson::Taken);
+    }
+
+    /// One old message, or one mail program in a house, does not weaken what a whole domain is written.
+    #[test]
+    fn a_domain_that_reads_better_is_believed_less_only_when_it_says_so_again_another_day() {
+        let store = CapabilityStore::default();
+        let (client, gateway) = (Capabilities::new([AesCbc]), Capabilities::new([Aes256Gcm, AesCbc, RsaOaepSha256]));
+        let at = |hours: u32| now().plus(Duration::from_secs(3600) * hours);
+        assert_eq!(learn(&store, &gateway, at(0), at(0)), Lesson::Taken);
+        assert_eq!(learn(&store, &client, at(1), at(1)), Lesson::Doubted);
+        assert_eq!(learn(&store, &client, at(24), at(24)), Lesson::Doubted);
+        assert_eq!(store.of(&owner()).unwrap().capabilities, gateway);
+        // The better list again: it was a program among others.
+        assert_eq!(learn(&store, &gateway, at(25), at(25)), Lesson::Known);
+        assert_eq!(learn(&store, &client, at(26), at(26)), Lesson::Doubted);
+        assert_eq!(learn(&store, &client, at(50), at(50)), Lesson::Taken);
+        assert_eq!(store.of(&owner()).unwrap().capabilities, client);
+        // Upwards at once; and a mailbox, which is one program, either way.
+        assert_eq!(learn(&store, &gateway, at(51), at(51)), Lesson::Taken);
+        let mailbox = BookOwner::Address(ident::Address::parse("dr.test@ch-autre.test").unwrap());
+        for capabilities in [&gateway, &client] {
+            let hour = if *capabilities == gateway { at(0) } else { at(1) };
+            let signer = Fingerprint::new([7; 32]);
+            assert_eq!(store.learn(&mailbox, capabilities.clone(), hour, hour, signer).unwrap(), Lesson::Taken);
+        }
+    }
+
+    /// What is in the file stops no start, and it does not grow for ever.
+    #[test]
+    fn the_file_is_written_anew_and_whatever_is_in_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("capabilities.jsonl");
+        std::fs::write(&file, b"\xff\xfe\n{}\n").unwrap();
+        let store = CapabilityStore::open(folder.path()).unwrap();
+        let mailbox = BookOwner::Address(ident::Address::parse("dr.test@ch-autre.test").unwrap());
+        let lists = [Capabilities::new([AesCbc]), Capabilities::ours()];
+        for (second, list) in (0..u32::try_from(SPENT_LINES).unwrap() * 2).zip(lists.iter().cycle()) {
+            let at = now().plus(Duration::from_secs(1) * second);
+            assert_eq!(store.learn(&mailbox, list.clone(), at, at, Fingerprint::new([7; 32])).unwrap(), Lesson::Taken);
+        }
+        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines < SPENT_LINES + 10, "{lines}");
+        let known = store.of(&mailbox).unwrap();
+        assert_eq!(CapabilityStore::open(folder.path()).unwrap().of(&mailbox).unwrap(), known);
+        std::fs::File::create(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
+        assert_eq!(CapabilityStore::open(folder.path()).unwrap().of(&mailbox), None);
     }
 
     #[test]

@@ -196,6 +196,8 @@ impl<'a> Walk<'a> {
                 Ok(if good { Step::Into(content) } else { Step::Stop })
             }
             ContainerKind::Enveloped | ContainerKind::AuthEnveloped => self.decrypt(&container).map(Step::Into),
+            // What stands inside is known with a key only.
+            _ if self.encryption.is_some() => Err(OpenFault::Failed),
             other => Err(OpenFault::Kind(other.to_string())),
         }
     }

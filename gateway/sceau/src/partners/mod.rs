@@ -7,10 +7,10 @@ mod source;
 mod take;
 pub mod watch;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ident::{Domain, StructureId};
-use pki::book::{BookEntry, BookUse, Ledger, Standing, Stated};
+use pki::book::{BookEntry, BookOwner, BookUse, Ledger, Standing, Stated};
 
 pub use file::{LedgerFault, LedgerFile};
 pub use publish::{PublishError, Published, draft, publish};
@@ -45,23 +45,31 @@ pub fn sorted(ledger: &Ledger, named: &dyn Fn(&Domain) -> Vec<StructureId>, ours
 }
 
 /// What operators published about what is read with their keys. It counts where one of these is in use, as that does:
-/// while the trust list names the operator, and never for our own domains.
+/// while the trust list names the operator, and never for our own domains. It is said of the operator's gateway: the key
+/// of a single mailbox may be in a mail program. Where two operators say different things of one domain, neither counts.
 pub fn stated(
     ledger: &Ledger,
     named: &dyn Fn(&Domain) -> Vec<StructureId>,
     ours: &dyn Fn(&Domain) -> bool,
 ) -> HashMap<String, Stated> {
-    let mut all = HashMap::new();
+    let mut all: HashMap<String, Stated> = HashMap::new();
+    let mut disputed = HashSet::new();
     for entry in ledger.entries().into_iter().filter(|entry| !ours(entry.owner.domain())) {
-        let reads = entry.usage == BookUse::Reads && entry.standing.in_use();
+        let gateway = matches!(entry.owner, BookOwner::Domain(_));
+        let reads = gateway && entry.usage == BookUse::Reads && entry.standing.in_use();
         let Some(file) = ledger.files().get(&entry.operator).filter(|_| reads) else { continue };
         let Some(capabilities) = file.capabilities.clone().filter(|all| !all.is_useless()) else { continue };
         if named(entry.owner.domain()).contains(&entry.operator) {
             let (at, serial) = (file.held.issued, file.held.serial);
             let source = format!("the partner file of {}, serial {serial}", entry.operator);
-            all.insert(entry.owner.key(), Stated { capabilities, at, source });
+            let (owner, said) = (entry.owner.key(), Stated { capabilities, at, source });
+            if all.get(&owner).is_some_and(|other| other.capabilities != said.capabilities) {
+                disputed.insert(owner.clone());
+            }
+            all.insert(owner, said);
         }
     }
+    all.retain(|owner, _| !disputed.contains(owner));
     all
 }
 
