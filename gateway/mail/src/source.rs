@@ -295,15 +295,15 @@ pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Re
 /// Up to one octet more than is small. Growth would leave copies behind, and room for the largest is room to wipe:
 /// most letters fit in the little that is asked for first.
 fn first(reader: &mut dyn Read, most: u64) -> io::Result<Plaintext> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX).min(SMALL);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut octets = Plaintext::default();
-    for room in [RUN.min(most), most] {
+    for (limit, room) in [(RUN, RUN), (SMALL, most.clamp(RUN, SMALL))] {
         let mut wider = Plaintext::with_capacity(room.saturating_add(64));
         wider.extend_from_slice(&octets);
         octets = wider;
-        let wanted = room.saturating_add(1).saturating_sub(octets.len());
+        let wanted = limit.saturating_add(1).saturating_sub(octets.len());
         (&mut *reader).take(u64::try_from(wanted).unwrap_or(u64::MAX)).read_to_end(&mut octets)?;
-        if octets.len() <= room {
+        if octets.len() <= limit {
             break;
         }
     }
@@ -457,7 +457,7 @@ mod tests {
                 self.0.reader(from)
             }
         }
-        for (octets, reads) in [(SMALL, 1), (SMALL + 1, 3)] {
+        for (octets, reads) in [(RUN, 1), (RUN + 1, 1), (SMALL, 1), (SMALL + 1, 3)] {
             let counted = Arc::new(Counted(vec![7; octets], std::sync::atomic::AtomicUsize::new(0)));
             let settled = settled(counted.clone(), &InMemory, 0).unwrap();
             assert_eq!((all(&*settled, 0).len(), all(&*settled, 1).len()), (octets, octets - 1));
