@@ -68,10 +68,11 @@ fn judge_limits() -> mail::Limits {
     mail::Limits { message: 1 << 20, ..LIMITS }
 }
 
-/// Whether the entity says that its own header is the message's.
+/// Whether the entity says that its own header is the message's: in one of the two words that there are (RFC 9788 §2.1.1).
 fn protects(entity: &[u8]) -> bool {
     let Ok(block) = HeaderBlock::parse(entity, &LIMITS) else { return false };
-    MediaType::of(&block).is_ok_and(|media| media.parameter("hp").is_some())
+    let says = |media: MediaType| media.parameter("hp").map(str::to_ascii_lowercase);
+    MediaType::of(&block).ok().and_then(says).is_some_and(|hp| matches!(hp.as_str(), "clear" | "cipher"))
 }
 
 /// Who wrote, to whom, and which message it is: said inside and outside alike, or not outside.
