@@ -1,12 +1,11 @@
 //! What a body is, whatever its header calls it.
 
-use std::{io::Read as _, sync::Arc};
+use std::io::{self, Read as _};
 
-use pki::cms;
-use zeroize::Zeroizing;
+use pki::{cms, plaintext::Plaintext};
 
 use crate::{
-    coding::Decoded,
+    coding::Decoder,
     head::Entity,
     media::TransferEncoding,
     source::{Part, Source},
@@ -18,14 +17,38 @@ const BEGINNING: u64 = 64;
 /// Whether this body, which its header does not call a container, begins like one. One changed bit in a
 /// `Content-Type` would else make of a sealed message an unsigned one that shows its ciphertext.
 pub(super) fn is_container(body: &Entity, encoding: TransferEncoding) -> bool {
-    let Entity { source, from } = body.clone();
-    let source: Arc<dyn Source> = match encoding {
-        TransferEncoding::Identity => Arc::new(Part { source, from, to: None }),
-        TransferEncoding::Base64 => Arc::new(Decoded { source, from }),
+    let mut beginning = Plaintext::default();
+    // What cannot be read here cannot be read as a message either, which finds its own words for it.
+    let _ = match encoding {
+        TransferEncoding::Identity => {
+            let Entity { source, from } = body.clone();
+            let part = Part { source, from, to: None };
+            part.reader(0).and_then(|reader| reader.take(BEGINNING).read_to_end(&mut beginning)).map(drop)
+        }
+        TransferEncoding::Base64 => decoded(body, &mut beginning),
         TransferEncoding::QuotedPrintable => return false,
     };
-    let mut beginning = Zeroizing::new(Vec::new());
-    // What cannot be read here cannot be read as a message either, which finds its own words for it.
-    let _ = source.reader(0).and_then(|reader| reader.take(BEGINNING).read_to_end(&mut beginning));
     cms::begins(&beginning)
+}
+
+/// The first octets behind base64, digit by digit: what is no base64 further on takes nothing away from them, however
+/// the text comes in pieces.
+fn decoded(body: &Entity, beginning: &mut Vec<u8>) -> io::Result<()> {
+    let mut pieces = body.source.pieces(body.from)?;
+    let mut decoder = Decoder::new();
+    let enough = usize::try_from(BEGINNING).unwrap_or(usize::MAX);
+    loop {
+        let text = pieces.fill_buf()?;
+        for digit in text {
+            if decoder.update(std::slice::from_ref(digit), beginning).is_err() || beginning.len() >= enough {
+                return Ok(());
+            }
+        }
+        let taken = text.len();
+        if taken == 0 {
+            let _ = decoder.finish(beginning);
+            return Ok(());
+        }
+        pieces.consume(taken);
+    }
 }

@@ -202,6 +202,11 @@ fn structure_shapes() {
         ("no container", mail(ZOE, &container(b"bonjour")), "open:cms_malformed"),
         ("A12 a container called text", mail(ZOE, &part(&opaque, "text/plain")), "open:container_mislabelled"),
         (
+            "A12 a container called text, and spoilt further on",
+            mail(ZOE, &[part(&opaque, "text/plain"), b"!!!!\r\n".to_vec()].concat()),
+            "open:container_mislabelled",
+        ),
+        (
             "A12 a container called a file",
             mail(ZOE, &part(&opaque, "application/octet-stream")),
             "open:container_mislabelled",
