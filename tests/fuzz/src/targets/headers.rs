@@ -52,6 +52,8 @@ fn run(data: &[u8]) -> bool {
             same_fields(inner, &opened.inner.bytes(1 << 20).expect("in memory")),
             "the protected header, unchanged"
         );
+    } else if wraps(inner) {
+        same(&visible, &opened.facts);
     } else {
         let handed = &opened.facts;
         assert_eq!(
@@ -66,6 +68,12 @@ fn run(data: &[u8]) -> bool {
 
 fn judge_limits() -> mail::Limits {
     mail::Limits { message: 1 << 20, ..LIMITS }
+}
+
+/// Whether a whole message was signed (RFC 8551 §3.1): its own header is what its reader sees.
+fn wraps(entity: &[u8]) -> bool {
+    let Ok(block) = HeaderBlock::parse(entity, &LIMITS) else { return false };
+    MediaType::of(&block).is_ok_and(|media| matches!(media.essence.as_str(), "message/rfc822" | "message/global"))
 }
 
 /// Whether the entity says that its own header is the message's: in one of the two words that there are (RFC 9788 §2.1.1).
@@ -90,7 +98,7 @@ fn same_fields(signed: &[u8], handed: &[u8]) -> bool {
     let fields = |message: &[u8]| -> Option<Vec<(String, Vec<u8>)>> {
         let block = HeaderBlock::parse(message, &judge_limits()).ok()?;
         // Of the frame of a clear signature these are ours.
-        let frame = ["HP-Outer", "Content-Type", "MIME-Version"];
+        let frame = ["HP-Outer", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
         let shown = block.fields().iter().filter(|field| !frame.iter().any(|name| field.is(name)));
         Some(shown.map(|field| (field.name().to_owned(), field.raw().to_vec())).collect())
     };
