@@ -144,9 +144,10 @@ impl CapabilityStore {
             Some(known) if known.signed >= signed => return Ok(Lesson::Older),
             Some(known) if known.capabilities == learned.capabilities => {
                 // Messages come many a minute; that nothing changed is worth a line a day.
-                let day = received.since(known.received) < AGAIN;
+                // That what was doubted is said again ends the doubt, and is worth one at once.
+                let quiet = received.since(known.received) < AGAIN && known.doubted.is_none();
                 known.signed = signed;
-                if day {
+                if quiet {
                     return Ok(Lesson::Known);
                 }
                 Lesson::Known
@@ -318,15 +319,16 @@ mod tests {
         let at = |hours: u32| now().plus(Duration::from_secs(3600) * hours);
         assert_eq!(learn(&store, &gateway, at(0), at(0)), Lesson::Taken);
         assert_eq!(learn(&store, &client, at(1), at(1)), Lesson::Doubted);
-        assert_eq!(learn(&store, &client, at(24), at(24)), Lesson::Doubted);
+        assert_eq!(learn(&store, &gateway, at(2), at(2)), Lesson::Known);
+        assert_eq!(learn(&store, &client, at(25), at(25)), Lesson::Doubted);
         assert_eq!(store.of(&owner()).unwrap().capabilities, gateway);
         // The better list again: it was a program among others.
-        assert_eq!(learn(&store, &gateway, at(25), at(25)), Lesson::Known);
-        assert_eq!(learn(&store, &client, at(26), at(26)), Lesson::Doubted);
-        assert_eq!(learn(&store, &client, at(50), at(50)), Lesson::Taken);
+        assert_eq!(learn(&store, &gateway, at(40), at(40)), Lesson::Known);
+        assert_eq!(learn(&store, &client, at(50), at(50)), Lesson::Doubted);
+        assert_eq!(learn(&store, &client, at(74), at(74)), Lesson::Taken);
         assert_eq!(store.of(&owner()).unwrap().capabilities, client);
         // Upwards at once; and a mailbox, which is one program, either way.
-        assert_eq!(learn(&store, &gateway, at(51), at(51)), Lesson::Taken);
+        assert_eq!(learn(&store, &gateway, at(75), at(75)), Lesson::Taken);
         let mailbox = BookOwner::Address(ident::Address::parse("dr.test@ch-autre.test").unwrap());
         for capabilities in [&gateway, &client] {
             let hour = if *capabilities == gateway { at(0) } else { at(1) };
