@@ -114,8 +114,9 @@ impl<'t> Reader<'t> {
     fn address(&mut self, local: &[Spaced<'_>], at: &Spaced<'_>) -> Result<Address, MailFault> {
         let ([local], Token::Special('@'), false) = (local, &at.token, at.gap) else { return Err(self.malformed()) };
         let text = match &local.token {
-            // Some readers would decode it, others not: two senders in one address.
+            // Some readers would decode it, others not, also between quotes (RFC 2047 §5): two senders in one address.
             Token::Atom(atom) if atom.contains("=?") => return Err(self.malformed()),
+            Token::Quoted(text) if text.contains("=?") => return Err(self.malformed()),
             Token::Atom(atom) => (*atom).to_owned(),
             Token::Quoted(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
             Token::Special(_) => return Err(self.malformed()),
@@ -232,6 +233,8 @@ mod tests {
             "a@x.test;",
             "g: a@x.test; b@x.test",
             "=?utf-8?Q?evil=40bad.test?=@x.test",
+            "\"=?utf-8?Q?evil=40bad.test?=\"@x.test",
+            "<\"a=?iso-8859-15?Q?\"@x.test>",
             "\"a@x.test",
         ] {
             assert!(matches!(list(value), Err(MailFault::Address { .. })), "{value}: {:?}", list(value));
