@@ -80,7 +80,8 @@ fn without_claim(message: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Mai
             if kept.split_once(':').is_none_or(|(_, value)| claims(&value.replace("\r\n", ""))) {
                 return Err(MailFault::Mime("Content-Type"));
             }
-            out.extend_from_slice(kept.as_bytes());
+            // The parameter may have stood on the last line alone: a line of blanks is no part of a header.
+            out.extend_from_slice(kept.trim_end().as_bytes());
             out.extend_from_slice(b"\r\n");
         } else {
             out.extend_from_slice(other.raw());
@@ -215,6 +216,7 @@ mod tests {
         for (field, kept) in [
             ("text/plain; hp=\"cipher\"", "text/plain"),
             ("text/plain; hp=clear; charset=utf-8", "text/plain; charset=utf-8"),
+            ("text/plain;\n charset=utf-8\n ; hp=clear", "text/plain;\n charset=utf-8"),
             ("text/plain;\n charset=utf-8;\n\thp=\"clear\"", "text/plain;\n charset=utf-8"),
             ("text/plain; HP = x; name=\"a;hp=b\"", "text/plain; name=\"a;hp=b\""),
             ("text/plain; hp*=utf-8''clear; (;) format=flowed", "text/plain; (;) format=flowed"),

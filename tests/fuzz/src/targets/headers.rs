@@ -49,7 +49,7 @@ fn run(data: &[u8]) -> bool {
     if protected {
         same(&visible, &opened.facts);
         assert!(
-            same_fields(inner, &opened.inner.bytes(1 << 20).expect("in memory")),
+            same_fields(way, inner, &opened.inner.bytes(1 << 20).expect("in memory")),
             "the protected header, unchanged"
         );
     } else if wraps(inner) {
@@ -94,12 +94,14 @@ fn same(outer: &Facts, inner: &Facts) {
 }
 
 /// Whether the fields that readers see are those that were signed, in their order.
-fn same_fields(signed: &[u8], handed: &[u8]) -> bool {
+fn same_fields(way: u8, signed: &[u8], handed: &[u8]) -> bool {
     let fields = |message: &[u8]| -> Option<Vec<(String, Vec<u8>)>> {
         let block = HeaderBlock::parse(message, &judge_limits()).ok()?;
-        // Of the frame of a clear signature these are ours.
+        // Of the frame of a clear signature these are ours; what describes the signed part stays on it.
         let frame = ["HP-Outer", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
-        let shown = block.fields().iter().filter(|field| !frame.iter().any(|name| field.is(name)));
+        let of_part = |name: &str| way == b's' && name.to_ascii_lowercase().starts_with("content-");
+        let ours = |field: &mail::Field<'_>| frame.iter().any(|name| field.is(name)) || of_part(field.name());
+        let shown = block.fields().iter().filter(|field| !ours(field));
         Some(shown.map(|field| (field.name().to_owned(), field.raw().to_vec())).collect())
     };
     fields(signed) == fields(handed)
