@@ -99,7 +99,7 @@ fn same_fields(way: u8, signed: &[u8], handed: &[u8]) -> bool {
         let block = HeaderBlock::parse(message, &judge_limits()).ok()?;
         // Of the frame of a clear signature these are ours; what describes the signed part stays on it.
         let frame = ["HP-Outer", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
-        let of_part = |name: &str| way == b's' && name.to_ascii_lowercase().starts_with("content-");
+        let of_part = |name: &str| way == b'c' && name.to_ascii_lowercase().starts_with("content-");
         let ours = |field: &mail::Field<'_>| frame.iter().any(|name| field.is(name)) || of_part(field.name());
         let shown = block.fields().iter().filter(|field| !ours(field));
         Some(shown.map(|field| (field.name().to_owned(), field.raw().to_vec())).collect())
