@@ -17,7 +17,7 @@ pub type Response = http::Response<Vec<u8>>;
 
 /// One way of asking the directory over HTTP.
 pub trait Face: Send + Sync {
-    /// Answers a request. Never more work than [`crate::WORK_LIMIT`] allows.
+    /// Answers a request, within the work that the face gives one: a few questions of [`crate::WORK_LIMIT`] each.
     fn answer(&self, request: &Request, context: &Context<'_>) -> Response;
 
     /// Says in the face's own form what the listener refused before the face was asked. The listener sets the status

@@ -2,7 +2,7 @@
 
 use ident::StructureIdKind;
 
-use super::{Filter, How, MAX_DEPTH, MAX_PARTS, WORK_LIMIT, near};
+use super::{Filter, How, MAX_DEPTH, MAX_PARTS, Work, near};
 use crate::{
     Field, Fields, Generation, MatchKind, Registry,
     answer::{person_forms, structure_forms},
@@ -13,6 +13,8 @@ use crate::{
 
 /// Most documents that a number or an address may stand for.
 const MAX_DOCS: usize = 20_000;
+/// What reading the key of one mailbox costs, in list entries read.
+const KEY: u64 = 8;
 /// Shortest start of an identifier that is looked for.
 pub(crate) const MIN_NUMBER: usize = 5;
 
@@ -104,7 +106,7 @@ pub(super) struct Compiler<'a> {
     pub(super) parts: usize,
     /// Something was left out: too deep, too many parts, too many documents.
     pub(super) cut: bool,
-    pub(super) work: u64,
+    pub(super) work: &'a Work,
     /// Letters that were looked for inside words already, and the entries that have them there.
     pub(super) inside: Vec<(String, Vec<u32>)>,
 }
@@ -115,7 +117,7 @@ impl<'a> Compiler<'a> {
         registry: Option<&'a Registry>,
         space: Space,
         stage: Stage,
-        work: u64,
+        work: &'a Work,
     ) -> Self {
         Self { generation, registry, space, stage, parts: 0, cut: false, work, inside: Vec::new() }
     }
@@ -139,6 +141,7 @@ impl<'a> Compiler<'a> {
             Filter::Id { text, how } => Node::Leaf(self.id(text, *how)),
             Filter::Address { text, how } => Node::Leaf(self.address(text, *how)),
             Filter::Rows(rows) => {
+                self.work.spend_on(rows.0.len(), 2);
                 let docs = rows.0.iter().map(|row| (self.generation.doc_of(self.space, *row), MatchKind::Exact));
                 let docs = docs.filter(|(doc, _)| *doc < self.generation.docs(self.space)).collect();
                 Node::Leaf(self.finish(docs))
@@ -213,7 +216,7 @@ impl<'a> Compiler<'a> {
         };
         if stretched >= Stage::Fuzzy {
             let (near, work) = near::entries(g, word);
-            self.work = self.work.saturating_add(work);
+            self.work.spend(work);
             // Whoever asks for what is near is told when there is more of it; else it is only a help.
             self.cut |= how == How::Similar && near.len() >= near::MAX_NEAR;
             // What begins so is no near miss.
@@ -244,7 +247,7 @@ impl<'a> Compiler<'a> {
         let known = self.inside.iter().position(|(known, _)| known == letters);
         let known = known.unwrap_or_else(|| {
             // Each reads the whole dictionary: a few are a question, hundreds an attack.
-            let found = if self.work > WORK_LIMIT {
+            let found = if self.work.is_spent() {
                 self.cut = true;
                 Vec::new()
             } else {
@@ -252,7 +255,7 @@ impl<'a> Compiler<'a> {
             };
             let read = self.generation.index.entries.bytes.len() / 16;
             let cost = read.saturating_add(found.len());
-            self.work = self.work.saturating_add(u64::try_from(cost).unwrap_or(u64::MAX));
+            self.work.spend_on(cost, 1);
             self.inside.push((letters.to_owned(), found));
             self.inside.len().saturating_sub(1)
         });
@@ -278,6 +281,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(&mut self, mut docs: Vec<(u32, MatchKind)>) -> Leaf {
+        self.work.spend_on(docs.len(), 4);
         docs.sort_unstable();
         docs.dedup_by_key(|(doc, _)| *doc);
         Leaf { spans: Spans::default(), docs, ranked: false }
@@ -376,10 +380,11 @@ impl<'a> Compiler<'a> {
         for row in from..rows {
             let key = g.text.get(t.mailbox_key.text_at(row));
             let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };
+            self.work.spend(KEY);
             if !key.starts_with(&start) || (how == How::Exact && kind != MatchKind::Exact) {
                 break;
             }
-            if docs.len() >= MAX_DOCS {
+            if docs.len() >= MAX_DOCS || self.work.is_spent() {
                 self.cut = true;
                 break;
             }
@@ -407,6 +412,7 @@ impl<'a> Compiler<'a> {
             How::Exact => one.map(std::slice::from_ref).unwrap_or_default(),
             _ => registry.mailboxes(),
         };
+        self.work.spend_on(named.len(), KEY);
         for own in named {
             let key = own.address.key();
             let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };

@@ -1,10 +1,8 @@
 //! Evaluation: the rarest part gives the candidates, the others test them, by their lists where these are short and
 //! by the candidates' own words where they are long.
 
-use std::cell::Cell;
-
 use super::{
-    Filter, Page, Question, Similar, Total, WORK_LIMIT,
+    Filter, Page, Question, Similar, Total, WORK_LIMIT, Work,
     compile::{Compiler, Leaf, Node, Span, Spans, Stage},
     hidden::{Hidden, hidden},
     set::Set,
@@ -16,7 +14,7 @@ use crate::{
 
 /// Up to so many hits are each weighed by where they were hit; of more, the best are taken level by level.
 const WEIGHED: u64 = 2000;
-/// The longest sum of lists that is read through for one part.
+/// The longest sum of lists that is read through for one part, unless there are nearly as many documents.
 const READ: u64 = 2_000_000;
 /// What testing one candidate by its own words costs, in list entries read.
 const TEST: u64 = 60;
@@ -35,8 +33,8 @@ pub(super) fn run(
     space: Space,
     question: &Question,
     page: Page,
+    work: &Work,
 ) -> Found {
-    let work = Cell::new(0u64);
     let hidden = hidden(generation, registry);
     let stages: &[Stage] = match question.similar {
         Similar::Never => &[Stage::Typed],
@@ -44,15 +42,14 @@ pub(super) fn run(
     };
     let mut cut = false;
     for stage in stages {
-        let mut compiler = Compiler::new(generation, registry, space, *stage, work.get());
+        let mut compiler = Compiler::new(generation, registry, space, *stage, work);
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
-        work.set(compiler.work);
-        let run = Run { generation, space, hidden: &hidden, work: &work };
+        let run = Run { generation, space, hidden: &hidden, work };
         let mut found = run.page(&node, page);
         found.cut |= cut;
         cut = found.cut;
-        if !matches!(found.total, Total::Exactly(0)) || work.get() > WORK_LIMIT {
+        if !matches!(found.total, Total::Exactly(0)) || work.is_spent() {
             return found;
         }
     }
@@ -60,14 +57,25 @@ pub(super) fn run(
 }
 
 /// One filter as typed, ready for [`fits`].
-pub(super) fn compile(generation: &Generation, registry: Option<&Registry>, space: Space, filter: &Filter) -> Node {
-    let mut compiler = Compiler::new(generation, registry, space, Stage::Typed, 0);
-    compiler.node(filter, 0)
+pub(super) fn compile(
+    generation: &Generation,
+    registry: Option<&Registry>,
+    space: Space,
+    filter: &Filter,
+    work: &Work,
+) -> Node {
+    Compiler::new(generation, registry, space, Stage::Typed, work).node(filter, 0)
 }
 
 /// Whether a compiled filter is true of one document.
-pub(super) fn fits(generation: &Generation, space: Space, (node, hidden): (&Node, &Hidden), doc: u32) -> bool {
-    Run { generation, space, hidden, work: &Cell::new(0) }.test(node, doc).is_some()
+pub(super) fn fits(
+    generation: &Generation,
+    space: Space,
+    (node, hidden): (&Node, &Hidden),
+    doc: u32,
+    work: &Work,
+) -> bool {
+    Run { generation, space, hidden, work }.test(node, doc).is_some()
 }
 
 /// A level of worth, where hits are too many to be weighed one by one.
@@ -85,7 +93,7 @@ struct Run<'a> {
     generation: &'a Generation,
     space: Space,
     hidden: &'a Hidden,
-    work: &'a Cell<u64>,
+    work: &'a Work,
 }
 
 /// A part that cannot be read through.
@@ -93,11 +101,17 @@ struct TooWide;
 
 impl Run<'_> {
     fn spend(&self, work: u64) {
-        self.work.set(self.work.get().saturating_add(work));
+        self.work.spend(work);
     }
 
     fn spent(&self) -> bool {
-        self.work.get() > WORK_LIMIT
+        self.work.is_spent()
+    }
+
+    /// The longest sum of lists that is read through for one part: nearly everybody may be meant, however many there are.
+    fn readable(&self) -> u64 {
+        let docs = u64::from(self.generation.docs(self.space));
+        docs.saturating_add(docs / 4).max(READ)
     }
 
     fn page(&self, node: &Node, page: Page) -> Found {
@@ -184,7 +198,7 @@ impl Run<'_> {
             self.spend(u64::from(span.to.saturating_sub(span.from)) / 4);
             let entries = (span.from..span.to).filter(|entry| self.generation.entry_in(*entry, span.fields));
             sum = entries.fold(sum, |sum, entry| sum.saturating_add(u64::from(counts.text_at(entry))));
-            if sum > READ.saturating_mul(8) {
+            if sum > self.readable().saturating_mul(8) {
                 break;
             }
         }
@@ -204,9 +218,11 @@ impl Run<'_> {
             }
             Node::Leaf(leaf) => self.read(leaf),
             Node::Not(part) => Ok(self.set(part)?.not(docs)),
-            Node::Or(parts) => {
-                parts.iter().try_fold(Set::List(Vec::new()), |all, part| Ok(all.or(self.set(part)?, docs)))
-            }
+            Node::Or(parts) => parts.iter().try_fold(Set::List(Vec::new()), |all, part| {
+                // Two sets become one bit by bit.
+                self.spend(u64::from(docs) / 64);
+                Ok(all.or(self.set(part)?, docs))
+            }),
             Node::And(parts) => self.and(parts),
         }
     }
@@ -223,7 +239,7 @@ impl Run<'_> {
                 break;
             }
             let testing = candidates.saturating_mul(TEST);
-            if cost < testing && cost <= READ {
+            if cost < testing && cost <= self.readable() {
                 set = set.and(&self.set(part)?);
             } else if testing > WORK_LIMIT / 2 {
                 return Err(TooWide);
@@ -236,7 +252,7 @@ impl Run<'_> {
 
     fn read(&self, leaf: &Leaf) -> Result<Set, TooWide> {
         let cost = self.leaf_cost(leaf);
-        if cost > READ {
+        if cost > self.readable() {
             return Err(TooWide);
         }
         self.spend(cost);

@@ -11,6 +11,7 @@ mod hidden;
 mod near;
 mod set;
 mod text;
+mod work;
 
 use crate::{Fields, Generation, MatchKind, Person, Registry, Structure, generation::Space};
 
@@ -18,6 +19,7 @@ pub(crate) use compile::MIN_NUMBER;
 pub(crate) use hidden::Memory;
 pub(crate) use near::distance;
 pub use text::{MAX_QUESTION, MAX_WORDS};
+pub(crate) use work::Work;
 
 /// The most that one question may cost, in list entries read: some thirty milliseconds of one core.
 pub const WORK_LIMIT: u64 = 8_000_000;
@@ -184,6 +186,7 @@ pub(crate) struct Trial<'g> {
     space: Space,
     node: compile::Node,
     hidden: std::sync::Arc<hidden::Hidden>,
+    work: &'g Work,
 }
 
 impl Trial<'_> {
@@ -191,7 +194,7 @@ impl Trial<'_> {
     pub(crate) fn fits(&self, row: u32) -> bool {
         let doc = self.generation.doc_of(self.space, row);
         doc < self.generation.docs(self.space)
-            && evaluate::fits(self.generation, self.space, (&self.node, &self.hidden), doc)
+            && evaluate::fits(self.generation, self.space, (&self.node, &self.hidden), doc, self.work)
     }
 }
 
@@ -204,8 +207,7 @@ impl Generation {
         question: &Question,
         page: Page,
     ) -> Hits<Person<'g>> {
-        let found = evaluate::run(self, registry, Space::People, question, page);
-        self.shown(found, Space::People, |generation, row| Person { generation, row })
+        self.people_within(registry, question, page, &Work::new(WORK_LIMIT))
     }
 
     /// The structures of which the question is true, in the same order.
@@ -215,18 +217,43 @@ impl Generation {
         question: &Question,
         page: Page,
     ) -> Hits<Structure<'g>> {
-        let found = evaluate::run(self, registry, Space::Places, question, page);
+        self.structures_within(registry, question, page, &Work::new(WORK_LIMIT))
+    }
+
+    /// [`Generation::people_where`] as a part of more work.
+    pub(crate) fn people_within<'g>(
+        &'g self,
+        registry: Option<&Registry>,
+        question: &Question,
+        page: Page,
+        work: &Work,
+    ) -> Hits<Person<'g>> {
+        let found = work.within(WORK_LIMIT, || evaluate::run(self, registry, Space::People, question, page, work));
+        self.shown(found, Space::People, |generation, row| Person { generation, row })
+    }
+
+    /// [`Generation::structures_where`] as a part of more work.
+    pub(crate) fn structures_within<'g>(
+        &'g self,
+        registry: Option<&Registry>,
+        question: &Question,
+        page: Page,
+        work: &Work,
+    ) -> Hits<Structure<'g>> {
+        let found = work.within(WORK_LIMIT, || evaluate::run(self, registry, Space::Places, question, page, work));
         self.shown(found, Space::Places, |generation, row| Structure { generation, row })
     }
 
-    /// One filter, to be tried on many people or structures.
-    pub(crate) fn trial<'g>(&'g self, registry: Option<&Registry>, space: Space, filter: &Filter) -> Trial<'g> {
-        Trial {
-            generation: self,
-            space,
-            node: evaluate::compile(self, registry, space, filter),
-            hidden: hidden::hidden(self, registry),
-        }
+    /// One filter, to be tried on many people or structures, as a part of more work.
+    pub(crate) fn trial<'g>(
+        &'g self,
+        registry: Option<&Registry>,
+        space: Space,
+        filter: &Filter,
+        work: &'g Work,
+    ) -> Trial<'g> {
+        let node = evaluate::compile(self, registry, space, filter, work);
+        Trial { generation: self, space, node, hidden: hidden::hidden(self, registry), work }
     }
 
     fn shown<'g, T>(&'g self, found: evaluate::Found, space: Space, of: impl Fn(&'g Self, u32) -> T) -> Hits<T> {

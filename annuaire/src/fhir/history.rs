@@ -118,6 +118,7 @@ fn page(
     count: usize,
 ) -> (Vec<Value>, Option<Position>) {
     let mut entries = Vec::new();
+    asked.work.spend_on(at.skip / 4, 1);
     for (n, change) in asked.view.changes_since(since).enumerate().skip(at.skip) {
         let own = opened(asked, kind, &change);
         let inner = if n == at.skip { at.inner } else { 0 };
@@ -127,6 +128,10 @@ fn page(
             }
             entries.push(entry);
         }
+        // What looked changed and is not costs as much: the page ends here, and the next one goes on.
+        if asked.work.is_spent() {
+            return (entries, Some(Position { skip: n.saturating_add(1), inner: 0 }));
+        }
     }
     (entries, None)
 }
@@ -134,8 +139,7 @@ fn page(
 /// The entries of one change: of a person also those of the activities.
 fn opened(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec<Value> {
     let means = |kind: Kind| wanted.is_none_or(|wanted| wanted == kind);
-    let renderer = |generation| Renderer { generation, registry: asked.registry, settings: asked.settings };
-    let (before, after) = (renderer(changed.older), renderer(changed.newer));
+    let (before, after) = (asked.renderer_of(changed.older), asked.renderer_of(changed.newer));
     let id = changed.id();
     let mut all = Vec::new();
     if means(changed.kind) {
@@ -144,7 +148,7 @@ fn opened(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec
     }
     if changed.kind == Kind::Practitioner && means(Kind::PractitionerRole) {
         let roles = |generation| -> Vec<(String, Item<'_>)> {
-            let person = ids::find(generation, &id).and_then(|item| item.person());
+            let person = ids::find(generation, &id, asked.work).and_then(|item| item.person());
             let activities = person.into_iter().flat_map(|person| person.activities().map(Item::Role));
             activities.map(|item| (item.id(), item)).collect()
         };
@@ -214,7 +218,7 @@ pub(super) fn of_one(asked: &Asked<'_>, kind: Kind, id: &str) -> Result<Answered
     let mut newer: Option<(Renderer<'_>, Option<Item<'_>>)> = None;
     let mut seen = false;
     for generation in asked.view.all() {
-        let here = Renderer { generation, registry: asked.registry, settings: asked.settings };
+        let here = asked.renderer_of(generation);
         let item = here.find(id).filter(|item| item.kind() == kind);
         seen |= item.is_some();
         if let Some((after, new)) = &newer {

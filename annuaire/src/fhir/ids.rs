@@ -9,6 +9,7 @@ use openssl::sha::sha256;
 use super::item::Item;
 use crate::{
     Activity, Generation, Mailbox, MailboxType, Person, Structure,
+    ask::Work,
     generation::{hex, partition},
 };
 
@@ -16,6 +17,13 @@ use crate::{
 const MAX_ID: usize = 64;
 /// Most keys with one start among which a digest is looked for.
 const MAX_ALIKE: u32 = 4096;
+
+/// Octets of a digest with its mark.
+const DIGESTED: usize = 18;
+/// Octets that one character of a key takes at most.
+const LONGEST: usize = 12;
+/// What hashing one key costs, in list entries read.
+const HASH: u64 = 250;
 
 /// Prefix of people.
 pub(super) const PERSON: &str = "003-";
@@ -50,7 +58,7 @@ fn encode(prefix: &str, key: &str, room: usize) -> String {
     let mut start = String::new();
     for c in key.chars() {
         let next = escaped(&c.to_string());
-        if start.len().saturating_add(next.len()) > room.saturating_sub(prefix.len()).saturating_sub(18) {
+        if start.len().saturating_add(next.len()) > room.saturating_sub(prefix.len()).saturating_sub(DIGESTED) {
             break;
         }
         start.push_str(&next);
@@ -80,8 +88,8 @@ fn decode(id: &str) -> Option<(String, Option<&str>)> {
     Some((String::from_utf8(octets).ok()?, digest))
 }
 
-/// The row of a sorted column whose key an id stands for.
-fn row_of(g: &Generation, id: &str, rows: u32, text: impl Fn(u32) -> u32) -> Option<u32> {
+/// The row of a sorted column whose key an id stands for; `room` is what a whole key had.
+fn row_of(g: &Generation, id: &str, room: usize, work: &Work, text: impl Fn(u32) -> u32, rows: u32) -> Option<u32> {
     let (key, wanted) = decode(id)?;
     if key.is_empty() {
         return None;
@@ -90,9 +98,17 @@ fn row_of(g: &Generation, id: &str, rows: u32, text: impl Fn(u32) -> u32) -> Opt
     match wanted {
         None => (from < rows && g.text.get(text(from)) == key).then_some(from),
         Some(wanted) => {
+            // A digest stands behind as much of the key as there was room for: a short start is nothing that we wrote, and
+            // half the country would have to be hashed for it.
+            if id.find("..").is_none_or(|start| start.saturating_add(DIGESTED).saturating_add(LONGEST) <= room) {
+                return None;
+            }
             let to = partition(from, rows, |row| g.text.get(text(row)).starts_with(&key));
-            let mut alike = from..to.min(from.saturating_add(MAX_ALIKE));
-            alike.find(|row| digest(g.text.get(text(*row)), 16) == wanted)
+            let mut alike = (from..to.min(from.saturating_add(MAX_ALIKE))).take_while(|_| !work.is_spent());
+            alike.find(|row| {
+                work.spend(HASH);
+                digest(g.text.get(text(*row)), 16) == wanted
+            })
         }
     }
 }
@@ -149,30 +165,32 @@ pub(super) fn role(activity: &Activity<'_>) -> String {
 }
 
 /// Whose activity an id names.
-pub(super) fn role_person<'g>(g: &'g Generation, id: &str) -> Option<Person<'g>> {
+pub(super) fn role_person<'g>(g: &'g Generation, id: &str, work: &Work) -> Option<Person<'g>> {
     let (start, _) = id.strip_prefix(ROLE)?.rsplit_once('-')?;
     let t = &g.tables;
-    let row = row_of(g, start, t.person_id.len(), |row| t.person_id.text_at(row))?;
+    let room = MAX_ID.saturating_sub(14).saturating_sub(ROLE.len());
+    let row = row_of(g, start, room, work, |row| t.person_id.text_at(row), t.person_id.len())?;
     Some(Person { generation: g, row })
 }
 
 /// What an id names in a generation.
-pub(super) fn find<'g>(g: &'g Generation, id: &str) -> Option<Item<'g>> {
+pub(super) fn find<'g>(g: &'g Generation, id: &str, work: &Work) -> Option<Item<'g>> {
     let t = &g.tables;
+    let room = MAX_ID.saturating_sub(PERSON.len());
     if let Some(rest) = id.strip_prefix(PERSON) {
-        let row = row_of(g, rest, t.person_id.len(), |row| t.person_id.text_at(row))?;
+        let row = row_of(g, rest, room, work, |row| t.person_id.text_at(row), t.person_id.len())?;
         return Some(Item::Person(Person { generation: g, row }));
     }
     if let Some(rest) = id.strip_prefix(PLACE) {
-        let row = row_of(g, rest, t.structure_key.len(), |row| t.structure_key.text_at(row))?;
+        let row = row_of(g, rest, room, work, |row| t.structure_key.text_at(row), t.structure_key.len())?;
         return Some(Item::Place(Structure { generation: g, row }));
     }
     if let Some(rest) = id.strip_prefix(SERVICE) {
-        let row = row_of(g, rest, t.mailbox_key.len(), |row| t.mailbox_key.text_at(row))?;
+        let row = row_of(g, rest, room, work, |row| t.mailbox_key.text_at(row), t.mailbox_key.len())?;
         let mailbox = Mailbox { generation: g, row };
         return is_service(&mailbox).then_some(Item::Service(mailbox));
     }
-    role_person(g, id)?.activities().find(|activity| role(activity) == id).map(Item::Role)
+    role_person(g, id, work)?.activities().find(|activity| role(activity) == id).map(Item::Role)
 }
 
 /// Whether a mailbox is that of a service: an organisation's, with the name of a service, in a structure.

@@ -2,17 +2,27 @@
 
 use super::{
     ids,
+    render::Renderer,
     settings::Settings,
     table::{Kind, What},
 };
 use crate::{
-    Activity, Generation, Mailbox, MailboxAnswer, MailboxType, Person, Registry, Structure,
+    Activity, Generation, Mailbox, MailboxAnswer, MailboxType, Person, Structure,
     answer::{Shown, in_order, registered},
     generation::Column,
 };
 
 /// Most mailboxes that are shown under a structure.
 const MAX_PLACE_MAILBOXES: usize = crate::MAX_STRUCTURE_MAILBOXES;
+
+/// Most activities that say in which sectors a structure works.
+const MAX_ACTIVITIES: usize = 1000;
+/// What reading the sector of one activity costs, in list entries read.
+const ACTIVITY: u64 = 12;
+/// What reading one qualification of a person costs.
+const QUALIFICATION: u64 = 60;
+/// What looking at one mailbox costs.
+const MAILBOX: u64 = 40;
 
 /// One thing that becomes one resource.
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +96,14 @@ impl<'g> Item<'g> {
     }
 
     /// The mailboxes that it shows, less the red list, preferred first.
-    pub(super) fn mailboxes(&self, generation: &'g Generation, registry: Option<&'g Registry>) -> Vec<MailboxAnswer> {
-        let shown = Shown { generation, registry };
+    pub(super) fn mailboxes(&self, renderer: &Renderer<'g>) -> Vec<MailboxAnswer> {
+        let shown = Shown { generation: renderer.generation, registry: renderer.registry };
+        let looked = match self {
+            Self::Person(_) | Self::Role(_) => self.person().map_or(0, |person| person.mailboxes().count()),
+            Self::Place(place) => place.mailboxes().count(),
+            Self::Service(_) => 1,
+        };
+        renderer.work.spend_on(looked, MAILBOX);
         match self {
             Self::Person(person) => shown.mailboxes_of(person),
             Self::Role(activity) => role_mailboxes(&shown, activity),
@@ -98,7 +114,13 @@ impl<'g> Item<'g> {
     }
 
     /// The codes that a parameter looks through.
-    pub(super) fn codings(&self, what: What, settings: &'g Settings) -> Vec<Coding<'g>> {
+    pub(super) fn codings(&self, what: What, renderer: &Renderer<'g>) -> Vec<Coding<'g>> {
+        let settings = renderer.settings;
+        if let Self::Person(person) = self {
+            let (t, row) = (&person.generation.tables, person.row);
+            let rows = [&t.person_activity_starts, &t.person_skill_starts, &t.person_diploma_starts];
+            rows.iter().for_each(|starts| renderer.work.spend_on(starts.range(row).len(), QUALIFICATION));
+        }
         let mut all = Vec::new();
         match (what, self) {
             (What::Qualification, Self::Person(person)) => {
@@ -109,7 +131,7 @@ impl<'g> Item<'g> {
             (What::Speciality, Self::Person(person)) => {
                 all.extend(person.activities().filter_map(|activity| speciality(&activity, settings)));
             }
-            (What::Sector, Self::Place(place)) => all = sectors(place, settings),
+            (What::Sector, Self::Place(place)) => all = sectors(place, renderer),
             (What::CardType, Self::Person(person)) => {
                 let card = |card: crate::Card<'g>| Coding {
                     system: &settings.systems.card_type,
@@ -280,10 +302,12 @@ pub(super) fn speciality<'g>(activity: &Activity<'g>, settings: &'g Settings) ->
 }
 
 /// The sectors in which people work in a structure.
-pub(super) fn sectors<'g>(place: &Structure<'g>, settings: &'g Settings) -> Vec<Coding<'g>> {
+pub(super) fn sectors<'g>(place: &Structure<'g>, renderer: &Renderer<'g>) -> Vec<Coding<'g>> {
+    let settings = renderer.settings;
     let (g, t) = (place.generation, &place.generation.tables);
     let mut all: Vec<Coding<'g>> = Vec::new();
-    for activity in place.activities().take(1000) {
+    for activity in place.activities().take(MAX_ACTIVITIES) {
+        renderer.work.spend(ACTIVITY);
         let coding = Coding {
             system: &settings.systems.sector,
             code: coded(g, &t.activity_sector, activity.row, 0),

@@ -5,6 +5,7 @@
 //! [`Fhir::answer`] never fails: whatever is wrong becomes an OperationOutcome. Sockets, TLS, rate limits and the access
 //! log belong to the caller.
 
+mod budget;
 mod capability;
 mod criteria;
 mod door;
@@ -45,10 +46,12 @@ use self::{
 };
 use crate::{
     Generation, Registry,
+    ask::Work,
     face::{self, Context},
     generation::hex,
 };
 
+pub use budget::{Cost, MAX_ATOMS, MAX_COST};
 pub use export::EXPORT_ROWS;
 pub use params::{MAX_NAME, MAX_PARAMETERS, MAX_QUERY, MAX_VALUE, MAX_VALUES};
 pub use patch::{Publication, Publisher, Publishing};
@@ -83,6 +86,8 @@ struct Asked<'a> {
     lenient: bool,
     /// What operators publish, where that is taken.
     publication: Option<Publication<'a>>,
+    /// What all of the answer may cost.
+    work: &'a Work,
 }
 
 /// An answer before it is written.
@@ -115,6 +120,7 @@ impl Fhir {
     pub fn answer(&self, request: &face::Request, context: &Context<'_>) -> face::Response {
         let kept = self.view.load_full().filter(|view| view.current().id() == context.generation.id());
         let view = kept.unwrap_or_else(|| Arc::new(View::new(Arc::clone(context.generation), Vec::new())));
+        let work = Work::new(self.settings.work);
         let (base, keys) = (context.address(""), TokenKeys::new(context.secret.to_vec(), Vec::new()));
         let headers = request.headers();
         let asked = Asked {
@@ -125,6 +131,7 @@ impl Fhir {
             keys: &keys,
             lenient: text(headers, "prefer").to_lowercase().contains("handling=lenient"),
             publication: context.publication,
+            work: &work,
         };
         let query = request.uri().query().unwrap_or_default();
         let answered = negotiated(headers, query).and_then(|()| asked.route(request, query));
@@ -137,7 +144,9 @@ impl Fhir {
             answered
         });
         let pretty = query.split('&').any(|pair| pair == "_pretty=true");
-        answered.written(headers, request.method() == Method::HEAD, pretty)
+        let mut response = answered.written(headers, request.method() == Method::HEAD, pretty);
+        response.extensions_mut().insert(Cost(work.total()));
+        response
     }
 }
 
@@ -201,7 +210,11 @@ impl<'a> Asked<'a> {
             None => self.view.current(),
             Some(id) => self.view.named(id).ok_or_else(expired)?,
         };
-        Ok(Renderer { generation, registry: self.registry, settings: self.settings })
+        Ok(self.renderer_of(generation))
+    }
+
+    fn renderer_of(&self, generation: &'a Generation) -> Renderer<'a> {
+        Renderer { generation, registry: self.registry, settings: self.settings, work: self.work }
     }
 
     fn route(&self, request: &face::Request, query: &str) -> Result<Answered, Problem> {

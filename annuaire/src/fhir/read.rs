@@ -7,7 +7,7 @@ use super::{
     Answered, Asked,
     outcome::{Problem, shown},
     params::Parameter,
-    render::{Renderer, version},
+    render::version,
     search::Elements,
     table::Kind,
 };
@@ -30,7 +30,7 @@ pub(super) fn read(asked: &Asked<'_>, kind: Kind, id: &str, parameters: &[Parame
 /// A resource as it was in one of the generations that are kept.
 pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) -> Result<Answered, Problem> {
     for generation in asked.view.all() {
-        let renderer = Renderer { generation, ..asked.renderer(None)? };
+        let renderer = asked.renderer_of(generation);
         let Some(item) = renderer.find(id).filter(|item| item.kind() == kind) else { continue };
         if version(&renderer.content(&item)) == wanted {
             let resource = asked.resource(&renderer, &item);

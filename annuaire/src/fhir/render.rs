@@ -3,12 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    budget::CONTENT,
     ids,
     item::{Coding, Item, qualifications, role_codes, sectors, speciality},
     settings::Settings,
     table::What,
 };
-use crate::{Activity, Card, Generation, Mailbox, MailboxAnswer, Person, Registry, Structure, generation::hex};
+use crate::{
+    Activity, Card, Generation, Mailbox, MailboxAnswer, Person, Registry, Structure, ask::Work, generation::hex,
+};
 
 const EXTENSIONS: &str = "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/";
 const EMAIL_TYPE: &str = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type";
@@ -20,6 +23,8 @@ pub(super) struct Renderer<'g> {
     pub(super) generation: &'g Generation,
     pub(super) registry: Option<&'g Registry>,
     pub(super) settings: &'g Settings,
+    /// What reading and writing is charged to.
+    pub(super) work: &'g Work,
 }
 
 /// The digest of a resource's content: its version, the same for the same content.
@@ -33,6 +38,7 @@ pub(super) fn version(content: &Map<String, Value>) -> String {
 impl<'g> Renderer<'g> {
     /// The resource without `meta`.
     pub(super) fn content(&self, item: &Item<'g>) -> Map<String, Value> {
+        self.work.spend(CONTENT);
         let mut fields = Map::new();
         put(&mut fields, "resourceType", item.kind().name());
         put(&mut fields, "id", item.id());
@@ -43,8 +49,7 @@ impl<'g> Renderer<'g> {
             Item::Place(place) => self.place(place, &mut fields),
             Item::Service(mailbox) => self.service(mailbox, &mut fields),
         }
-        let telecom: Vec<Value> =
-            item.mailboxes(self.generation, self.registry).iter().map(|m| self.mailbox(m)).collect();
+        let telecom: Vec<Value> = item.mailboxes(self).iter().map(|m| self.mailbox(m)).collect();
         let telecom = match item {
             Item::Place(place) if !place.phone().is_empty() => {
                 telecom.into_iter().chain([json!({"system": "phone", "value": place.phone()})]).collect()
@@ -154,7 +159,7 @@ impl<'g> Renderer<'g> {
             let coding = Coding { system: &s.structure_type, code: "GEOGRAPHICAL-ENTITY", label: "" };
             types.push(typed("organizationType", coding));
         }
-        types.extend(sectors(place, self.settings).into_iter().map(|coding| typed("secteurActiviteRASS", coding)));
+        types.extend(sectors(place, self).into_iter().map(|coding| typed("secteurActiviteRASS", coding)));
         list(fields, "type", types);
         list(fields, "address", self.address(place).into_iter().collect());
         if !place.entity_finess().is_empty() && place.entity_finess() != place.finess() {
@@ -249,7 +254,8 @@ impl<'g> Renderer<'g> {
 
     /// What an id names and may be shown: the id of a service is its address.
     pub(super) fn find(&self, id: &str) -> Option<Item<'g>> {
-        ids::find(self.generation, id).filter(|item| !matches!(item, Item::Service(mailbox) if self.is_red(mailbox)))
+        ids::find(self.generation, id, self.work)
+            .filter(|item| !matches!(item, Item::Service(mailbox) if self.is_red(mailbox)))
     }
 
     /// The services of a structure, each shown where its mailbox is first listed.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Answered, Asked,
+    budget::{Spent, counted, entry},
     criteria::{Criteria, Plan},
     ids,
     item::Item,
@@ -98,25 +99,33 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
     let mut issues = Vec::new();
     let form = form(kind, &parameters)?;
     let parameters = understood(asked, kind, parameters, &mut issues)?;
+    counted(&parameters)?;
     let canonical = canonical(&parameters);
     let question = digest(kind, &canonical);
     let token = form.page.as_deref().map(|page| opened(asked, kind, page, &question)).transpose()?;
     let renderer = asked.renderer(token.as_ref().map(|token| token.generation.as_str()))?;
     let criteria = Criteria { renderer, view: asked.view, kind };
     let mut plan = Plan::default();
-    for parameter in parameters.iter().filter(|parameter| !is_result(&parameter.name)) {
-        criteria.add(parameter, &mut plan)?;
-    }
-    let walk = Walk::new(&criteria, &plan);
     let at = token.as_ref().map_or_else(Position::default, |token| token.at);
-    let (walked, total) = match (&token, form.sort.is_empty()) {
-        (_, false) => {
-            let (walked, total) = sort::page(&walk, &form.sort, (&renderer, asked.view), at, form.count)?;
-            (walked, Some(total).filter(|_| form.total != TotalMode::No))
+    // What is shown must be written, too: that much is kept back, and a page is no longer than it.
+    let most = (asked.work.left() / 2).checked_div(entry(kind)).and_then(|most| usize::try_from(most).ok());
+    let count = form.count.min(most.unwrap_or(usize::MAX).max(1));
+    let (walked, mut total) = asked.work.leaving(cost_of(count, kind), || {
+        for parameter in parameters.iter().filter(|parameter| !is_result(&parameter.name)) {
+            criteria.add(parameter, &mut plan)?;
         }
-        (Some(token), true) => (walk.page(at, form.count), token.total),
-        (None, true) => (walk.page(at, form.count), walk.total(form.total)),
-    };
+        let walk = Walk::new(&criteria, &plan);
+        let spent = |spent: Spent| spent.problem(&parameters);
+        Ok(match (&token, form.sort.is_empty()) {
+            (_, false) => {
+                let (walked, total) = sort::page(&walk, &form.sort, (&renderer, asked.view), at, count)?;
+                (walked, Some(total))
+            }
+            (Some(token), true) => (walk.page(at, count).map_err(spent)?, token.total),
+            (None, true) => (walk.page(at, count).map_err(spent)?, walk.total(form.total)),
+        })
+    })?;
+    total = total.filter(|_| form.total != TotalMode::No);
     if walked.cut {
         issues.push(Issue::warning(
             "too-costly",
@@ -126,19 +135,14 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
     }
     gone(&renderer, &plan, walked.items.is_empty() && at == Position::default(), &mut issues);
     let next = walked.next.filter(|_| form.count > 0).and_then(|at| {
-        let token = PageToken {
-            of: kind.name().into(),
-            generation: renderer.generation.id().into(),
-            question,
-            at,
-            total: total.filter(|_| form.total != TotalMode::No),
-        };
+        let token =
+            PageToken { of: kind.name().into(), generation: renderer.generation.id().into(), question, at, total };
         token.seal(asked.keys)
     });
+    let mut shown_items: BTreeSet<(Kind, u32)> =
+        walked.items.iter().map(|(item, _)| (item.kind(), item.row())).collect();
     let mut entries: Vec<Value> = Vec::new();
-    let mut shown_items = BTreeSet::new();
     for (item, found) in &walked.items {
-        shown_items.insert((item.kind(), item.row()));
         entries.push(asked.entry(&renderer, item, &form.elements, search_part("match", Some(*found))));
     }
     let matches = walked.items.len();
@@ -164,6 +168,11 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
     }
     let shown = matches.saturating_add(included.len());
     Ok(Answered::resource(StatusCode::OK, bundle).of_generation(renderer.generation).told(kind.name(), shown))
+}
+
+/// What so many resources of a kind cost to write.
+fn cost_of(count: usize, kind: Kind) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(entry(kind))
 }
 
 fn is_result(name: &str) -> bool {
@@ -286,6 +295,8 @@ fn included<'g>(
 ) -> Vec<Item<'g>> {
     let mut all: Vec<Item<'g>> = Vec::new();
     let mut cut = false;
+    // Whatever comes along must be written, too.
+    let mut left = renderer.work.left();
     for (item, _) in items {
         let targets = form.includes.iter().filter_map(|include| renderer.target(item, include));
         let room = MAX_INCLUDED.saturating_sub(all.len()).saturating_add(1);
@@ -297,11 +308,12 @@ fn included<'g>(
             .collect();
         found.extend(further);
         for item in found {
-            if all.len() >= MAX_INCLUDED {
+            if all.len() >= MAX_INCLUDED || left < entry(item.kind()) {
                 cut = true;
                 break;
             }
             if seen.insert((item.kind(), item.row())) {
+                left = left.saturating_sub(entry(item.kind()));
                 all.push(item);
             }
         }
@@ -309,8 +321,8 @@ fn included<'g>(
     if cut {
         issues.push(Issue::warning(
             "too-costly",
-            format!("Plus de {MAX_INCLUDED} ressources incluses : demandez des pages plus petites, ou cherchez-les."),
-            format!("More than {MAX_INCLUDED} included resources: ask for smaller pages, or search for them."),
+            "Plus de ressources incluses qu'une page n'en porte : demandez des pages plus petites, ou cherchez-les.",
+            "More included resources than one page holds: ask for smaller pages, or search for them.",
         ));
     }
     all

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::budget::MAX_COST;
+
 /// Where the national code tables are published.
 macro_rules! table {
     ($name:literal, $dashed:literal) => {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub profiles: bool,
     /// Identifier and code systems.
     pub systems: Systems,
+    /// What one request may cost, in list entries read: [`MAX_COST`] unless told.
+    pub work: u64,
 }
 
 /// Addresses of identifier and code systems, as they are written. What is read is more tolerant: see
@@ -90,7 +94,12 @@ pub struct Systems {
 impl Default for Settings {
     /// What the national guide says.
     fn default() -> Self {
-        Self { source: "https://annuaire.esante.gouv.fr".into(), profiles: true, systems: Systems::default() }
+        Self {
+            source: "https://annuaire.esante.gouv.fr".into(),
+            profiles: true,
+            systems: Systems::default(),
+            work: MAX_COST,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
+    budget::KEY,
     item::Item,
     outcome::Problem,
     params::Parameter,
@@ -71,16 +72,18 @@ pub(super) fn page<'g>(
     at: Position,
     limit: usize,
 ) -> Result<(Walked<'g>, u64), Problem> {
-    let all = walk.all(MAX_SORTED).ok_or_else(|| {
+    let wide = || {
         Problem::bad(
             "too-costly",
             format!("Plus de {MAX_SORTED} réponses à trier : précisez la question, ou retirez _sort."),
             format!("More than {MAX_SORTED} answers to be put in order: refine the question, or leave _sort out."),
         )
         .about("_sort")
-    })?;
+    };
+    let all = walk.all(MAX_SORTED).ok_or_else(wide)?;
     let cut = all.cut;
     let keyed = |(item, found): (Item<'g>, MatchKind)| {
+        renderer.work.spend_on(keys.len(), KEY);
         let values: Vec<String> = keys.iter().map(|key| value(key, &item, renderer, view)).collect();
         (values, item, found)
     };
@@ -90,6 +93,9 @@ pub(super) fn page<'g>(
         let one = |((a, b), key): ((&String, &String), &Key)| if key.descending { b.cmp(a) } else { a.cmp(b) };
         a.iter().zip(b).zip(keys).map(one).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     });
+    if renderer.work.is_spent() {
+        return Err(wide());
+    }
     let total = items.len();
     let end = at.skip.saturating_add(limit);
     let shown = items.into_iter().skip(at.skip).take(limit).map(|(_, item, found)| (item, found)).collect();

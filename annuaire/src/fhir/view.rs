@@ -102,7 +102,7 @@ impl View {
 
     fn differs<'g>(&'g self, renderer: &Renderer<'g>, item: &Item<'g>, older: &'g Generation) -> bool {
         let before = Renderer { generation: older, ..*renderer };
-        match ids::find(older, &item.id()) {
+        match ids::find(older, &item.id(), renderer.work) {
             Some(old) => version(&before.content(&old)) != version(&renderer.content(item)),
             None => true,
         }
@@ -124,8 +124,8 @@ impl View {
                     rows.extend(step.people.iter().filter_map(|key| g.person_by_text(key)).map(|p| p.row));
                 }
                 Kind::Organization => {
-                    let place = |key: &String| ids::find(g, &ids::place_key(key));
-                    rows.extend(step.places.iter().filter_map(place).map(|item| item.row()));
+                    let place = |key: &String| g.structure_by_key(key);
+                    rows.extend(step.places.iter().filter_map(place).map(|place| place.row));
                 }
                 Kind::HealthcareService | Kind::Device => return None,
             }

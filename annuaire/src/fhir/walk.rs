@@ -2,8 +2,10 @@
 //! (a person's activities, a structure's services), judged where the model cannot.
 
 use super::{
+    budget::{JUDGE, Spent},
     criteria::{Criteria, Plan, space},
     item::Item,
+    render::Renderer,
     table::Kind,
     token::Position,
 };
@@ -13,7 +15,7 @@ use crate::{Filter, Hits, MatchKind, Page, Person, Question, Similar, Total, gen
 const MAX_CANDIDATES: usize = 20_000;
 /// So many hits are opened and judged for a total that nobody insisted on.
 const FREE_TOTAL: u64 = 2000;
-/// Hits that are asked of the model at once.
+/// Most hits that are asked of the model at first: of more, all that may be opened.
 const CHUNK: usize = 2000;
 
 /// One page.
@@ -61,16 +63,16 @@ impl<'a, 'g> Walk<'a, 'g> {
     }
 
     fn hits(&self, page: Page) -> Hits<Item<'g>> {
-        let renderer = &self.criteria.renderer;
-        let (g, registry) = (renderer.generation, renderer.registry);
+        let Renderer { generation: g, registry, work, .. } = self.criteria.renderer;
         match space(self.criteria.kind) {
-            Space::People => mapped(g.people_where(registry, &self.question, page), Item::Person),
-            Space::Places => mapped(g.structures_where(registry, &self.question, page), Item::Place),
+            Space::People => mapped(g.people_within(registry, &self.question, page, work), Item::Person),
+            Space::Places => mapped(g.structures_within(registry, &self.question, page, work), Item::Place),
         }
     }
 
     /// What a hit of the model becomes, less what the judges do not agree with.
     fn opened(&self, hit: Item<'g>) -> Vec<Item<'g>> {
+        self.criteria.renderer.work.spend(JUDGE);
         let mut items = match (self.criteria.kind, hit) {
             (Kind::PractitionerRole, Item::Person(person)) => roles(&person),
             (Kind::HealthcareService, Item::Place(place)) => self.criteria.renderer.services(&place).collect(),
@@ -82,9 +84,12 @@ impl<'a, 'g> Walk<'a, 'g> {
     }
 
     /// The items from a position on.
-    pub(super) fn page(&self, at: Position, limit: usize) -> Walked<'g> {
+    ///
+    /// # Errors
+    /// The budget was spent before the first of them was looked at.
+    pub(super) fn page(&self, at: Position, limit: usize) -> Result<Walked<'g>, Spent> {
         if self.criteria.kind == Kind::Device {
-            return Walked { items: Vec::new(), next: None, cut: false };
+            return Ok(Walked { items: Vec::new(), next: None, cut: false });
         }
         if self.direct() {
             let hits = self.hits(Page { skip: at.skip, limit });
@@ -95,18 +100,19 @@ impl<'a, 'g> Walk<'a, 'g> {
             };
             let next = (more && hits.hits.len() >= limit).then_some(Position { skip: end, inner: 0 });
             let items = hits.hits.into_iter().map(|hit| (hit.of, hit.r#match)).collect();
-            return Walked { items, next, cut: hits.cut || self.plan.cut };
+            return Ok(Walked { items, next, cut: hits.cut || self.plan.cut });
         }
         self.opened_page(at, limit)
     }
 
     /// Every item, unless there are more than so many.
     pub(super) fn all(&self, most: usize) -> Option<Walked<'g>> {
-        let walked = self.page(Position::default(), most.saturating_add(1));
+        let walked = self.page(Position::default(), most.saturating_add(1)).ok()?;
         (walked.next.is_none() && walked.items.len() <= most).then_some(walked)
     }
 
-    fn opened_page(&self, at: Position, limit: usize) -> Walked<'g> {
+    fn opened_page(&self, at: Position, limit: usize) -> Result<Walked<'g>, Spent> {
+        let work = self.criteria.renderer.work;
         let mut walked = Walked { items: Vec::new(), next: None, cut: self.plan.cut };
         let mut here = at;
         let mut looked = 0usize;
@@ -116,25 +122,34 @@ impl<'a, 'g> Walk<'a, 'g> {
             walked.cut |= hits.cut;
             let count = hits.hits.len();
             for hit in hits.hits {
+                // At least one hit is opened for each page, so that a client that goes on comes to the end.
+                if work.is_spent() && here == at && looked == 0 {
+                    return Err(Spent);
+                }
                 let items = self.opened(hit.of);
+                if work.is_spent() && here != at {
+                    walked.next = Some(here);
+                    return Ok(walked);
+                }
                 for (n, item) in items.into_iter().enumerate().skip(here.inner) {
                     if walked.items.len() >= limit {
                         walked.next = Some(Position { skip: here.skip, inner: n });
-                        return walked;
+                        return Ok(walked);
                     }
                     walked.items.push((item, hit.r#match));
                 }
                 here = Position { skip: here.skip.saturating_add(1), inner: 0 };
             }
             if count < chunk {
-                return walked;
+                return if work.is_spent() && here == at { Err(Spent) } else { Ok(walked) };
             }
             looked = looked.saturating_add(count);
-            chunk = CHUNK;
+            // Each asking evaluates the question again.
+            chunk = MAX_CANDIDATES.saturating_sub(looked).max(1);
         }
         // The page is shorter than it may be, and the next goes on from here: a walk loses nothing.
         walked.next = Some(here);
-        walked
+        Ok(walked)
     }
 
     /// How many items there are in all, if that is known for the work that it is worth.
@@ -159,8 +174,10 @@ impl<'a, 'g> Walk<'a, 'g> {
             return None;
         }
         let all = self.hits(Page::first(usize::try_from(hits).unwrap_or(usize::MAX)));
-        let count: usize = all.hits.into_iter().map(|hit| self.opened(hit.of).len()).sum();
-        u64::try_from(count).ok()
+        let work = self.criteria.renderer.work;
+        let counts = all.hits.into_iter().take_while(|_| !work.is_spent()).map(|hit| self.opened(hit.of).len());
+        let count: usize = counts.sum();
+        u64::try_from(count).ok().filter(|_| !work.is_spent())
     }
 }
 

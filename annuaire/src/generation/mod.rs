@@ -132,6 +132,13 @@ impl Generation {
         Some(Person { generation: self, row })
     }
 
+    /// The structure with this key.
+    pub(crate) fn structure_by_key(&self, key: &str) -> Option<Structure<'_>> {
+        let t = &self.tables;
+        let row = self.first_row(t.structure_key.len(), key, |row| t.structure_key.text_at(row))?;
+        Some(Structure { generation: self, row })
+    }
+
     /// The mailbox with this address, letter case aside.
     pub fn mailbox(&self, address: &Address) -> Option<Mailbox<'_>> {
         let key = address.key();

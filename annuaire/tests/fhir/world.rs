@@ -152,6 +152,12 @@ impl World {
         world
     }
 
+    /// The same, where a request may cost so much.
+    pub fn tight(mut self, work: u64) -> Self {
+        self.face = Fhir::new(Settings { work, ..Settings::default() });
+        self
+    }
+
     /// Puts another generation in service.
     pub fn swap(&mut self, current: Arc<Generation>, earlier: Vec<Arc<Generation>>) {
         if !earlier.is_empty() {

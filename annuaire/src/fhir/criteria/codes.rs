@@ -14,7 +14,7 @@ use crate::{
 impl<'g> Criteria<'g> {
     pub(super) fn coded(&self, what: What, parameter: &Parameter, part: &Part) -> Atom<'g> {
         let (system, code) = part.token();
-        let settings = self.renderer.settings;
+        let (renderer, settings) = (self.renderer, self.renderer.settings);
         if parameter.modifier.as_deref() == Some("text") {
             let text = part.text();
             let fields = match what {
@@ -27,7 +27,7 @@ impl<'g> Criteria<'g> {
                 _ => Filter::All,
             };
             let judge =
-                move |item: &Item<'g>| item.codings(what, settings).iter().any(|coding| begins(&text, coding.label));
+                move |item: &Item<'g>| item.codings(what, &renderer).iter().any(|coding| begins(&text, coding.label));
             return Atom {
                 base,
                 precise: self.kind == Kind::Practitioner && what == What::Qualification,
@@ -59,7 +59,7 @@ impl<'g> Criteria<'g> {
         let typed = what == What::Sector && code_is_geographical(part);
         let judge = move |item: &Item<'g>| match item {
             Item::Place(place) if typed => !place.finess().is_empty(),
-            _ => item.codings(what, settings).iter().any(&same),
+            _ => item.codings(what, &renderer).iter().any(&same),
         };
         Atom { base, precise, judge: Box::new(judge) }
     }

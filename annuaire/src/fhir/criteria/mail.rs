@@ -21,6 +21,7 @@ impl<'g> Criteria<'g> {
     pub(super) fn added(&self, meant: impl Fn(&str, MailboxType) -> bool) -> Vec<u32> {
         let g = self.renderer.generation;
         let own = self.renderer.registry.map(crate::Registry::mailboxes).unwrap_or_default();
+        self.renderer.work.spend_on(own.len(), 8);
         let new = own.iter().filter(|own| !own.red_list && g.mailbox(&own.address).is_none());
         let meant = new.filter(|own| meant(&own.address.key(), own.kind)).take(MAX_ADDED);
         let row = |own: &crate::RegisteredMailbox| match space(self.kind) {
@@ -59,7 +60,7 @@ impl<'g> Criteria<'g> {
         };
         let precise = self.kind == Kind::Practitioner && (how != How::Contains || (wanted == "@" && !self.red()));
         let judge = move |item: &Item<'g>| {
-            let mailboxes = item.mailboxes(renderer.generation, renderer.registry);
+            let mailboxes = item.mailboxes(&renderer);
             mailboxes.iter().any(|mailbox| test(&mailbox.address.to_lowercase(), &wanted))
         };
         Atom { base, precise, judge: Box::new(judge) }
@@ -99,7 +100,7 @@ impl<'g> Criteria<'g> {
         let base = Filter::Or(vec![Filter::Value { fields, value }, Filter::Rows(sorted(added))]);
         let renderer = self.renderer;
         let judge = move |item: &Item<'g>| {
-            let mailboxes = item.mailboxes(renderer.generation, renderer.registry);
+            let mailboxes = item.mailboxes(&renderer);
             mailboxes.iter().any(|mailbox| kind.is_none_or(|kind| kind == mailbox.r#type))
         };
         let precise = self.kind == Kind::Practitioner && !self.red();

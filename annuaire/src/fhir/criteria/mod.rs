@@ -12,6 +12,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use self::reverse::Reverse;
 use super::{
+    budget::{JUDGE, too_costly},
     item::Item,
     moment::Moments,
     outcome::{Problem, shown},
@@ -102,8 +103,15 @@ impl<'g> Criteria<'g> {
     }
 
     /// Adds one parameter to the plan.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that it takes too much work to find out what it stands for.
     pub(super) fn add(&self, parameter: &Parameter, plan: &mut Plan<'g>) -> Result<(), Problem> {
         let atoms = self.atoms(parameter, &parameter.name, plan, 0)?;
+        let work = self.renderer.work;
+        if work.is_spent() {
+            return Err(too_costly(parameter));
+        }
         let negated = parameter.modifier.as_deref() == Some("not");
         if atoms.iter().all(|atom| atom.precise) {
             let any = Filter::Or(atoms.into_iter().map(|atom| atom.base).collect());
@@ -114,7 +122,11 @@ impl<'g> Criteria<'g> {
             plan.filters.push(Filter::Or(atoms.iter().map(|atom| atom.base.clone()).collect()));
         }
         let judges: Vec<Judge<'g>> = atoms.into_iter().map(|atom| atom.judge).collect();
-        plan.judges.push(Box::new(move |item| judges.iter().any(|judge| judge(item)) != negated));
+        let says = move |judge: &Judge<'g>, item: &Item<'g>| {
+            work.spend(JUDGE);
+            judge(item)
+        };
+        plan.judges.push(Box::new(move |item| judges.iter().any(|judge| says(judge, item)) != negated));
         Ok(())
     }
 
@@ -148,8 +160,14 @@ impl<'g> Criteria<'g> {
             Some("missing") => return self.missing(param, parameter).map(|atom| vec![atom]),
             _ => {}
         }
-        let parts = parameter.parts()?;
-        parts.iter().map(|part| self.atom(param, parameter, part, plan)).collect()
+        let mut atoms = Vec::new();
+        for part in parameter.parts()? {
+            if self.renderer.work.is_spent() {
+                return Err(too_costly(parameter));
+            }
+            atoms.push(self.atom(param, parameter, &part, plan)?);
+        }
+        Ok(atoms)
     }
 
     fn chained(
@@ -182,12 +200,15 @@ impl<'g> Criteria<'g> {
 
     /// The structures for which an atom is true.
     fn places(&self, atom: &Atom<'g>, cut: &mut bool) -> Vec<u32> {
-        let g = self.renderer.generation;
+        let Renderer { generation: g, registry, work, .. } = self.renderer;
         let question = Question::filter(atom.base.clone());
-        let hits = g.structures_where(self.renderer.registry, &question, Page::first(MAX_ROWS));
+        let hits = g.structures_within(registry, &question, Page::first(MAX_ROWS), work);
         *cut |= hits.cut || hits.hits.len() >= MAX_ROWS;
         let items = hits.hits.into_iter().map(|hit| hit.of);
-        let meant = items.filter(|place| atom.precise || (atom.judge)(&Item::Place(*place)));
+        let meant = items.take_while(|_| !work.is_spent()).filter(|place| {
+            work.spend(JUDGE);
+            atom.precise || (atom.judge)(&Item::Place(*place))
+        });
         let mut rows: Vec<u32> = meant.map(|place| place.row).collect();
         rows.sort_unstable();
         rows
@@ -197,13 +218,14 @@ impl<'g> Criteria<'g> {
     fn workers(&self, atom: Atom<'g>, cut: &mut bool) -> Atom<'g> {
         let g = self.renderer.generation;
         if let Some(words) = same_of_people(&atom.base).filter(|_| atom.precise) {
-            let trial = g.trial(self.renderer.registry, Space::Places, &words);
+            let trial = g.trial(self.renderer.registry, Space::Places, &words, self.renderer.work);
             let judge = move |item: &Item<'g>| item.places().iter().any(|place| trial.fits(place.row));
             return Atom { base: words, precise: false, judge: Box::new(judge) };
         }
         let places = self.places(&atom, cut);
         let people = places.iter().flat_map(|row| Structure { generation: g, row: *row }.activities());
         let rows: Vec<u32> = people.map(|activity| activity.person().row).take(MAX_ROWS * 10).collect();
+        self.renderer.work.spend_on(rows.len(), 2);
         let judge = move |item: &Item<'g>| item.places().iter().any(|place| places.binary_search(&place.row).is_ok());
         Atom { base: Filter::Rows(sorted(rows)), precise: false, judge: Box::new(judge) }
     }
@@ -218,17 +240,17 @@ impl<'g> Criteria<'g> {
 
     /// A filter about the person or the place of an item.
     fn model(&self, filter: Filter, about: Space) -> Atom<'g> {
-        let (g, registry) = (self.renderer.generation, self.renderer.registry);
+        let Renderer { generation: g, registry, work, .. } = self.renderer;
         if self.kind == Kind::PractitionerRole && about == Space::Places {
             let (own, trial) = (filter.clone(), OnceCell::new());
             let judge = move |item: &Item<'g>| {
-                let trial = trial.get_or_init(|| g.trial(registry, Space::Places, &own));
+                let trial = trial.get_or_init(|| g.trial(registry, Space::Places, &own, work));
                 item.places().iter().any(|place| trial.fits(place.row))
             };
             return Atom { base: filter, precise: false, judge: Box::new(judge) };
         }
         let (own, space, trial) = (filter.clone(), space(self.kind), OnceCell::new());
-        let judge = move |item: &Item<'g>| fits(trial.get_or_init(|| g.trial(registry, space, &own)), item);
+        let judge = move |item: &Item<'g>| fits(trial.get_or_init(|| g.trial(registry, space, &own, work)), item);
         Atom { base: filter, precise: true, judge: Box::new(judge) }
     }
 
@@ -317,9 +339,9 @@ impl<'g> Criteria<'g> {
         let renderer = self.renderer;
         let judge = move |item: &Item<'g>| {
             let present = match what {
-                What::Mailbox | What::MailboxType => !item.mailboxes(renderer.generation, renderer.registry).is_empty(),
+                What::Mailbox | What::MailboxType => !item.mailboxes(&renderer).is_empty(),
                 What::Qualification | What::RoleCode | What::Speciality | What::Sector | What::TownCode => {
-                    !item.codings(what, renderer.settings).is_empty()
+                    !item.codings(what, &renderer).is_empty()
                 }
                 What::Authority => authority(item, ""),
                 _ => has(item, what, &renderer),

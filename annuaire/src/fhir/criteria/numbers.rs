@@ -184,6 +184,7 @@ impl<'g> Criteria<'g> {
         }
         let people = places.0.iter().flat_map(|row| Structure { generation: g, row: *row }.activities());
         let rows: Vec<u32> = people.map(|activity| activity.person().row).take(MAX_ROWS * 10).collect();
+        self.renderer.work.spend_on(rows.len(), 2);
         Atom { base: Filter::Rows(sorted(rows)), precise: false, judge: in_places(places) }
     }
 }

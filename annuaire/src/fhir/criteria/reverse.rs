@@ -3,7 +3,7 @@
 use super::{Atom, Criteria, MAX_ROWS, Plan, all_or_nothing, rows_atom};
 use crate::{
     Filter, Page, Question,
-    fhir::{item::Item, outcome::Problem, params::Parameter, table::Kind},
+    fhir::{budget::JUDGE, item::Item, outcome::Problem, params::Parameter, render::Renderer, table::Kind},
 };
 
 /// Most of them in one request: each may walk many activities.
@@ -62,7 +62,14 @@ impl<'g> Criteria<'g> {
             true => Filter::All,
             false => Filter::Or(atoms.iter().map(|atom| atom.base.clone()).collect()),
         };
-        let meant = move |item: &Item<'g>| atoms.iter().any(|atom| (atom.judge)(item)) != negated;
+        let work = self.renderer.work;
+        let meant = move |item: &Item<'g>| {
+            let says = |atom: &Atom<'g>| {
+                work.spend(JUDGE);
+                (atom.judge)(item)
+            };
+            !work.is_spent() && atoms.iter().any(says) != negated
+        };
         Ok(match (self.kind, reverse.kind) {
             (Kind::Practitioner, Kind::PractitionerRole) => self.judged(base, move |item| {
                 item.person().is_some_and(|person| person.activities().any(|activity| meant(&Item::Role(activity))))
@@ -78,8 +85,8 @@ impl<'g> Criteria<'g> {
 
     /// Where the people of a filter work in an activity that is meant.
     fn workplaces(&self, base: Filter, meant: &dyn Fn(&Item<'g>) -> bool, cut: &mut bool) -> Vec<u32> {
-        let (g, registry) = (self.renderer.generation, self.renderer.registry);
-        let hits = g.people_where(registry, &Question::filter(base), Page::first(MAX_ROWS));
+        let Renderer { generation: g, registry, work, .. } = self.renderer;
+        let hits = g.people_within(registry, &Question::filter(base), Page::first(MAX_ROWS), work);
         *cut |= hits.cut || hits.hits.len() >= MAX_ROWS;
         let activities = hits.hits.iter().flat_map(|hit| hit.of.activities());
         let wanted = activities.filter(|activity| meant(&Item::Role(*activity)));
@@ -88,8 +95,8 @@ impl<'g> Criteria<'g> {
 
     /// The legal entities of the sites of a filter.
     fn entities(&self, base: Filter, meant: &dyn Fn(&Item<'g>) -> bool, cut: &mut bool) -> Vec<u32> {
-        let (g, registry) = (self.renderer.generation, self.renderer.registry);
-        let hits = g.structures_where(registry, &Question::filter(base), Page::first(MAX_ROWS));
+        let Renderer { generation: g, registry, work, .. } = self.renderer;
+        let hits = g.structures_within(registry, &Question::filter(base), Page::first(MAX_ROWS), work);
         *cut |= hits.cut || hits.hits.len() >= MAX_ROWS;
         let sites = hits.hits.iter().map(|hit| Item::Place(hit.of)).filter(|site| meant(site));
         let entities = sites.filter_map(|site| self.renderer.target(&site, "Organization:partof"));

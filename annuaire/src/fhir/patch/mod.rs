@@ -82,7 +82,7 @@ pub(super) fn patch(
     }
     let renderer = asked.renderer(None)?;
     let item = match target {
-        Target::Id(id) => ids::find(renderer.generation, id)
+        Target::Id(id) => ids::find(renderer.generation, id, asked.work)
             .filter(|item| item.kind() == kind)
             .ok_or_else(|| missing(asked, kind, id))?,
         Target::Found(parameters) => found(asked, kind, &parameters)?,
@@ -131,7 +131,8 @@ fn found<'g>(asked: &Asked<'g>, kind: Kind, parameters: &[Parameter]) -> Result<
     for parameter in parameters {
         criteria.add(parameter, &mut plan)?;
     }
-    let items = Walk::new(&criteria, &plan).page(Position::default(), 2).items;
+    let walked = Walk::new(&criteria, &plan).page(Position::default(), 2);
+    let items = walked.map_err(|spent| spent.problem(parameters))?.items;
     match items.as_slice() {
         [(item, _)] => Ok(*item),
         [] => Err(Problem::with(

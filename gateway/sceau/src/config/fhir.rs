@@ -32,9 +32,10 @@ impl Fhir {
     pub fn settings(&self) -> Settings {
         let usual = Settings::default();
         Settings {
-            source: self.source.clone().unwrap_or(usual.source),
+            source: self.source.clone().unwrap_or_else(|| usual.source.clone()),
             profiles: self.profiles,
             systems: self.systems.clone(),
+            ..usual
         }
     }
 
