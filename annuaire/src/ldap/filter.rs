@@ -12,6 +12,8 @@ pub const MAX_FILTER_DEPTH: usize = 24;
 pub const MAX_FILTER_PARTS: usize = 200;
 /// Longest value that is looked for.
 const MAX_VALUE: usize = 1024;
+/// Most words of one filter that others are to sound like: each costs a walk through all words that there are.
+const MAX_SOUNDS: usize = 32;
 
 /// A filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,7 @@ const EXTENSIBLE: u8 = 0xa9;
 #[derive(Default)]
 pub(super) struct FilterReader {
     parts: usize,
+    sounds: usize,
 }
 
 impl FilterReader {
@@ -129,6 +132,12 @@ impl FilterReader {
                 let name = text(inside.expect(self::tag::OCTETS)?)?;
                 let value = value(inside.expect(self::tag::OCTETS)?)?;
                 inside.end()?;
+                if let (APPROX, Some(value)) = (tag, &value) {
+                    self.sounds = self.sounds.saturating_add(value.folded.split(' ').count());
+                    if self.sounds > MAX_SOUNDS {
+                        return Err(FilterFault::TooMuch);
+                    }
+                }
                 let test = match (tag, value) {
                     (_, None) => Test::Undefined,
                     (EQUAL, Some(value)) => Test::Equal(value),
@@ -446,6 +455,9 @@ pub(super) mod tests {
         assert_eq!(parse(&format!("(cn={})", "a".repeat(MAX_VALUE + 1))), Err(FilterFault::TooMuch));
         let pieces = format!("(cn=*{})", "a*".repeat(MAX_FILTER_PARTS));
         assert_eq!(parse(&pieces), Err(FilterFault::TooMuch));
+        let sounds = |words: usize| parse(&format!("(|(cn~=a)(cn~=a{}))", " a".repeat(words))).map(|_| ());
+        assert_eq!(sounds(MAX_SOUNDS - 2), Ok(()));
+        assert_eq!(sounds(MAX_SOUNDS - 1), Err(FilterFault::TooMuch));
     }
 
     #[test]

@@ -21,13 +21,14 @@ use crate::{
     generation::PARTICLES,
 };
 
-/// True, false, or nothing can be told.
-pub(super) fn holds(node: &Node, entry: &Entry<'_>) -> Option<bool> {
+/// True, false, or nothing can be told. Each part of the filter asks whether time `is_up`: then nothing can be told of
+/// it any more.
+pub(super) fn holds(node: &Node, entry: &Entry<'_>, is_up: &dyn Fn() -> bool) -> Option<bool> {
     match node {
         Node::And(parts) => {
             let mut known = Some(true);
             for part in parts {
-                match holds(part, entry) {
+                match holds(part, entry, is_up) {
                     Some(false) => return Some(false),
                     None => known = None,
                     Some(true) => {}
@@ -38,7 +39,7 @@ pub(super) fn holds(node: &Node, entry: &Entry<'_>) -> Option<bool> {
         Node::Or(parts) => {
             let mut known = Some(false);
             for part in parts {
-                match holds(part, entry) {
+                match holds(part, entry, is_up) {
                     Some(true) => return Some(true),
                     None => known = None,
                     Some(false) => {}
@@ -46,7 +47,8 @@ pub(super) fn holds(node: &Node, entry: &Entry<'_>) -> Option<bool> {
             }
             known
         }
-        Node::Not(part) => holds(part, entry).map(|known| !known),
+        Node::Not(part) => holds(part, entry, is_up).map(|known| !known),
+        Node::Leaf(_) if is_up() => None,
         Node::Leaf(leaf) => leaf_holds(leaf, entry),
     }
 }
@@ -253,17 +255,19 @@ impl Pieces {
 /// Whether each word is there, begins one, is a letter or two off, or, in names, sounds like one: as the index looks
 /// for it.
 fn sounds(wanted: &str, value: &str, names: bool) -> bool {
-    let near = |word: &str, other: &str| {
-        let plain = word.bytes().all(|octet| octet.is_ascii_lowercase());
-        let allowed = distance(word.len()).filter(|_| plain);
-        let alike = || {
-            let code = fonem(word);
-            names && code.len() > 2 && !PARTICLES.contains(&other) && code == fonem(other)
-        };
-        other.starts_with(word) || allowed.is_some_and(|most| within(word, other, usize::from(most))) || alike()
-    };
     let mut words = wanted.split(' ').filter(|word| !word.is_empty()).peekable();
-    words.peek().is_some() && words.all(|word| value.split(' ').any(|other| near(word, other)))
+    words.peek().is_some() && words.all(|word| is_near(word, value, names))
+}
+
+/// Whether a word is one of the value's in one of these ways.
+fn is_near(word: &str, value: &str, names: bool) -> bool {
+    let plain = word.bytes().all(|octet| octet.is_ascii_lowercase());
+    let allowed = distance(word.len()).filter(|_| plain);
+    let code = names.then(|| fonem(word)).filter(|code| code.len() > 2);
+    let alike = |other: &str| code.as_ref().is_some_and(|code| !PARTICLES.contains(&other) && *code == fonem(other));
+    value.split(' ').any(|other| {
+        other.starts_with(word) || allowed.is_some_and(|most| within(word, other, usize::from(most))) || alike(other)
+    })
 }
 
 /// Whether two words are at most `most` letters apart: one more, one less, another one, two neighbours exchanged.

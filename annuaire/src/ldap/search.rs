@@ -9,7 +9,7 @@ use super::{
     ber::Writer,
     dn::Dn,
     entry::{Entry, World},
-    filter::{Leaf, Node, Test},
+    filter::{Node, Test},
     matching::holds,
     message::{Scope, SearchAsked, operation},
     page::{self, CookieFault, PageAsked, Place},
@@ -28,6 +28,24 @@ const MAX_PAGE: usize = 500;
 const MAX_LOOKED_AT: usize = 10_000;
 /// Hits taken from the index at once, at most.
 const MAX_CHUNK: usize = 4096;
+
+/// Most parts of a filter that is answered at once.
+const MAX_EXACT: usize = 8;
+
+/// Whether a part is one that the index answers whole.
+fn names(node: &Node) -> bool {
+    is_equality(node, &[Attr::Mail, Attr::Uid, Attr::EmployeeNumber])
+}
+
+/// Whether a part says next to nothing, and costs that.
+fn costs_nothing(node: &Node) -> bool {
+    matches!(node, Node::Leaf(leaf) if leaf.test == Test::Present) || is_equality(node, &[Attr::ObjectClass])
+}
+
+fn is_equality(node: &Node, wanted: &[Attr]) -> bool {
+    let Node::Leaf(leaf) = node else { return false };
+    matches!(leaf.test, Test::Equal(_)) && leaf.attr.is_some_and(|attr| wanted.contains(&attr))
+}
 
 /// How much somebody may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,31 +100,20 @@ impl Search {
     /// Whether it asks what this server is, and nothing about anybody.
     pub fn is_about_the_server(&self) -> bool {
         self.asked.scope == Scope::Base
+            && costs_nothing(&self.asked.filter)
             && Dn::parse(&self.asked.base).is_some_and(|name| name.0.is_empty() || is_subschema(&name))
     }
 
     /// Whether it is answered in microseconds: by an address or an identifier, whole, and nothing that looks through
     /// words.
     pub fn is_exact(&self) -> bool {
-        let is = |leaf: &Leaf, wanted: &[Attr]| {
-            matches!(leaf.test, Test::Equal(_)) && leaf.attr.is_some_and(|attr| wanted.contains(&attr))
-        };
-        let names = |node: &Node| match node {
-            Node::Leaf(leaf) => is(leaf, &[Attr::Mail, Attr::Uid, Attr::EmployeeNumber]),
-            _ => false,
-        };
-        let costs_nothing = |node: &Node| match node {
-            Node::Leaf(leaf) => leaf.test == Test::Present || is(leaf, &[Attr::ObjectClass]),
-            _ => false,
-        };
-        self.asked.scope == Scope::Base
-            || match &self.asked.filter {
-                Node::And(parts) => {
-                    parts.iter().any(names) && parts.iter().all(|part| names(part) || costs_nothing(part))
-                }
-                Node::Or(parts) => (1..=8).contains(&parts.len()) && parts.iter().all(names),
-                other => names(other),
-            }
+        let cheap = |node: &Node| names(node) || costs_nothing(node);
+        match &self.asked.filter {
+            Node::And(parts) | Node::Or(parts) if parts.len() > MAX_EXACT => false,
+            Node::And(parts) => parts.iter().all(cheap) && (self.asked.scope == Scope::Base || parts.iter().any(names)),
+            Node::Or(parts) if !parts.is_empty() => parts.iter().all(names),
+            other => names(other) || self.asked.scope == Scope::Base && costs_nothing(other),
+        }
     }
 
     /// Answers it; `time_up` is asked now and then whether to go on.
@@ -115,7 +122,11 @@ impl Search {
             Run { search: self, world, time_up, selection: Selection::of(&self.asked), looked_at: 0, stop: None };
         let mut answer = Answer::default();
         let (mut ending, page) = match run.answer(&mut answer) {
-            Ok(page) => (run.ending(&answer, page.is_some()), page),
+            Ok(page) => {
+                // What was looked at last may have been passed over for want of time.
+                run.is_over();
+                (run.ending(&answer, page.is_some()), page)
+            }
             Err(ending) => (ending, None),
         };
         let page = page.or_else(|| self.page.as_ref().map(|_| PageGiven { estimate: 0, cookie: Vec::new() }));
@@ -268,7 +279,10 @@ impl<'a> Run<'a> {
 
     fn fixed(&mut self, entries: &[Entry<'a>], from: u16, limit: usize, answer: &mut Answer) {
         for (n, entry) in entries.iter().enumerate().skip(usize::from(from)) {
-            if holds(&self.search.asked.filter, entry) == Some(true) {
+            if self.is_over() {
+                return;
+            }
+            if holds(&self.search.asked.filter, entry, self.time_up) == Some(true) {
                 if answer.given >= limit {
                     let entries = u16::try_from(n).unwrap_or(u16::MAX);
                     answer.more = Some(Place { entries, ..Place::default() });
@@ -308,7 +322,7 @@ impl<'a> Run<'a> {
                     if self.is_over() {
                         return found.total;
                     }
-                    if holds(&self.search.asked.filter, entry) != Some(true) {
+                    if holds(&self.search.asked.filter, entry, self.time_up) != Some(true) {
                         continue;
                     }
                     if answer.given >= limit {

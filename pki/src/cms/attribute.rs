@@ -55,6 +55,16 @@ impl Attribute {
     }
 }
 
+/// Refuses attributes of a number or size that is not read again: what we write, we can verify.
+pub(crate) fn within_limits(attributes: &[Vec<u8>]) -> Result<(), CmsError> {
+    let octets: usize = attributes.iter().map(Vec::len).sum();
+    // The tag and the length of the set come on top.
+    if attributes.len() > MAX_ATTRIBUTES || octets.saturating_add(8) > MAX_ATTRIBUTE_OCTETS {
+        return Err(CmsError::TooManyAttributes);
+    }
+    Ok(())
+}
+
 /// One value, whole down to its last member, with its lengths written: whoever verifies it brings it into this
 /// form, and must find what was signed.
 fn is_written_out(value: &[u8]) -> bool {
@@ -215,5 +225,15 @@ mod tests {
             let written = Attribute::single("1.2.3", value.to_vec()).encoded();
             assert!(matches!(written, Err(CmsError::AttributeRefused(_))), "{value:02x?}");
         }
+    }
+
+    /// Found by fuzzing: more than anybody reads was signed, and then nobody could verify it.
+    #[test]
+    fn no_more_attributes_are_signed_than_are_read() {
+        let many = |count: usize, octets: usize| vec![vec![0; octets]; count];
+        assert_eq!(within_limits(&many(MAX_ATTRIBUTES, 100)), Ok(()));
+        assert_eq!(within_limits(&many(MAX_ATTRIBUTES + 1, 100)), Err(CmsError::TooManyAttributes));
+        assert_eq!(within_limits(&many(2, MAX_ATTRIBUTE_OCTETS / 2 - 4)), Ok(()));
+        assert_eq!(within_limits(&many(2, MAX_ATTRIBUTE_OCTETS / 2)), Err(CmsError::TooManyAttributes));
     }
 }

@@ -71,6 +71,9 @@ pub enum CmsError {
     /// An additional attribute is one that we write ourselves, or is malformed.
     #[error("the additional signed attribute {0} is reserved or malformed")]
     AttributeRefused(String),
+    /// More attributes beside one signature than anybody reads.
+    #[error("there are too many attributes beside the signature, or they are too large")]
+    TooManyAttributes,
     /// Nobody to encrypt for.
     #[error("there is no recipient")]
     NoRecipient,
@@ -120,6 +123,7 @@ impl CmsError {
             Self::SigningTime(_) => "cms_signing_time",
             Self::Key(_) => "cms_key",
             Self::AttributeRefused(_) => "cms_attribute_refused",
+            Self::TooManyAttributes => "cms_too_many_attributes",
             Self::NoRecipient => "cms_no_recipient",
             Self::TooManyRecipients => "cms_too_many_recipients",
             Self::RecipientKey { .. } => "cms_recipient_key",

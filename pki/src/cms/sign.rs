@@ -126,6 +126,7 @@ impl<'k> Signing<'k> {
         for attribute in extra {
             attributes.push(attribute.encoded()?);
         }
+        attribute::within_limits(&attributes)?;
         // Signed as a SET OF, written under [0] (RFC 5652 §5.4).
         let mut attributes = der::set_of(&attributes);
         let value = self.key.sign(self.scheme, &attributes).map_err(CmsError::Key)?;
@@ -187,6 +188,7 @@ impl Signed {
         let mut signer = vec![self.about, der::octet_string(&self.value)];
         if !unsigned.is_empty() {
             let attributes: Vec<_> = unsigned.iter().map(Attribute::encoded).collect::<Result<_, _>>()?;
+            attribute::within_limits(&attributes)?;
             signer.push(der::context(1, &[der::sorted(&attributes)]));
         }
         Ok(Frame {

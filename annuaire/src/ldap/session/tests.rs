@@ -435,6 +435,44 @@ fn limits_cut_and_say_so() {
     assert_eq!((over.ending.code, over.entries <= 3), (Code::TimeLimitExceeded, true));
 }
 
+/// What asks about the server is answered to everybody, so it costs nothing: no filter makes it dear.
+#[test]
+fn questions_about_the_server_are_cheap_or_count() {
+    let asked = |base: &str, filter: &str| {
+        let mut session = session();
+        session.receive(&search_octets(1, base, 0, &encode(filter), &[]));
+        let Some(Work::Search(search)) = session.poll() else { panic!() };
+        (search.is_about_the_server(), search.is_exact(), search)
+    };
+    for base in ["", "cn=Subschema"] {
+        for cheap in ["(objectClass=*)", "(objectClass=top)", "(attributeTypes=*)"] {
+            let (about, exact, search) = asked(base, cheap);
+            assert!(about && exact, "{base} {cheap}");
+            assert_eq!(search.run(world(), &|| false).ending.code, Code::Success);
+        }
+        let part = format!("(attributeTypes~=syntax{})", " syntax".repeat(7));
+        let dear = format!("(|{})", part.repeat(4));
+        let (about, exact, search) = asked(base, &dear);
+        assert!(!about && !exact);
+        let over = search.run(world(), &|| true);
+        assert_eq!((over.ending.code, over.entries), (Code::TimeLimitExceeded, 0));
+        // Within one entry, too: each part of the filter asks.
+        let calls = std::cell::Cell::new(0);
+        search.run(world(), &|| {
+            calls.set(calls.get() + 1);
+            calls.get() > 2
+        });
+        assert!(calls.get() >= 3, "{}", calls.get());
+    }
+    let (_, exact, _) = asked(BASE, "(|(cn~=martin)(cn=*))");
+    assert!(!exact);
+    let (_, exact, _) = asked(BASE, &format!("(|{})", "(mail=a@b.test)".repeat(9)));
+    assert!(!exact);
+    let too_many = format!("(attributeTypes~=syntax{})", " syntax".repeat(140));
+    let refused = exchange(&mut session(), &search_octets(1, "cn=Subschema", 0, &encode(&too_many), &[]));
+    assert_ne!(refused.last().unwrap().code(), 0);
+}
+
 /// LD8: pages go to the end without a repetition, and a token is good for its own search only.
 #[test]
 fn pages_walk_to_the_end() {
@@ -634,8 +672,11 @@ fn entries() -> &'static [Entry<'static>] {
 
 fn brute(filter: &str) -> Vec<String> {
     let node = parse(filter).unwrap();
-    let mut names: Vec<String> =
-        entries().iter().filter(|entry| holds(&node, entry) == Some(true)).map(|entry| entry.name.clone()).collect();
+    let mut names: Vec<String> = entries()
+        .iter()
+        .filter(|entry| holds(&node, entry, &|| false) == Some(true))
+        .map(|entry| entry.name.clone())
+        .collect();
     names.sort();
     names
 }

@@ -110,6 +110,8 @@ fn computed_long(password: &[u8], salt: &[u8], work: Work, length: usize) -> Res
 /// One account.
 #[derive(Debug, Clone)]
 struct Account {
+    /// As it is configured: people write it in any case.
+    name: String,
     hash: PasswordHash,
     whole: bool,
 }
@@ -133,26 +135,53 @@ impl Accounts {
             let path = loaded.path(&account.password);
             let what = "holds no password hash: write it with `sceau annuaire password`";
             let hash = PasswordHash::parse(&read_text(&path)?).ok_or_else(|| Problem::of(path, what))?;
-            by_name.insert(account.name.to_lowercase(), Account { hash, whole: account.whole });
+            let name = account.name.clone();
+            by_name.insert(name.to_lowercase(), Account { name, hash, whole: account.whole });
         }
         Ok(Self { by_name, nobody: PasswordHash { work: WORK, salt: vec![0; SALT], hash: vec![0; HASH] } })
     }
 
-    /// Whether this is the account's password, and whether it may then copy everything. Takes a tenth of a second.
-    pub fn check(&self, name: &str, password: &[u8]) -> Option<bool> {
+    /// The account whose password this is. Takes a tenth of a second.
+    pub fn check(&self, name: &str, password: &[u8]) -> Option<Known> {
         let account = self.by_name.get(&name.to_lowercase());
         let right = account.map_or(&self.nobody, |account| &account.hash).is(password);
-        account.filter(|_| right).map(|account| account.whole)
+        account.filter(|_| right).map(Known::of)
+    }
+
+    /// Whether an account has this name.
+    pub fn names(&self, name: &str) -> bool {
+        self.by_name.contains_key(&name.to_lowercase())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Whether an account is as it was: with the same password and the same rights.
+    pub fn have(&self, known: &Known) -> bool {
+        self.by_name.get(&known.name.to_lowercase()).is_some_and(|account| Known::of(account) == *known)
     }
 
     /// What names an account and its password now: another password is another mark.
     fn mark(&self, name: &str) -> Option<&PasswordHash> {
         self.by_name.get(&name.to_lowercase()).map(|account| &account.hash)
     }
+}
 
-    /// Whether the account may copy everything.
-    fn is_whole(&self, name: &str) -> bool {
-        self.by_name.get(&name.to_lowercase()).is_some_and(|account| account.whole)
+/// An account whose password was right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its name as it is configured.
+    pub name: String,
+    /// Whether it may copy everything.
+    pub whole: bool,
+    hash: PasswordHash,
+}
+
+impl Known {
+    fn of(account: &Account) -> Self {
+        Self { name: account.name.clone(), whole: account.whole, hash: account.hash.clone() }
     }
 }
 
@@ -167,12 +196,12 @@ impl Remembered {
         Self { key, until: Mutex::default() }
     }
 
-    /// Whether this was right a moment ago, and whether the account may copy everything.
-    pub(super) fn knows(&self, accounts: &Accounts, name: &str, password: &[u8], now: Timestamp) -> Option<bool> {
+    /// The account whose password this was a moment ago, and is still.
+    pub(super) fn knows(&self, accounts: &Accounts, name: &str, password: &[u8], now: Timestamp) -> Option<Known> {
         let mark = self.mark(accounts, name, password)?;
         let until = self.until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         until.get(&mark).filter(|until| **until > now && until.since(now) <= REMEMBERED)?;
-        Some(accounts.is_whole(name))
+        accounts.by_name.get(&name.to_lowercase()).map(Known::of)
     }
 
     pub(super) fn remember(&self, accounts: &Accounts, name: &str, password: &[u8], now: Timestamp) {
@@ -203,7 +232,7 @@ mod tests {
 
     fn accounts(password: &[u8]) -> Accounts {
         let hash = PasswordHash::parse(&PasswordHash::of(password).unwrap().text()).unwrap();
-        let by_name = HashMap::from([("app".to_owned(), Account { hash, whole: true })]);
+        let by_name = HashMap::from([("app".to_owned(), Account { name: "App".to_owned(), hash, whole: true })]);
         let small = Work { n: 1024, r: 1, p: 1 };
         Accounts { by_name, nobody: PasswordHash { work: small, salt: vec![0; SALT], hash: vec![0; HASH] } }
     }
@@ -211,7 +240,10 @@ mod tests {
     #[test]
     fn only_the_right_password_of_the_right_account() {
         let accounts = accounts(b"correct horse");
-        assert_eq!(accounts.check("APP", b"correct horse"), Some(true));
+        let known = accounts.check("APP", b"correct horse").unwrap();
+        assert_eq!((known.name.as_str(), known.whole), ("App", true), "one account, however it is written");
+        assert!(accounts.have(&known));
+        assert!(!self::accounts(b"correct horse").have(&known), "another hash");
         assert_eq!(accounts.check("app", b"correct hors"), None);
         assert_eq!(accounts.check("other", b"correct horse"), None);
     }
@@ -222,7 +254,7 @@ mod tests {
         let remembered = Remembered::new([1; 32]);
         assert_eq!(remembered.knows(&old, "app", b"one", now), None);
         remembered.remember(&old, "app", b"one", now);
-        assert_eq!(remembered.knows(&old, "app", b"one", now.plus(Duration::from_secs(299))), Some(true));
+        assert_eq!(remembered.knows(&old, "app", b"one", now.plus(Duration::from_secs(299))), old.check("app", b"one"));
         assert_eq!(remembered.knows(&old, "app", b"two", now), None);
         assert_eq!(remembered.knows(&old, "app", b"one", now.plus(REMEMBERED)), None);
         assert_eq!(remembered.knows(&accounts(b"one"), "app", b"one", now), None, "another hash");

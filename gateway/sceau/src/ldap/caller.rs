@@ -4,11 +4,12 @@ use std::{net::IpAddr, sync::Arc};
 
 use annuaire::ldap::{Bind, Code, Ending, Rights};
 
-use super::Face;
+use super::{Face, accounts::Known};
 use crate::{
     admission::caller::identify,
+    allowance::{Allowed, Peer},
     gateway::Gateway,
-    net::tls::TlsFacts,
+    net::{places::Room, tls::TlsFacts},
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
 };
@@ -17,6 +18,51 @@ use crate::{
 fn rights(snapshot: &Snapshot, whole: bool) -> Rights {
     let limits = &snapshot.config.ldap.limits;
     Rights { entries: limits.entries_known, paged: (!whole).then_some(limits.paged_known) }
+}
+
+/// Passwords that one address may try in a minute, and twice as many at once. What was right a moment ago costs
+/// nothing; what was not costs a tenth of a second of a core.
+const PASSWORDS: Allowed = Allowed { requests_per_minute: 10, answers_per_hour: 1000 };
+/// Certificates of one address in a minute: a hospital's address books show theirs at each keystroke.
+const CERTIFICATES: Allowed = Allowed { requests_per_minute: 600, answers_per_hour: 1000 };
+/// Passwords that wait to be hashed, in all and of one address: who comes later is told at once.
+const WAITING: Room = Room { all: 32, each: 4 };
+
+/// Who somebody proved to be.
+pub(super) struct Caller {
+    /// How the session calls them: an account's name, an identifier.
+    pub(super) name: String,
+    pub(super) rights: Rights,
+    pub(super) proof: Proof,
+}
+
+/// What it rests on, to be looked at again when the world changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The password of an account.
+    Account(Known),
+    /// The certificate of the connection, as whoever it named.
+    Certificate(String),
+}
+
+impl Proof {
+    /// Whose allowance is counted: an account is not the holder of a certificate that says the same.
+    pub(super) fn peer(&self) -> Peer {
+        Peer::Named(match self {
+            Self::Account(known) => format!("account {}", known.name),
+            Self::Certificate(name) => format!("certificate {name}"),
+        })
+    }
+
+    /// Whether it would be taken now as well: nobody's rights outlive their account, or their certificate's.
+    pub(super) async fn still_holds(&self, gateway: &Arc<Gateway>, tls: Option<&TlsFacts>) -> bool {
+        match self {
+            Self::Account(known) => gateway.snapshot().ldap.accounts.have(known),
+            Self::Certificate(name) => {
+                by_certificate(gateway, tls, None).await.is_ok_and(|caller| caller.name == *name)
+            }
+        }
+    }
 }
 
 /// Judges a bind.
@@ -30,10 +76,13 @@ pub(super) async fn judge(
     peer: IpAddr,
     tls: Option<&TlsFacts>,
     bind: Bind,
-) -> Result<(String, Rights), Ending> {
+) -> Result<Caller, Ending> {
     let outcome = match bind {
-        Bind::External { wanted } => by_certificate(gateway, tls, wanted.as_deref()).await,
-        Bind::Simple { name, password } => by_password(gateway, face, name, password).await,
+        Bind::External { wanted } => match face.certificates.ask(&Peer::at(peer), CERTIFICATES, gateway.now()) {
+            Ok(()) => by_certificate(gateway, tls, wanted.as_deref()).await,
+            Err(seconds) => Err(too_many(seconds)),
+        },
+        Bind::Simple { name, password } => by_password(gateway, face, peer, name, password).await,
     };
     outcome.map_err(|(refusal, ending)| {
         if let Some(refusal) = refusal {
@@ -43,13 +92,17 @@ pub(super) async fn judge(
     })
 }
 
+fn too_many(seconds: u64) -> Refused {
+    (None, Ending::new(Code::Busy, format!("too many attempts from here: come back in {seconds} seconds")))
+}
+
 type Refused = (Option<Refusal>, Ending);
 
 async fn by_certificate(
     gateway: &Arc<Gateway>,
     tls: Option<&TlsFacts>,
     wanted: Option<&str>,
-) -> Result<(String, Rights), Refused> {
+) -> Result<Caller, Refused> {
     let shown = tls.map(|facts| facts.peer.clone()).unwrap_or_default();
     if shown.is_empty() {
         let text = "no certificate was shown: choose one in your program, or bind with an account";
@@ -76,38 +129,56 @@ async fn by_certificate(
         let text = "the certificate names somebody else: leave the authorization identity out";
         return Err((None, Ending::new(Code::InvalidCredentials, text)));
     }
-    Ok((name, rights))
+    let proof = Proof::Certificate(name.clone());
+    Ok(Caller { name, rights, proof })
 }
 
 async fn by_password(
     gateway: &Arc<Gateway>,
     face: &Arc<Face>,
+    peer: IpAddr,
     name: String,
     password: zeroize::Zeroizing<Vec<u8>>,
-) -> Result<(String, Rights), Refused> {
+) -> Result<Caller, Refused> {
     let snapshot = gateway.snapshot();
+    let caller = |known: Known| {
+        let rights = rights(&snapshot, known.whole);
+        Caller { name: known.name.clone(), rights, proof: Proof::Account(known) }
+    };
     let accounts = &snapshot.ldap.accounts;
-    if let Some(whole) = face.remembered.knows(accounts, &name, &password, gateway.now()) {
-        return Ok((name, rights(&snapshot, whole)));
+    if let Some(known) = face.remembered.knows(accounts, &name, &password, gateway.now()) {
+        return Ok(caller(known));
     }
+    if accounts.is_empty() {
+        let text = "there are no accounts here: show a certificate";
+        return Err((None, Ending::new(Code::InvalidCredentials, text)));
+    }
+    face.passwords.ask(&Peer::at(peer), PASSWORDS, gateway.now()).map_err(too_many)?;
+    let Some(_turn) = face.hashing.enter(peer, WAITING) else { return Err(too_many(5)) };
+    // A tenth of a second and 32 MB: one at a time, beside the places where mail is sealed and opened.
+    let _one = face
+        .hashes
+        .acquire()
+        .await
+        .map_err(|error| (None, Ending::new(Code::Unavailable, later(&error.to_string()))))?;
     let (world, about, memory) = (Arc::clone(gateway), name.clone(), Arc::clone(face));
-    // A password costs a tenth of a second and 32 MB: as many at once as there are cores.
-    let judged = gateway.compute(move || {
+    let judged = tokio::task::spawn_blocking(move || {
         let snapshot = world.snapshot();
         let accounts = &snapshot.ldap.accounts;
-        let whole = accounts.check(&about, &password)?;
+        let known = accounts.check(&about, &password)?;
         memory.remembered.remember(accounts, &about, &password, world.now());
-        Some(whole)
+        Some(known)
     });
     match judged.await {
-        Err(error) => Err((None, Ending::new(Code::Unavailable, later(&error)))),
+        Err(error) => Err((None, Ending::new(Code::Unavailable, later(&error.to_string())))),
         Ok(None) => {
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+            // What was typed as a name may be a password: of names that nobody has, only that there was one.
+            let shown = if accounts.names(&name) { name.as_str() } else { "of no such name" };
             let refusal =
                 Refusal::new(RefusalId::IdentityUnknown, format!("LDAP account {shown}: wrong name or password"));
             Err((Some(refusal), Ending::new(Code::InvalidCredentials, "name or password are wrong")))
         }
-        Ok(Some(whole)) => Ok((name, rights(&snapshot, whole))),
+        Ok(Some(known)) => Ok(caller(known)),
     }
 }
 

@@ -1,6 +1,11 @@
 //! One connection: octets between the socket and the session, TLS, deadlines, and searches on threads that may block.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use annuaire::ldap::{Closed, Code, Ending, Found, Rights, Search, Session, Settings, Work, World};
 use tokio::{
@@ -11,7 +16,11 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Face, book::BookOf, caller};
+use super::{
+    Face,
+    book::BookOf,
+    caller::{self, Proof},
+};
 use crate::{
     allowance::{Allowed, Peer},
     config::{LdapLimits, LdapListener, TlsStart},
@@ -82,6 +91,7 @@ pub(super) async fn run(terms: Terms, stream: TcpStream) -> End {
     let _ = stream.set_nodelay(true);
     let snapshot = terms.gateway.snapshot();
     let session = Session::new(Arc::new(settings(&terms, &snapshot)), terms.listener.tls == TlsStart::Implicit);
+    let anonymous = snapshot.config.ldap.anonymous;
     let started = Instant::now();
     let until = started.checked_add(terms.limits.session.0).unwrap_or(started);
     drop(snapshot);
@@ -92,7 +102,8 @@ pub(super) async fn run(terms: Terms, stream: TcpStream) -> End {
         tls: None,
         until,
         failed: 0,
-        whole: false,
+        known: None,
+        anonymous,
         running: None,
         message_since: None,
     };
@@ -134,8 +145,10 @@ struct Connection {
     tls: Option<TlsFacts>,
     until: Instant,
     failed: u8,
-    /// Whoever said last who they are may copy the directory.
-    whole: bool,
+    /// What it rests on that somebody said who they are, and the world in which it was judged.
+    known: Option<(Proof, Weak<Snapshot>)>,
+    /// Whether nobody had to say so when the connection began.
+    anonymous: bool,
     running: Option<JoinHandle<Option<Found>>>,
     message_since: Option<Instant>,
 }
@@ -248,8 +261,9 @@ impl Connection {
                 let (gateway, face) = (Arc::clone(&self.terms.gateway), Arc::clone(&self.terms.face));
                 let judged = caller::judge(&gateway, &face, self.terms.peer.ip(), self.tls.as_ref(), bind).await;
                 let refused = judged.is_err();
-                self.whole = judged.as_ref().is_ok_and(|(_, rights)| rights.paged.is_none());
-                self.session.bound(judged);
+                self.known =
+                    judged.as_ref().ok().map(|caller| (caller.proof.clone(), Arc::downgrade(&gateway.snapshot())));
+                self.session.bound(judged.map(|caller| (caller.name, caller.rights)));
                 if refused {
                     self.failed = self.failed.saturating_add(1);
                     if self.failed >= FAILED_BINDS {
@@ -258,16 +272,34 @@ impl Connection {
                     }
                 }
             }
-            Work::Search(search) => self.search(*search),
+            Work::Search(search) if self.is_still_who_it_was().await => self.search(*search),
+            Work::Search(_) => {
+                self.session.disconnect(Code::Unavailable, "what you may do here has changed: connect again");
+            }
         }
         Ok(())
+    }
+
+    /// Whether what was said at the beginning would be taken now as well, where the world has changed since.
+    async fn is_still_who_it_was(&mut self) -> bool {
+        let snapshot = self.terms.gateway.snapshot();
+        if self.session.who().is_none() {
+            return snapshot.config.ldap.anonymous || !self.anonymous;
+        }
+        let Some((proof, judged)) = self.known.as_mut() else { return false };
+        let now = Arc::downgrade(&snapshot);
+        if judged.ptr_eq(&now) {
+            return true;
+        }
+        *judged = now;
+        proof.still_holds(&self.terms.gateway, self.tls.as_ref()).await
     }
 
     /// Who asks, and what they may have in a minute and an hour: those who said who they are, ten times as much.
     fn asker(&self) -> (Peer, Allowed) {
         let limits = &self.terms.limits;
-        let (peer, more) = match self.session.who() {
-            Some(who) => (Peer::Named(who.to_owned()), KNOWN),
+        let (peer, more) = match self.proof() {
+            Some(proof) => (proof.peer(), KNOWN),
             None => (Peer::at(self.terms.peer.ip()), 1),
         };
         let allowed = Allowed {
@@ -275,6 +307,17 @@ impl Connection {
             answers_per_hour: limits.entries_an_hour.saturating_mul(more),
         };
         (peer, allowed)
+    }
+
+    /// Whether whoever asks may have the whole directory.
+    fn may_copy(&self) -> bool {
+        matches!(self.proof(), Some(Proof::Account(known)) if known.whole)
+    }
+
+    /// How whoever asks proved who they are. A later bind without a name takes that back.
+    fn proof(&self) -> Option<&Proof> {
+        self.session.who()?;
+        self.known.as_ref().map(|(proof, _)| proof)
     }
 
     fn search(&mut self, search: Search) {
@@ -295,7 +338,7 @@ impl Connection {
         let asked = Asked {
             peer: self.terms.peer,
             who: self.session.who().map(str::to_owned),
-            charged: (!(self.whole && self.session.who().is_some())).then_some((asker, allowed)),
+            charged: (!self.may_copy()).then_some((asker, allowed)),
             face: Arc::clone(&self.terms.face),
             limits: self.terms.limits.clone(),
             gateway,

@@ -63,6 +63,14 @@ impl Held {
 pub struct Face {
     pages: Pages,
     allowances: Allowances,
+    /// Passwords that addresses tried.
+    passwords: Allowances,
+    /// Certificates that they showed.
+    certificates: Allowances,
+    /// One password is hashed at a time.
+    hashes: Semaphore,
+    /// Whose are hashed, or wait for it.
+    hashing: Arc<Places>,
     remembered: accounts::Remembered,
     /// How many searches run at once: what is more waits.
     searches: Semaphore,
@@ -83,6 +91,10 @@ impl Face {
         Ok(Arc::new(Self {
             pages: Pages::new(pages),
             allowances: Allowances::default(),
+            passwords: Allowances::default(),
+            certificates: Allowances::default(),
+            hashes: Semaphore::new(1),
+            hashing: Arc::new(Places::default()),
             remembered: accounts::Remembered::new(remembered),
             searches: Semaphore::new(threads),
             searching: Arc::new(Places::default()),
