@@ -49,3 +49,16 @@ fn is_its_own(snapshot: &Snapshot, operator: &Certificate, opened: &Opened, now:
     };
     signer_names_author(opened, &Answers { snapshot, at: now, operator }) || own_operator()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A full disk says nothing about a message, and is told as what it is; what was found inside never is.
+    #[test]
+    fn our_own_faults_are_told_as_they_are() {
+        let ours = |id: &&RefusalId| is_ours(**id);
+        let named: Vec<&RefusalId> = RefusalId::ALL.iter().filter(ours).collect();
+        assert_eq!(named, [&RefusalId::KeyUnavailable, &RefusalId::StorageUnavailable, &RefusalId::StorageFull]);
+    }
+}

@@ -94,6 +94,11 @@ fn who_wrote_what_is_inside_is_told_what_is_wrong_with_it() {
     assert_eq!(heard("nu", &wrap(MOREAU)), Err(RefusalId::SealRequired));
     let borrowed = ward.signed_by("ch-a/signing", &wrap(MOREAU));
     assert_eq!(heard("autre", &borrowed), Err(RefusalId::SignerNotBound));
+    let sealed = ward.signed_by("ch-b/signing", &wrap(MOREAU));
+    let rule = "smime = \"required\"\npolicies = [\"1.2.250.1.1\"]";
+    ward.reconfigure("smime = \"required\"", rule);
+    assert_eq!(heard("politique", &sealed), Err(RefusalId::PolicyNotAccepted));
+    ward.reconfigure(rule, "smime = \"required\"");
     ward.without_lists_of("persons");
     let undetermined = ward.signed_by("cards/moreau/signature", TEXT);
     assert_eq!(heard("inconnu", &undetermined), Err(RefusalId::SignatureUndetermined));
@@ -133,4 +138,29 @@ fn the_notice_about_a_captured_body_says_nothing_of_it_either() {
     ward.reconfigure(OTHER_KEY, OWN_KEY);
     ward.release(id);
     assert_eq!(ward.states(id), ["failed opening-failed"]);
+}
+
+/// For whom an operator may not write is asked before a key of ours is used, whatever the envelope said; so is
+/// whether the recipient is ours.
+#[test]
+fn what_needs_no_key_is_asked_before_one_is_used() {
+    let ward = Ward::with(|text| text + EVERY + "1\n");
+    let twice = ward.for_martin(&ward.for_martin(TEXT));
+    let brings = |to: &str, message: &[u8]| {
+        ward.brings(&ward.space.operator, PETIT, &[to], message).map_err(|refusal| refusal.id).unwrap_err()
+    };
+    assert_eq!(brings(MARTIN, &mail_of(MOREAU, MARTIN, "autre", &twice)), RefusalId::PeerNotForDomain);
+    assert_eq!(brings(MOREAU, &from_petit("ailleurs", &twice)), RefusalId::RelayRefused);
+    let hops: String =
+        (0..200).map(|hop| format!("Received: from h{hop}.test; Sat, 21 Nov 2026 10:00:00 +0100\r\n")).collect();
+    let looping = [hops.as_bytes(), &from_petit("boucle", &twice)].concat();
+    assert_eq!(brings(MARTIN, &looping), RefusalId::Loop);
+    ward.reconfigure("smime = \"never\"", "smime = \"never\"\nmax_incoming = \"1KB\"");
+    assert_eq!(brings(MARTIN, &from_petit("gros", &twice)), RefusalId::TooLarge);
+    ward.reconfigure("\nmax_incoming = \"1KB\"", "\nciphers = [\"aes-256-cbc\"]");
+    // The cipher is asked after opening, and told to who is known only.
+    let theirs = ward.for_martin(&wrap(PETIT));
+    assert_eq!(brings(MARTIN, &from_petit("chiffre", &theirs)), RefusalId::AlgorithmNotAllowed);
+    ward.reconfigure("\nciphers = [\"aes-256-cbc\"]", "");
+    assert!(ward.petit_hears("bon", &ward.for_martin(TEXT)).is_ok(), "nothing was counted");
 }
