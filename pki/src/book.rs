@@ -106,8 +106,8 @@ pub struct Stated {
 pub struct Book {
     entries: Vec<BookEntry>,
     others: Vec<(BookEntry, Standing)>,
-    /// By owner, as [`BookOwner::key`] writes it.
-    stated: HashMap<String, Stated>,
+    /// By owner, as [`BookOwner::key`] writes it, and certificate.
+    stated: HashMap<(String, Fingerprint), Stated>,
     /// Positions in `entries` by use and owner: address keys hold an `@`, domains never do.
     index: HashMap<(BookUse, String), Vec<usize>>,
 }
@@ -136,16 +136,16 @@ impl Book {
         self
     }
 
-    /// Adds what operators published about whoever reads for these owners.
+    /// Adds what operators published about whoever holds these keys.
     #[must_use]
-    pub fn with_stated(mut self, stated: HashMap<String, Stated>) -> Self {
+    pub fn with_stated(mut self, stated: HashMap<(String, Fingerprint), Stated>) -> Self {
         self.stated = stated;
         self
     }
 
-    /// What an owner's operator published about what is read there.
-    pub fn stated(&self, owner: &BookOwner) -> Option<&Stated> {
-        self.stated.get(&owner.key())
+    /// What an operator published about what is read with this very key of this owner.
+    pub fn stated(&self, reader: &BookEntry) -> Option<&Stated> {
+        self.stated.get(&(reader.owner.key(), reader.certificate.fingerprint()))
     }
 
     /// The certificates that are known and not in use.

@@ -15,17 +15,23 @@ pub fn sealed(world: &World, content: &[u8], signer: (&str, &str), reader: &str)
     seal_bytes(world, &part("signed-data", &signed), content, reader)
 }
 
-/// The outer message repeats what the inner one says of itself.
+/// A body encrypted for `reader`, under the outer header of a letter.
 #[must_use]
 pub fn seal_bytes(world: &World, content: &[u8], inner: &[u8], reader: &str) -> Vec<u8> {
     let reader = world.folder().join(reader);
     let der = cms_encrypt("DER", content, "-aes-256-gcm", &[], &[&reader]).success();
+    under_header_of(inner, &part("authEnveloped-data", &der))
+}
+
+/// An entity in a message that repeats outside what the letter inside says of itself.
+#[must_use]
+pub fn under_header_of(inner: &[u8], entity: &[u8]) -> Vec<u8> {
     let inner = String::from_utf8_lossy(inner);
     let header = inner.split("\r\n\r\n").next().unwrap_or_default();
     let outer = header.lines().map(|line| if line.starts_with("Subject:") { "Subject: ..." } else { line });
     let mut message = outer.collect::<Vec<_>>().join("\r\n").into_bytes();
     message.extend_from_slice(b"\r\nMIME-Version: 1.0\r\n");
-    message.extend_from_slice(&part("authEnveloped-data", &der));
+    message.extend_from_slice(entity);
     message
 }
 

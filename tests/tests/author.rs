@@ -131,3 +131,24 @@ fn a_broken_or_foreign_signature_of_practice_software_is_refused() {
         assert_eq!(hand_over(&mut wire, &from, &to, &message).code, 250);
     }
 }
+
+/// A signature whose revocation is not known now is neither believed nor refused: 451, and it passes once the
+/// authority's lists are there. Somebody else's certificate connects, of another authority.
+#[test]
+fn a_card_signature_that_cannot_be_judged_now_is_deferred() {
+    let world = World::new();
+    let (from, to) = (world.address("martin"), world.address("moreau"));
+    let entity = signed(&signature(&world, "martin"), false);
+    let lists = ["-root.crl", ".crl"].map(|suffix| format!("\"../crl/persons{suffix}\","));
+    lists.iter().for_each(|list| world.edit(A, "sceau.toml", list, ""));
+    let send = |subject: &str, entity: &[u8]| {
+        let _a = world.serve(A);
+        let mut wire = world.submission(A, &world.space.inner_client);
+        hand_over(&mut wire, &from, &to, &headed(&from, &to, subject, entity))
+    };
+    assert_refused(&send("Liste absente", &entity), 451, "author-signature-undetermined");
+    // Unsigned it would have gone: it is the signature that nobody can judge.
+    assert_eq!(send("Sans signature", b"\r\nBonjour.\r\n").code, 250);
+    world.edit(A, "sceau.toml", "crls = [", &format!("crls = [{}", lists.concat()));
+    assert_eq!(send("Liste revenue", &entity).code, 250);
+}

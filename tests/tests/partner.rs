@@ -301,9 +301,10 @@ fn forged_files_change_nothing(world: &World, at_a: &Desk, web: &Path, first_fil
         owner: BookOwner::Domain(place.domain().unwrap()),
         usage: BookUse::Reads,
         certificate: SigningKey::certificate(certificate).clone(),
+        capabilities: None,
     };
     let made = |issued: Timestamp, expires: Timestamp, entries: Vec<PartnerEntry>, key: &FileKey, place: Place| {
-        let draft = PartnerDraft { operator: structure(place), serial, issued, expires, entries, capabilities: None };
+        let draft = PartnerDraft { operator: structure(place), serial, issued, expires, entries };
         sign(&draft, key).unwrap()
     };
     let (a_signs, a_reads) = (key(world, "ch-a/signing"), key(world, "ch-a/decryption"));
@@ -397,7 +398,6 @@ fn a_first_contact_waits_and_a_vanished_certificate_defers() {
         issued: now,
         expires: now.plus(DAY),
         entries: vec![],
-        capabilities: None,
     };
     std::fs::write(&file, sign(&empty, &key(&world, "ch-b/signing")).unwrap()).unwrap();
     at_a.done(&["refresh", "1990000022"]);

@@ -5,7 +5,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use sceau::demo::cast::Place::{A, B};
-use tests::by_hand::{part, seal_bytes, sealed};
+use tests::by_hand::{part, seal_bytes, sealed, under_header_of};
 use tests::certs::{Authority, Use};
 use tests::gateway::Gateway;
 use tests::openssl_cli::cms_sign;
@@ -323,8 +323,11 @@ fn a_broken_signature_is_refused() {
     let mut signed = cms_sign("DER", &content, &signer, &[]).success();
     let place = signed.windows(5).position(|window| window == b"Texte").expect("the text is inside");
     signed[place] = b't';
-    let reply = from_a_to_b(&world, &seal_bytes(&world, &part("signed-data", &signed), &inner, "ch-b/decryption.pem"));
-    assert_refused(&reply, 554, "signature-invalid");
+    let container = part("signed-data", &signed);
+    assert_refused(&from_a_to_b(&world, &under_header_of(&inner, &container)), 554, "signature-invalid");
+    // Below the encryption a signature that fits nothing names nobody: whoever brings it is told no more (H4).
+    let reply = from_a_to_b(&world, &seal_bytes(&world, &container, &inner, "ch-b/decryption.pem"));
+    assert_refused(&reply, 554, "opening-failed");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod annotate;
 pub mod attributes;
 mod banner;
+mod claim;
 pub mod clean;
 mod coding;
 pub mod dsn;
@@ -38,6 +39,7 @@ pub mod words;
 
 pub use annotate::{annotate, result_fields};
 pub use banner::with_banner;
+pub use claim::signer_names_author;
 pub use fault::MailFault;
 pub use groups::{Group, Routed, groups, intended};
 pub use header::{Field, HeaderBlock, check_lines};

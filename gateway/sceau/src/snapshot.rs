@@ -192,7 +192,7 @@ impl Snapshot {
         let sealed_before =
             keep(&mut problems, SealedBefore::open(&data).map_err(|error| Problem::of(&data, error.to_string())));
         let capabilities =
-            keep(&mut problems, CapabilityStore::open(&data).map_err(|error| Problem::of(data, error.to_string())));
+            keep(&mut problems, CapabilityStore::open(&data, at).map_err(|error| Problem::of(data, error.to_string())));
         let partners = config.partners.iter().map(|partner| (partner.domain.clone(), partner.clone())).collect();
         let memories = sealed_before.zip(capabilities);
         match (tls, ldap, validator, held, known, orders, memories) {

@@ -14,7 +14,7 @@ use super::{BookOwner, BookUse};
 use crate::{
     certificate::Certificate,
     cms::Capabilities,
-    partner_file::{Held, PartnerFile},
+    partner_file::{Held, PartnerEntry, PartnerFile},
 };
 
 /// One line of the ledger.
@@ -61,9 +61,8 @@ pub enum LedgerEvent {
     Rejected(Decision),
 }
 
-/// A verified partner file, as the ledger keeps it.
+/// A verified partner file, as the ledger keeps it. Members that a newer build adds are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FileLine {
     /// Who published it.
     pub operator: StructureId,
@@ -84,9 +83,20 @@ pub struct FileLine {
     /// What it lists; absent when that is the same as before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<Listed>>,
-    /// What whoever holds its reading keys reads, if it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Capabilities>,
+    /// What the holders of its reading keys read, as far as it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Reads>,
+}
+
+/// What the holder of one key reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    /// Domain or address.
+    pub owner: String,
+    /// Whose key it is.
+    pub certificate: Fingerprint,
+    /// What it reads.
+    pub capabilities: Capabilities,
 }
 
 /// One certificate in a file.
@@ -180,8 +190,8 @@ pub struct HeldFile {
     pub taken: Timestamp,
     /// Where it came from.
     pub location: String,
-    /// What whoever holds its reading keys reads, if it says so.
-    pub capabilities: Option<Capabilities>,
+    /// What the holders of its reading keys read, as far as it says so.
+    pub reads: Vec<Reads>,
 }
 
 /// Why a line, or an order, is refused.
@@ -274,8 +284,8 @@ impl Ledger {
             self.listed.insert(file.operator.clone(), entries.iter().cloned().collect());
         }
         let held = Held { serial: file.serial, issued: file.issued, digest: file.digest };
-        let (location, capabilities) = (file.location.clone(), file.capabilities.clone());
-        let held = HeldFile { held, expires: file.expires, taken: line.at, location, capabilities };
+        let (location, reads) = (file.location.clone(), file.reads.clone());
+        let held = HeldFile { held, expires: file.expires, taken: line.at, location, reads };
         self.files.insert(file.operator.clone(), held);
         Ok(())
     }
@@ -407,7 +417,7 @@ impl Ledger {
             signer: file.signer().fingerprint(),
             location: fetched.location.to_owned(),
             entries: (!unchanged).then(|| listed.iter().cloned().collect()),
-            capabilities: file.capabilities().cloned(),
+            reads: file.entries().iter().filter_map(reads).collect(),
         }));
         let mut strangers: HashMap<Domain, bool> = HashMap::new();
         for what in listed {
@@ -453,6 +463,11 @@ impl Ledger {
         }
         if known { Ok(events) } else { Err(LedgerError::NotListed(certificate)) }
     }
+}
+
+fn reads(entry: &PartnerEntry) -> Option<Reads> {
+    let capabilities = entry.capabilities.clone().filter(|_| entry.usage == BookUse::Reads)?;
+    Some(Reads { owner: entry.owner.key(), certificate: entry.certificate.fingerprint(), capabilities })
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,4 +1,5 @@
-//! The signed text: JSON with nothing unknown in it, each name once.
+//! The signed text: JSON, each name once. Names that are not known here are passed over: what later programs add may
+//! only say more. What would change the meaning of a name that is known takes another version, which is refused.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ident::{Address, Domain, StructureId, Timestamp};
@@ -19,7 +20,7 @@ const VERSION: u64 = 1;
 /// Largest serial number: what JSON readers of other makes hold exactly.
 const MAX_SERIAL: u64 = 1 << 53;
 
-/// Words of capabilities in one file.
+/// Words of capabilities of one key.
 const MAX_CAPABILITIES: usize = 100;
 
 /// What is read first: everything else depends on the version.
@@ -30,7 +31,6 @@ struct Head {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Text {
     format: String,
     version: u64,
@@ -39,13 +39,9 @@ struct Text {
     issued: String,
     expires: String,
     entries: Vec<Entry>,
-    /// What whoever holds the reading keys reads, in words; those that are not known here are passed over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    capabilities: Option<Vec<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<Domain>,
@@ -53,6 +49,9 @@ struct Entry {
     address: Option<Address>,
     r#use: BookUse,
     certificate: String,
+    /// What whoever holds this key reads, in words; those that are not known here are passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Vec<String>>,
 }
 
 pub(super) fn write(draft: &PartnerDraft) -> Result<Vec<u8>, PartnerFileError> {
@@ -61,7 +60,13 @@ pub(super) fn write(draft: &PartnerDraft) -> Result<Vec<u8>, PartnerFileError> {
             BookOwner::Domain(domain) => (Some(domain.clone()), None),
             BookOwner::Address(address) => (None, Some(address.clone())),
         };
-        Entry { domain, address, r#use: entry.usage, certificate: STANDARD.encode(entry.certificate.der()) }
+        Entry {
+            domain,
+            address,
+            r#use: entry.usage,
+            certificate: STANDARD.encode(entry.certificate.der()),
+            capabilities: entry.capabilities.as_ref().map(Capabilities::words),
+        }
     };
     let text = Text {
         format: FORMAT.to_owned(),
@@ -71,7 +76,6 @@ pub(super) fn write(draft: &PartnerDraft) -> Result<Vec<u8>, PartnerFileError> {
         issued: draft.issued.rfc3339(),
         expires: draft.expires.rfc3339(),
         entries: draft.entries.iter().map(entry).collect(),
-        capabilities: draft.capabilities.as_ref().map(Capabilities::words),
     };
     serde_json::to_vec(&text).map_err(|error| PartnerFileError::Form(error.to_string()))
 }
@@ -103,12 +107,8 @@ pub(super) fn read(text: &[u8]) -> Result<PartnerDraft, PartnerFileError> {
     if text.entries.len() > MAX_ENTRIES {
         return Err(PartnerFileError::Content("it has too many entries"));
     }
-    if text.capabilities.as_ref().is_some_and(|all| all.len() > MAX_CAPABILITIES) {
-        return Err(PartnerFileError::Content("it lists too many capabilities"));
-    }
-    let capabilities = text.capabilities.as_deref().map(Capabilities::from_words);
     let entries = text.entries.into_iter().map(Entry::read).collect::<Result<_, _>>()?;
-    Ok(PartnerDraft { operator: text.operator, serial: text.serial, issued, expires, entries, capabilities })
+    Ok(PartnerDraft { operator: text.operator, serial: text.serial, issued, expires, entries })
 }
 
 impl Entry {
@@ -121,11 +121,15 @@ impl Entry {
         if self.certificate.len() > MAX_CERTIFICATE.saturating_mul(2) {
             return Err(PartnerFileError::Content("a certificate is larger than any real one"));
         }
+        if self.capabilities.as_ref().is_some_and(|all| all.len() > MAX_CAPABILITIES) {
+            return Err(PartnerFileError::Content("an entry lists too many capabilities"));
+        }
+        let capabilities = self.capabilities.as_deref().map(Capabilities::from_words);
         let der = STANDARD
             .decode(&self.certificate)
             .map_err(|_| PartnerFileError::Content("a certificate is not written in base64"))?;
         let certificate = Certificate::from_der(&der)
             .map_err(|_| PartnerFileError::Content("a certificate is not a strictly encoded X.509 certificate"))?;
-        Ok(PartnerEntry { owner, usage: self.r#use, certificate })
+        Ok(PartnerEntry { owner, usage: self.r#use, certificate, capabilities })
     }
 }

@@ -47,6 +47,8 @@ pub struct PartnerEntry {
     pub usage: BookUse,
     /// The certificate.
     pub certificate: Certificate,
+    /// What whoever holds its key reads, if the file says so.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// A file to be signed.
@@ -62,8 +64,6 @@ pub struct PartnerDraft {
     pub expires: Timestamp,
     /// What it says.
     pub entries: Vec<PartnerEntry>,
-    /// What whoever holds its reading keys reads, if it says so.
-    pub capabilities: Option<Capabilities>,
 }
 
 /// What is already held of an operator: a new file must follow it.
@@ -109,7 +109,6 @@ pub struct PartnerFile {
     signer: Certificate,
     entries: Vec<PartnerEntry>,
     left_out: Vec<LeftOut>,
-    capabilities: Option<Capabilities>,
 }
 
 /// Signs a file.
@@ -168,10 +167,10 @@ impl PartnerFile {
         }
         dates(&draft, at)?;
         follows(&draft, digest, (expected.held)(&operator))?;
-        let PartnerDraft { serial, issued, expires, entries: offered, capabilities, .. } = draft;
+        let PartnerDraft { serial, issued, expires, entries: offered, .. } = draft;
         let (entries, left_out) = entries(offered, &operator, expected, at)?;
         let signer = signed.proof.signer;
-        Ok(Self { operator, serial, issued, expires, digest, signer, entries, left_out, capabilities })
+        Ok(Self { operator, serial, issued, expires, digest, signer, entries, left_out })
     }
 
     /// The organisation that published it.
@@ -207,11 +206,6 @@ impl PartnerFile {
     /// What it says: certificates that are valid, now or from a later day on.
     pub fn entries(&self) -> &[PartnerEntry] {
         &self.entries
-    }
-
-    /// What whoever holds its reading keys reads, if it says so.
-    pub fn capabilities(&self) -> Option<&Capabilities> {
-        self.capabilities.as_ref()
     }
 
     /// What it says about certificates that are expired or revoked.

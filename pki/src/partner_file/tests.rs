@@ -43,18 +43,12 @@ pub(crate) fn domain(text: &str) -> Domain {
 }
 
 pub(crate) fn entry(owner: &str, usage: BookUse, certificate: &Certificate) -> PartnerEntry {
-    PartnerEntry { owner: BookOwner::parse(owner).unwrap(), usage, certificate: certificate.clone() }
+    let owner = BookOwner::parse(owner).unwrap();
+    PartnerEntry { owner, usage, certificate: certificate.clone(), capabilities: None }
 }
 
 pub(crate) fn draft(serial: u64, entries: Vec<PartnerEntry>) -> PartnerDraft {
-    PartnerDraft {
-        operator: hospital().id,
-        serial,
-        issued: NOW,
-        expires: NOW.plus(DAY * 30),
-        entries,
-        capabilities: None,
-    }
+    PartnerDraft { operator: hospital().id, serial, issued: NOW, expires: NOW.plus(DAY * 30), entries }
 }
 
 fn usual() -> Vec<PartnerEntry> {

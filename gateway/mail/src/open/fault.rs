@@ -29,6 +29,9 @@ pub enum OpenFault {
         "the message could not be opened: damaged, or encrypted without authentication and without valid signature"
     )]
     Failed,
+    /// What came out of the encryption cannot be read or is not accepted: only who has the key may hear why (H4).
+    #[error("inside the encryption: {0}")]
+    Inside(Box<OpenFault>),
     /// Refused by policy or form before a key was used.
     #[error(transparent)]
     Refused(cms::Refusal),
@@ -65,6 +68,20 @@ impl From<OpenError> for OpenFault {
 }
 
 impl OpenFault {
+    /// As it is told of what was found behind a key.
+    pub(super) fn inside(self) -> Self {
+        match self {
+            Self::Failed | Self::Inside(_) | Self::KeyUnavailable(_) | Self::BrokenOff(_) => self,
+            fault => Self::Inside(Box::new(fault)),
+        }
+    }
+
+    /// Whether a key of ours was used before it showed: then it may tell nobody anything, and counts as a failure
+    /// to open. Of a reader that broke off nobody knows, which counts as well.
+    pub fn follows_key(&self) -> bool {
+        matches!(self, Self::Failed | Self::Inside(_) | Self::BrokenOff(_))
+    }
+
     /// What of the protection is not accepted, where that is known without any key and so says nothing about
     /// one: the name of a cipher, the kind of a container. Nothing for everything that follows a key.
     pub fn named(&self) -> Option<String> {
@@ -85,6 +102,7 @@ impl OpenFault {
             Self::Container(_) => "cms_malformed",
             Self::NotForUs => "not_for_us",
             Self::Failed => "decryption_failed",
+            Self::Inside(fault) => fault.code(),
             Self::Refused(refusal) => refusal.code(),
             Self::Kind(_) => "container_kind",
             Self::Mislabelled => "container_mislabelled",
@@ -95,7 +113,7 @@ impl OpenFault {
         }
     }
 
-    /// What to tell the peer.
+    /// The sentence for who has the key.
     pub fn text(&self) -> Bilingual {
         match self {
             Self::Mail(fault) => fault.text(),
@@ -107,6 +125,7 @@ impl OpenFault {
                 "Le message n'a pas pu être ouvert : il est abîmé, ou chiffré sans authentification ni signature valable.",
                 "The message could not be opened: it is damaged, or encrypted without authentication and without a valid signature.",
             ),
+            Self::Inside(fault) => fault.text(),
             Self::KeyUnavailable(_) => Bilingual::new(
                 "Notre clé de lecture n'est pas disponible pour le moment. Renvoyez le message plus tard : rien n'est perdu.",
                 "Our reading key is not available right now. Send the message again later: nothing is lost.",

@@ -204,6 +204,7 @@ fn walked(
     match walked {
         Err(OpenFault::Mail(fault @ MailFault::Storage(_))) => Err(fault.into()),
         Err(_) if walk.hides_faults() => Err(OpenFault::Failed),
+        Err(fault) if walk.is_decrypted() => Err(fault.inside()),
         walked => walked,
     }
 }

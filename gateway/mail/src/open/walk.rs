@@ -196,8 +196,6 @@ impl<'a> Walk<'a> {
                 Ok(if good { Step::Into(content) } else { Step::Stop })
             }
             ContainerKind::Enveloped | ContainerKind::AuthEnveloped => self.decrypt(&container).map(Step::Into),
-            // What stands inside is known with a key only.
-            _ if self.encryption.is_some() => Err(OpenFault::Failed),
             other => Err(OpenFault::Kind(other.to_string())),
         }
     }
@@ -378,6 +376,11 @@ impl<'a> Walk<'a> {
 
     fn unauthenticated(&self) -> bool {
         self.encryption.as_ref().is_some_and(|encryption| !encryption.authenticated)
+    }
+
+    /// Whether what is looked at now came out of a decryption.
+    pub(super) fn is_decrypted(&self) -> bool {
+        self.encryption.is_some()
     }
 
     /// Under a cipher without authentication every fault looks the same (A2, H9).

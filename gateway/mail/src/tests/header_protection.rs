@@ -175,3 +175,36 @@ fn the_signature_names_the_visible_recipients_and_this_bodys_blind_one() {
         assert_eq!(signed.said.intended.as_deref().unwrap(), expected);
     }
 }
+
+/// RFC 9788 §2.1.2: what repeats the hidden fields in the text, for programs that know no header protection, is text
+/// like any: it is handed over as it was signed, under the protected fields (specs/deviations.md).
+#[test]
+fn what_repeats_hidden_fields_in_the_text_stays_where_it_is() {
+    let world = World::new();
+    let text = MESSAGE
+        .replace("text/plain; charset=us-ascii", "text/plain; charset=us-ascii; hp-legacy-display=\"1\"")
+        .replace("\n\nBonjour.", "\n\nSubject: AUTRE\n\nBonjour.");
+    let message = wire(&text);
+    let request = SealRequest {
+        message: &message,
+        recipients: &[address("b@ch-autre.test")],
+        signer: &world.gateway,
+        to: &[world.reader.certificate()],
+        profile: Profile::Client,
+        inside: crate::Inside::Binary,
+        at: NOW,
+        assurance: None,
+        extra: &[],
+        authserv_id: US,
+        subject: "[...]",
+        limits: &Limits::default(),
+    };
+    let sealed = seal(&request).unwrap().bytes;
+    let opened = open(&sealed, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+    let shown = String::from_utf8(bytes(&opened).to_vec()).unwrap();
+    let (header, body) = shown.split_once("\r\n\r\n").unwrap();
+    assert!(header.contains("\r\nSubject: SECRET\r\n") && !header.contains("AUTRE"), "{header}");
+    assert!(header.contains("hp-legacy-display=\"1\"") && !header.contains("hp=\"cipher\""), "{header}");
+    assert_eq!(body, "Subject: AUTRE\r\n\r\nBonjour.\r\n");
+    assert_eq!(opened.header, crate::HeaderOrigin::Signed);
+}

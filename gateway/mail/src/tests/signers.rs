@@ -150,3 +150,55 @@ fn names_that_show_another_address_are_noted() {
         assert_eq!(noted(name), "none", "{name}");
     }
 }
+
+/// Whom a signature names as the author, good or not: for what its bringer may be told (decision 0042).
+#[test]
+fn a_signature_names_its_author_whatever_it_is_worth() {
+    struct Awaited(Fake);
+    impl crate::Trust for Awaited {
+        fn path(&self, certificate: &Certificate, purpose: Purpose) -> PathVerdict {
+            self.0.path(certificate, purpose)
+        }
+        fn person_owns(&self, _: &PersonId, _: &Address) -> bool {
+            false
+        }
+        fn structure_owns(&self, _: &StructureId, _: &Address) -> bool {
+            false
+        }
+        fn book_signs(&self, _: &Certificate, _: &Address) -> bool {
+            false
+        }
+        fn book_awaits(&self, certificate: &Certificate, _: &Address) -> bool {
+            self.0.book.iter().any(|(known, _)| *known == certificate.fingerprint())
+        }
+        fn handover(&self, domain: &Domain) -> crate::Handover {
+            self.0.handover(domain)
+        }
+    }
+    let world = World::new();
+    let opened = |signer: &FileKey, from: &str| {
+        let text = format!("From: <{from}>\nTo: <b@ch-autre.test>\nMessage-ID: <1@x.test>\n\nBonjour.\n");
+        let sealed = world.seal_as(signer, &wire(&text), &["b@ch-autre.test"], Profile::Gateway).unwrap();
+        crate::open(&sealed.bytes, crate::Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap()
+    };
+    let nobody = Fake { persons: vec![], structures: vec![], book: vec![], ..world.trust() };
+    let revoked = Fake { revoked: true, ..world.trust() };
+    let waiting = Fake { waiting: true, ..world.trust() };
+    let named = crate::signer_names_author;
+    for (signer, from, other) in [
+        (&world.doctor, "zoe@ch-exemple.test", "luc@ch-exemple.test"),
+        (&world.gateway, "labo@ch-exemple.test", "labo@tiers.test"),
+        (&world.mailbox, "labo@tiers.test", "autre@tiers.test"),
+    ] {
+        for trust in [&world.trust(), &revoked, &waiting] {
+            assert!(named(&opened(signer, from), trust), "{from}");
+            assert!(!named(&opened(signer, other), trust), "{other}");
+        }
+        let by_certificate = from == "labo@tiers.test";
+        assert_eq!(named(&opened(signer, from), &nobody), by_certificate, "{from}");
+    }
+    // In the book, or in a partner's file that waits for approval.
+    let zoe = opened(&world.gateway, "zoe@ch-exemple.test");
+    assert!(named(&zoe, &world.trust()) && !named(&zoe, &nobody));
+    assert!(named(&zoe, &Awaited(world.trust())) && !named(&zoe, &Awaited(nobody)));
+}

@@ -139,8 +139,8 @@ fn protection(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<Protec
         }
         SmimeRule::WhenPossible | SmimeRule::Required => {
             let certificates = readers(snapshot, to, at)?;
-            // Several certificates of one reader have one owner, the mailbox or its domain.
-            let told = snapshot.book.readers(to).first().and_then(|reader| capabilities::told(snapshot, reader));
+            let sealed_for = |reader: &&BookEntry| certificates.contains(&reader.certificate);
+            let told = capabilities::told(snapshot, snapshot.book.readers(to).into_iter().filter(sealed_for), at);
             let (form, why) = Form::choose(partner, told.as_ref());
             let rule = if partner.is_some() { "partner-sealed" } else { "default-sealed" };
             Ok((Protection::Sealed { form, certificates }, rule, Some(why)))

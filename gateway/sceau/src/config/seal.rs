@@ -21,6 +21,8 @@ pub struct Seal {
     pub mixed_strength: MixedStrength,
     /// Whose word on what they read is followed, where no `[[partner]]` entry says it.
     pub capabilities: Follow,
+    /// How long it is kept what somebody's signature said of that, after it was last said.
+    pub capabilities_kept: Span,
     /// Time stamps beside our signatures, and whose time stamps we believe.
     pub timestamp: Option<Timestamps>,
 }
@@ -31,6 +33,7 @@ impl Default for Seal {
             subject: mail::DEFAULT_SUBJECT.to_owned(),
             mixed_strength: MixedStrength::Separate,
             capabilities: Follow::Learned,
+            capabilities_kept: Span(Duration::from_secs(400 * 86_400)),
             timestamp: None,
         }
     }

@@ -39,6 +39,8 @@ use crate::{
     trust::{Block, Fate, OrderBook, Target},
 };
 
+mod captured;
+
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 const MARTIN: &str = "anne.martin-test@ch-a.mssante.test";

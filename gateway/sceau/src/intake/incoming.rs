@@ -16,7 +16,7 @@ use store::{Accepted, Changes, Direction, NewBody, NewMessage, NewRecipient, Rep
 use trail::{Acceptance, Event, QueueId, Record, VerdictOutcome};
 
 use super::{
-    REPEAT_WINDOW, Received, failures, guarded,
+    REPEAT_WINDOW, Received, disclosure, failures, guarded,
     in_hand::{InHand, Writer},
     late,
     outgoing::{Sealing, envelope, notify, trace},
@@ -109,6 +109,8 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     let outer = mail::read_source(&*message, &limits(&snapshot)).map_err(|fault| unreadable(&fault))?;
     // Opening costs more than anything before: what is refused anyway is refused first.
     speaks_for(&snapshot, &operator, &outer.from, now)?;
+    check_loop(&outer)?;
+    admit_size(&snapshot, &outer.from, arrived.size)?;
     if outer.protection == ProtectionHint::None {
         admit_unsealed(&snapshot, &outer.from)?;
     }
@@ -121,43 +123,32 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
             return late::prepare(gateway, &snapshot, incoming, &operator, &message, &outer, arrived);
         }
         Err(fault) => {
-            if fault == OpenFault::Failed {
+            if fault.follows_key() {
                 failures::not_opened(gateway, &operator, &outer.from, now);
             }
             return Err(unopened(&fault));
         }
         Ok(opened) => opened,
     };
-    if let Err(refusal) = speaks_for_author(&snapshot, &operator, &opened, now) {
-        failures::not_opened(gateway, &operator, &outer.from, now);
-        return Err(refusal);
-    }
-    // What could not be handed over in the end is refused now (promise 1).
-    let hostname = snapshot.config.server.hostname.as_str();
-    mail::clean::letter_for_sending(Arc::new(opened.inner.clone()), opened.inner_size, hostname, &limits(&snapshot))
-        .map_err(|fault| unreadable(&fault))?;
-    check_loop(&opened.outer)?;
-    let from = &opened.facts.from;
-    admit_size(&snapshot, from, arrived.size)?;
-    admitted(&snapshot, &opened)?;
-    let report = null_sender(&snapshot, incoming, &operator, &opened, now)?;
-    let (judgement, judged) =
-        judged(gateway, &snapshot, incoming.id, &opened, incoming.mail.sender.as_ref(), &recipients, &operator, now)?;
-    let signer = match &opened.signature {
-        Signature::Good(signed) => Some(signed.judged(judgement.signer.as_ref())),
-        _ => None,
-    };
-    signer.into_iter().try_for_each(|signer| admit_signer(&snapshot, from, signer, now))?;
+    let inside = Inside { gateway, snapshot: &snapshot, incoming, operator: &operator, recipients: &recipients, now };
+    let Considered { report, judgement, judged, signer } = inside.considered(&opened, arrived).map_err(|refusal| {
+        let told = disclosure::outwardly(&snapshot, &operator, &opened, refusal, now);
+        if told.id == RefusalId::OpeningFailed {
+            failures::not_opened(gateway, &operator, &outer.from, now);
+        }
+        told
+    })?;
     capabilities::learn(gateway, &snapshot, &opened, &judgement, now);
+    let hostname = snapshot.config.server.hostname.as_str();
     let head = format!(
         "{}{}",
         trace(hostname, &incoming.peer, incoming.id, "ESMTPS", now),
         mail::result_fields(&judgement, hostname)
     );
-    let bearer = Bearer::new(incoming.peer.certificates()?, signer);
+    let bearer = Bearer::new(incoming.peer.certificates()?, signer.as_ref());
     let body = at_rest(gateway, &mut InHand::default(), &message, arrived.size, &opened)?;
     let mut records = vec![acceptance(gateway, &snapshot, incoming, &operator, &opened.facts, arrived, now), judged];
-    records.extend(peer_checkpoint(gateway, &opened, signer, now));
+    records.extend(peer_checkpoint(gateway, &opened, signer.as_ref(), now));
     let recipients = recipients_of(gateway, &snapshot, incoming, now, &mut records);
     let repeat = opened.facts.message_id.as_ref().map(|_| again_from(&operator));
     let message = NewMessage {
@@ -181,23 +172,46 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
     Ok(Prepared { message, report, operator, held: None })
 }
 
-/// Whether the operator may write for the author inside. Of what was encrypted we speak with nobody else: who plays
-/// somebody else's message again hears that it could not be opened, whatever is in it (H4).
-fn speaks_for_author(
-    snapshot: &Snapshot,
-    operator: &Certificate,
-    opened: &Opened,
+/// What is asked about a message once it is open. Every answer may depend on what is inside, and goes out by
+/// [`disclosure::outwardly`] only.
+struct Inside<'a> {
+    gateway: &'a Gateway,
+    snapshot: &'a Snapshot,
+    incoming: &'a Incoming,
+    operator: &'a Certificate,
+    recipients: &'a [Address],
     now: Timestamp,
-) -> Result<(), Refusal> {
-    let domain = opened.facts.from.domain();
-    let concerned =
-        || snapshot.speaks_for(operator, domain, now) || snapshot.waits_for(operator, Some(domain), now).is_some();
-    speaks_for(snapshot, operator, &opened.facts.from, now).map_err(|refusal| {
-        match opened.encryption.is_none() || concerned() {
-            true => refusal,
-            false => Refusal::new(RefusalId::OpeningFailed, format!("{}: {}", refusal.id.row().id, refusal.cause)),
-        }
-    })
+}
+
+/// A message that may be taken.
+struct Considered {
+    report: Option<report::IncomingReport>,
+    judgement: Judgement,
+    judged: Record,
+    signer: Option<Certificate>,
+}
+
+impl Inside<'_> {
+    fn considered(&self, opened: &Opened, arrived: Received) -> Result<Considered, Refusal> {
+        let Self { gateway, snapshot, incoming, operator, recipients, now } = *self;
+        let from = &opened.facts.from;
+        speaks_for(snapshot, operator, from, now)?;
+        // What could not be handed over in the end is refused now (promise 1).
+        let hostname = snapshot.config.server.hostname.as_str();
+        mail::clean::letter_for_sending(Arc::new(opened.inner.clone()), opened.inner_size, hostname, &limits(snapshot))
+            .map_err(|fault| unreadable(&fault))?;
+        admit_size(snapshot, from, arrived.size)?;
+        admitted(snapshot, opened)?;
+        let report = null_sender(snapshot, incoming, operator, opened, now)?;
+        let sender = incoming.mail.sender.as_ref();
+        let (judgement, judged) = judged(gateway, snapshot, incoming.id, opened, sender, recipients, operator, now)?;
+        let signer = match &opened.signature {
+            Signature::Good(signed) => Some(signed.judged(judgement.signer.as_ref()).clone()),
+            _ => None,
+        };
+        signer.iter().try_for_each(|signer| admit_signer(snapshot, from, signer, now))?;
+        Ok(Considered { report, judgement, judged, signer })
+    }
 }
 
 /// Whether the partner rule of the author takes mail that is protected so.
@@ -222,13 +236,17 @@ pub(super) fn decided(
 ) -> Result<(Judgement, Record), Refusal> {
     let now = gateway.now();
     proven(opened).map_err(|fault| unopened(&fault))?;
-    speaks_for_author(snapshot, operator, opened, now)?;
-    admitted(snapshot, opened)?;
-    let decided = judged(gateway, snapshot, id, opened, sender, recipients, operator, now)?;
-    if let Signature::Good(signed) = &opened.signature {
-        admit_signer(snapshot, &opened.facts.from, signed.judged(decided.0.signer.as_ref()), now)?;
-    }
-    Ok(decided)
+    let decided = || {
+        speaks_for(snapshot, operator, &opened.facts.from, now)?;
+        admitted(snapshot, opened)?;
+        let decided = judged(gateway, snapshot, id, opened, sender, recipients, operator, now)?;
+        if let Signature::Good(signed) = &opened.signature {
+            admit_signer(snapshot, &opened.facts.from, signed.judged(decided.0.signer.as_ref()), now)?;
+        }
+        Ok(decided)
+    };
+    // The notice to its sender is an answer as well.
+    decided().map_err(|refusal| disclosure::outwardly(snapshot, operator, opened, refusal, now))
 }
 
 /// The very same octets again: the peer did not hear our 250, or forgot it in a crash (RFC 1047).

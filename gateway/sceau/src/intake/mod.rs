@@ -2,6 +2,7 @@
 //! only then.
 
 mod author;
+mod disclosure;
 pub(crate) mod failures;
 pub(crate) mod in_hand;
 pub mod incoming;
@@ -186,7 +187,12 @@ mod tests {
         let old = unopened(&OpenFault::Refused(Container::ContentCipher("triple DES".to_owned())));
         assert_eq!((old.id, old.is_temporary()), (RefusalId::ProtectionRefused, false));
         assert!(old.about.is_some_and(|about| about.contains("triple DES")));
-        for fault in [OpenFault::Failed, OpenFault::NotForUs, OpenFault::Layers, OpenFault::EncryptedTwice] {
+        for fault in [
+            OpenFault::Failed,
+            OpenFault::NotForUs,
+            OpenFault::Layers,
+            OpenFault::Inside(Box::new(OpenFault::EncryptedTwice)),
+        ] {
             let refusal = unopened(&fault);
             assert_eq!((refusal.id, refusal.about), (RefusalId::OpeningFailed, None));
         }

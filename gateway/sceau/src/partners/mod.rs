@@ -9,8 +9,8 @@ pub mod watch;
 
 use std::collections::{HashMap, HashSet};
 
-use ident::{Domain, StructureId};
-use pki::book::{BookEntry, BookOwner, BookUse, Ledger, Standing, Stated};
+use ident::{Domain, Fingerprint, StructureId};
+use pki::book::{BookEntry, BookUse, Ledger, Standing, Stated};
 
 pub use file::{LedgerFault, LedgerFile};
 pub use publish::{PublishError, Published, draft, publish};
@@ -44,32 +44,39 @@ pub fn sorted(ledger: &Ledger, named: &dyn Fn(&Domain) -> Vec<StructureId>, ours
     (used, others)
 }
 
-/// What operators published about what is read with their keys. It counts where one of these is in use, as that does:
-/// while the trust list names the operator, and never for our own domains. It is said of the operator's gateway: the key
-/// of a single mailbox may be in a mail program. Where two operators say different things of one domain, neither counts.
+/// What operators published about what is read with each of their keys, by owner and certificate. It counts where the key
+/// is in use, as that does: while the trust list names the operator, and never for our own domains. Where two operators
+/// say different things of one key, neither counts.
 pub fn stated(
     ledger: &Ledger,
     named: &dyn Fn(&Domain) -> Vec<StructureId>,
     ours: &dyn Fn(&Domain) -> bool,
-) -> HashMap<String, Stated> {
-    let mut all: HashMap<String, Stated> = HashMap::new();
+) -> HashMap<(String, Fingerprint), Stated> {
+    let mut all: HashMap<(String, Fingerprint), Stated> = HashMap::new();
     let mut disputed = HashSet::new();
+    let files =
+        ledger.files().iter().flat_map(|(operator, file)| file.reads.iter().map(move |said| (operator, file, said)));
+    let files: HashMap<_, _> = files
+        .map(|(operator, file, said)| ((operator, said.owner.as_str(), said.certificate), (file, &said.capabilities)))
+        .collect();
     for entry in ledger.entries().into_iter().filter(|entry| !ours(entry.owner.domain())) {
-        let gateway = matches!(entry.owner, BookOwner::Domain(_));
-        let reads = gateway && entry.usage == BookUse::Reads && entry.standing.in_use();
-        let Some(file) = ledger.files().get(&entry.operator).filter(|_| reads) else { continue };
-        let Some(capabilities) = file.capabilities.clone().filter(|all| !all.is_useless()) else { continue };
-        if named(entry.owner.domain()).contains(&entry.operator) {
-            let (at, serial) = (file.held.issued, file.held.serial);
-            let source = format!("the partner file of {}, serial {serial}", entry.operator);
-            let (owner, said) = (entry.owner.key(), Stated { capabilities, at, source });
-            if all.get(&owner).is_some_and(|other| other.capabilities != said.capabilities) {
-                disputed.insert(owner.clone());
-            }
-            all.insert(owner, said);
+        let reads = entry.usage == BookUse::Reads && entry.standing.in_use();
+        let key = (entry.owner.key(), entry.certificate.fingerprint());
+        let Some((file, capabilities)) = files.get(&(&entry.operator, key.0.as_str(), key.1)).copied() else {
+            continue;
+        };
+        if !reads || capabilities.is_useless() || !named(entry.owner.domain()).contains(&entry.operator) {
+            continue;
         }
+        let (at, serial) = (file.held.issued, file.held.serial);
+        let source = format!("the partner file of {}, serial {serial}", entry.operator);
+        let stated = Stated { capabilities: capabilities.clone(), at, source };
+        if all.get(&key).is_some_and(|other| other.capabilities != stated.capabilities) {
+            disputed.insert(key.clone());
+        }
+        all.insert(key, stated);
     }
-    all.retain(|owner, _| !disputed.contains(owner));
+    all.retain(|key, _| !disputed.contains(key));
     all
 }
 
@@ -77,3 +84,6 @@ pub fn stated(
 pub fn person() -> String {
     crate::account::orderer().chars().filter(|c| !c.is_control()).take(100).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,8 +72,12 @@ pub fn draft(
     })?;
     let mut entries = Vec::new();
     for own in snapshot.domains.values() {
-        let entry =
-            |usage, certificate| PartnerEntry { owner: BookOwner::Domain(own.name.clone()), usage, certificate };
+        let entry = |usage, certificate| PartnerEntry {
+            owner: BookOwner::Domain(own.name.clone()),
+            usage,
+            certificate,
+            capabilities: ours_where(usage == BookUse::Reads),
+        };
         // All that may sign, or that others may still seal for: overlapping certificates are for this.
         entries.extend(own.keys.signing.certificates().map(|certificate| entry(BookUse::Signs, certificate.clone())));
         entries.extend(own.reading_certificate_at(at).map(|certificate| entry(BookUse::Reads, certificate.clone())));
@@ -81,14 +85,17 @@ pub fn draft(
     for upcoming in &settings.upcoming {
         let (owner, usage) = snapshot::owner_and_use(loaded, upcoming)?;
         let certificate = snapshot::one_certificate(&loaded.path(&upcoming.certificate))?;
-        entries.push(PartnerEntry { owner, usage, certificate });
+        // The key of a single mailbox may be in a mail program: of that we know nothing.
+        let gateway = usage == BookUse::Reads && matches!(owner, BookOwner::Domain(_));
+        entries.push(PartnerEntry { owner, usage, certificate, capabilities: ours_where(gateway) });
     }
     entries.dedup();
     let expires = at.plus(settings.lifetime.0);
-    Ok((
-        key,
-        PartnerDraft { operator, serial: 0, issued: at, expires, entries, capabilities: Some(Capabilities::ours()) },
-    ))
+    Ok((key, PartnerDraft { operator, serial: 0, issued: at, expires, entries }))
+}
+
+fn ours_where(gateway: bool) -> Option<Capabilities> {
+    gateway.then(Capabilities::ours)
 }
 
 /// Writes the file: `into` is a file or a folder; without it, where the configuration says.

@@ -228,10 +228,11 @@ refusals! {
     PeerNotForDomain = "peer-not-for-domain", 550 5 . 7 . 1, 551,
         "La liste blanche ne vous autorise pas a emettre pour ce domaine.",
         "The trust list does not allow you to send for that domain.", "a_listed_operator_for_another_domain_is_refused";
-    /// Decryption failed: one outward behaviour for all of its reasons (H4).
+    /// Decryption failed, or what came out is refused and nothing shows that it is its bringer's: one outward
+    /// behaviour for all of these (H4, decision 0042).
     OpeningFailed = "opening-failed", 554 5 . 7 . 5, 554,
-        "Le message scelle n'a pas pu etre ouvert : renvoyez-le avec le certificat actuel de ce domaine.",
-        "The sealed message could not be opened: send it again with this domain's current certificate.", "a_message_sealed_for_another_key_is_refused";
+        "Le message chiffre n'a pas pu etre ouvert, ou rien ne montre qu'il est de son expediteur : chiffrez-le avec le certificat actuel de ce domaine et signez-le avec celui de l'expediteur.",
+        "The encrypted message could not be opened, or nothing shows that it is its sender's: encrypt it with this domain's current certificate and sign it with the sender's.", "a_message_sealed_for_another_key_is_refused";
     /// Too many of the peer's messages could not be opened: decryption is no oracle (design §7).
     TooManyUnreadable = "too-many-unreadable", 451 4 . 7 . 1, 451,
         "Trop de messages de votre operateur n'ont pas pu etre ouverts : verifiez le certificat de ce domaine ; les suivants passeront plus tard, rien n'est perdu.",

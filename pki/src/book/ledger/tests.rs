@@ -5,7 +5,7 @@ use crate::{
     cms::Capability,
     issue::ServerMailUse,
     partner_file::{
-        Expected, PartnerDraft, PartnerEntry, sign,
+        Expected, PartnerEntry, sign,
         tests::{SIGNER, domain, draft, entry, mail},
     },
     path::tests::{NOW, SERVERS, builder, certificate, hospital, request},
@@ -159,18 +159,39 @@ fn lines_that_are_not_ours_are_refused() {
     }
 }
 
-/// What its readers read is what the latest file says, and a file may say nothing of it.
+/// What its readers read is what the latest file says of each key, and a file may say nothing of it.
 #[test]
 fn capabilities_are_those_of_the_latest_file() {
     let one = reads();
     let mut ledger = Ledger::default();
     let client = Capabilities::new([Capability::AesCbc]);
     for (serial, said) in [(1, None), (2, Some(Capabilities::ours())), (3, Some(client)), (4, None)] {
-        let entries = vec![entry(DOMAIN, BookUse::Reads, &one)];
-        let draft = PartnerDraft { capabilities: said.clone(), ..draft(serial, entries) };
-        let file = verified(&sign(&draft, &*SIGNER).unwrap());
-        assert_eq!(file.capabilities(), said.as_ref());
-        take(&mut ledger, &file, FirstContact::Wait);
-        assert_eq!(ledger.files()[&hospital().id].capabilities, said, "serial {serial}");
+        let domains = PartnerEntry { capabilities: said.clone(), ..entry(DOMAIN, BookUse::Reads, &one) };
+        let mailbox = entry("cardio@ch-exemple.test", BookUse::Reads, &one);
+        let signs = PartnerEntry {
+            capabilities: Some(Capabilities::ours()),
+            ..entry(DOMAIN, BookUse::Signs, SIGNER.certificate())
+        };
+        take(&mut ledger, &file(serial, vec![domains, mailbox, signs]), FirstContact::Wait);
+        let expected =
+            said.map(|capabilities| Reads { owner: DOMAIN.to_owned(), certificate: one.fingerprint(), capabilities });
+        assert_eq!(ledger.files()[&hospital().id].reads, expected.into_iter().collect::<Vec<_>>(), "serial {serial}");
     }
+}
+
+/// What a later build writes besides is passed over, in a line about a file: going back to this one loses nothing.
+#[test]
+fn a_file_line_with_more_in_it_is_read() {
+    let mut ledger = Ledger::default();
+    let file = listing(1, &[&reads()]);
+    let fetched = Fetched { location: "essai", digest: file.digest() };
+    let events = ledger.take(&file, &fetched, FirstContact::Wait, &|_| vec![]);
+    let line = Line { at: NOW, by: "essai".into(), reason: None, events };
+    let text = serde_json::to_string(&line).unwrap();
+    let more = text.replacen("\"location\":", "\"later\":[1],\"location\":", 1);
+    assert_ne!(more, text);
+    let read: Line = serde_json::from_str(&more).unwrap();
+    assert_eq!(read, line);
+    ledger.apply(&read).unwrap();
+    assert_eq!(ledger.entries().len(), 1);
 }

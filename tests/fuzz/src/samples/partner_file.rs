@@ -36,7 +36,7 @@ fn address() -> BookOwner {
 
 fn draft(entries: Vec<PartnerEntry>) -> PartnerDraft {
     let operator = world::hospital().id;
-    PartnerDraft { operator, serial: 7, issued: NOW.minus(DAY), expires: NOW.plus(DAY), entries, capabilities: None }
+    PartnerDraft { operator, serial: 7, issued: NOW.minus(DAY), expires: NOW.plus(DAY), entries }
 }
 
 fn text_of(draft: &PartnerDraft) -> Vec<u8> {
@@ -45,7 +45,7 @@ fn text_of(draft: &PartnerDraft) -> Vec<u8> {
 }
 
 fn one(owner: BookOwner, usage: BookUse, certificate: &Certificate) -> Vec<u8> {
-    text_of(&draft(vec![PartnerEntry { owner, usage, certificate: certificate.clone() }]))
+    text_of(&draft(vec![PartnerEntry { owner, usage, certificate: certificate.clone(), capabilities: None }]))
 }
 
 fn signs() -> Certificate {
@@ -57,7 +57,7 @@ fn reads() -> Certificate {
 }
 
 fn good() -> Vec<Sample> {
-    let entry = |owner, usage, certificate| PartnerEntry { owner, usage, certificate };
+    let entry = |owner, usage, certificate| PartnerEntry { owner, usage, certificate, capabilities: None };
     let all = draft(vec![
         entry(domain(DOMAIN), BookUse::Signs, signs()),
         entry(domain(DOMAIN), BookUse::Reads, reads()),

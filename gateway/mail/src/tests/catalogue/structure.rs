@@ -186,7 +186,7 @@ pub(super) fn a20(cast: &Cast) -> Vec<Row> {
         row(
             "compressed below the encryption",
             says(&encrypted(&cast.world, &in_base64(&compressed), GCM)),
-            "open:decryption_failed",
+            "open:container_kind",
         ),
         row("seventy multiparts, unsigned", says(&nested(70)), "open:too_many_parts"),
         row("seventy multiparts, signed", says(&signed(&cast.world.doctor, &nested(70))), "open:too_many_parts"),

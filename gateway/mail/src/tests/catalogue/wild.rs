@@ -185,6 +185,30 @@ fn old_algorithms_are_refused_by_name() {
     }
 }
 
+/// H4: what stands under the encryption is named to nobody but who has the key, whatever it is.
+#[test]
+fn what_stands_inside_is_known_to_the_key_only() {
+    let cast = cast();
+    let compressed = [0x30, 17, 6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 1, 9, 0xa0, 2, 0x30, 0];
+    let sealed = |entity: &[u8]| in_base64(&cms::encrypt(entity, &[cast.world.reader.certificate()], GCM).unwrap());
+    let opened = |entity: &[u8]| {
+        open(&mail(ZOE, entity), Access::Keys(&[&cast.world.reader]), &[], &Limits::default()).unwrap_err()
+    };
+    let disguised =
+        String::from_utf8(in_base64(&cast.signed())).unwrap().replace("application/pkcs7-mime", "text/plain");
+    for (name, inside) in [
+        ("container_kind", in_base64(&compressed)),
+        ("encrypted_twice", sealed(b"Content-Type: text/plain\r\n\r\nbonjour\r\n")),
+        ("cms_malformed", in_base64(b"no container")),
+        ("container_mislabelled", disguised.into_bytes()),
+    ] {
+        let fault = opened(&sealed(&inside));
+        assert_eq!((fault.code(), fault.named(), fault.follows_key()), (name, None, true), "{fault}");
+    }
+    let outside = opened(&in_base64(&compressed));
+    assert!(outside.named().is_some() && !outside.follows_key(), "{outside}");
+}
+
 /// H22: a reader that breaks off costs this message and nothing else.
 #[test]
 fn a_planted_panic_becomes_a_refusal() {

@@ -65,11 +65,7 @@ impl Report {
 
     /// It could not be opened.
     pub(super) fn fault(&mut self, fault: &OpenFault) {
-        let rule = match fault {
-            OpenFault::Mail(fault) => Some(fault.rule()),
-            OpenFault::NotForUs | OpenFault::Failed => Some("H4"),
-            _ => None,
-        };
+        let rule = rule_of(fault);
         self.reasons = vec![Reason { code: fault.code().to_owned(), rule, weight: "refuse", text: fault.text() }];
     }
 
@@ -184,5 +180,15 @@ impl Report {
             lines.push(format!("note          {NOT_JUDGED}"));
         }
         lines
+    }
+}
+
+/// The rule that a fault breaks, where it is about one.
+fn rule_of(fault: &OpenFault) -> Option<&'static str> {
+    match fault {
+        OpenFault::Mail(fault) => Some(fault.rule()),
+        OpenFault::Inside(fault) => rule_of(fault),
+        OpenFault::NotForUs | OpenFault::Failed => Some("H4"),
+        _ => None,
     }
 }
