@@ -1,5 +1,11 @@
 //! Who asks: an address, and a certificate where the configuration asks for one.
 
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
 use ident::{Fingerprint, StructureId, Timestamp};
 use pki::{
     certificate::Certificate,
@@ -8,6 +14,42 @@ use pki::{
 };
 
 use crate::{admission::cards, config::Clients, snapshot::Snapshot};
+
+/// How long a verdict is believed, where nothing else has changed: a page is four requests, and each letter one more.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// Who is at the other end of a connection.
+pub(super) struct Caller {
+    pub(super) address: IpAddr,
+    pub(super) certificates: Vec<Certificate>,
+    judged: Mutex<Option<Judged>>,
+}
+
+/// A verdict, and the world that it was given in.
+struct Judged {
+    world: Weak<Snapshot>,
+    at: Timestamp,
+    verdict: Result<Known, String>,
+}
+
+impl Caller {
+    pub(super) fn new(address: IpAddr, certificates: Vec<Certificate>) -> Self {
+        Self { address, certificates, judged: Mutex::default() }
+    }
+
+    /// What was found out a moment ago, in the same world.
+    pub(super) fn believed(&self, world: &Arc<Snapshot>, now: Timestamp) -> Option<Result<Known, String>> {
+        let judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |it: &&Judged| now >= it.at && now.since(it.at) < BELIEVED;
+        let same = |it: &&Judged| it.world.ptr_eq(&Arc::downgrade(world));
+        judged.as_ref().filter(same).filter(fresh).map(|judged| judged.verdict.clone())
+    }
+
+    pub(super) fn remember(&self, world: &Arc<Snapshot>, at: Timestamp, verdict: Result<Known, String>) {
+        let judged = Judged { world: Arc::downgrade(world), at, verdict };
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+    }
+}
 
 /// Somebody whose certificate holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
