@@ -22,32 +22,39 @@ const BELIEVED: Duration = Duration::from_secs(5);
 pub(super) struct Caller {
     pub(super) address: IpAddr,
     pub(super) certificates: Vec<Certificate>,
-    judged: Mutex<Option<Judged>>,
+    judged: Judged<Snapshot, Result<Known, String>>,
 }
 
-/// A verdict, and the world that it was given in.
-struct Judged {
-    world: Weak<Snapshot>,
-    at: Timestamp,
-    verdict: Result<Known, String>,
+/// The last verdict, the world that it was given in, and when.
+struct Judged<W, V> {
+    last: Mutex<Option<(Weak<W>, Timestamp, V)>>,
+}
+
+impl<W, V: Clone> Judged<W, V> {
+    fn believed(&self, world: &Arc<W>, now: Timestamp) -> Option<V> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, at, verdict) = last.as_ref()?;
+        let fresh = now >= *at && now.since(*at) < BELIEVED;
+        (fresh && of.ptr_eq(&Arc::downgrade(world))).then(|| verdict.clone())
+    }
+
+    fn remember(&self, world: &Arc<W>, at: Timestamp, verdict: V) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::downgrade(world), at, verdict));
+    }
 }
 
 impl Caller {
     pub(super) fn new(address: IpAddr, certificates: Vec<Certificate>) -> Self {
-        Self { address, certificates, judged: Mutex::default() }
+        Self { address, certificates, judged: Judged { last: Mutex::new(None) } }
     }
 
     /// What was found out a moment ago, in the same world.
     pub(super) fn believed(&self, world: &Arc<Snapshot>, now: Timestamp) -> Option<Result<Known, String>> {
-        let judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |it: &&Judged| now >= it.at && now.since(it.at) < BELIEVED;
-        let same = |it: &&Judged| it.world.ptr_eq(&Arc::downgrade(world));
-        judged.as_ref().filter(same).filter(fresh).map(|judged| judged.verdict.clone())
+        self.judged.believed(world, now)
     }
 
     pub(super) fn remember(&self, world: &Arc<Snapshot>, at: Timestamp, verdict: Result<Known, String>) {
-        let judged = Judged { world: Arc::downgrade(world), at, verdict };
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+        self.judged.remember(world, at, verdict);
     }
 }
 
@@ -86,4 +93,24 @@ pub(super) fn known(snapshot: &Snapshot, shown: &[Certificate], at: Timestamp) -
 /// Whether strangers are answered, too.
 pub(super) fn strangers_welcome(snapshot: &Snapshot) -> bool {
     snapshot.config.http.clients != Clients::Certificate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_believed_for_a_moment_in_its_own_world() {
+        let (world, other) = (Arc::new(1), Arc::new(1));
+        let judged = Judged { last: Mutex::new(None) };
+        let now = Timestamp::from_seconds(1_000_000);
+        let after = |seconds| now.plus(Duration::from_secs(seconds));
+        assert_eq!(judged.believed(&world, now), None);
+        judged.remember(&world, now, "good");
+        assert_eq!(judged.believed(&world, after(4)), Some("good"));
+        assert_eq!(judged.believed(&world, after(5)), None);
+        assert_eq!(judged.believed(&other, now), None, "another world, another verdict");
+        judged.remember(&world, after(10), "good");
+        assert_eq!(judged.believed(&world, now), None, "a clock that was set back makes no verdict young");
+    }
 }
