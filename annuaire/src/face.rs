@@ -20,9 +20,18 @@ pub trait Face: Send + Sync {
     /// Answers a request, within the work that the face gives one: a few questions of [`crate::WORK_LIMIT`] each.
     fn answer(&self, request: &Request, context: &Context<'_>) -> Response;
 
-    /// Says in the face's own form what the listener refused before the face was asked. The listener sets the status
-    /// ([`Refused::status`]) and `Retry-After`.
-    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>) -> Response;
+    /// Says in the face's own form what the listener refused before the face was asked; `mount` as in
+    /// [`Context::mount`]. The listener sets the status ([`Refused::status`]) and `Retry-After`.
+    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>, mount: &str) -> Response;
+
+    /// How many people and structures the answer may show at most, as far as the address tells: so many are taken from
+    /// an allowance before the question is answered, and what is not shown is given back.
+    fn most(&self, request: &Parts) -> usize;
+
+    /// What is at this address without any data: a style sheet, a script. Given to whoever reaches the listener.
+    fn file(&self, _request: &Parts) -> Option<Response> {
+        None
+    }
 }
 
 impl<F: Face + ?Sized> Face for Arc<F> {
@@ -30,8 +39,16 @@ impl<F: Face + ?Sized> Face for Arc<F> {
         (**self).answer(request, context)
     }
 
-    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>) -> Response {
-        (**self).refuse(refused, request, operator)
+    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>, mount: &str) -> Response {
+        (**self).refuse(refused, request, operator, mount)
+    }
+
+    fn most(&self, request: &Parts) -> usize {
+        (**self).most(request)
+    }
+
+    fn file(&self, request: &Parts) -> Option<Response> {
+        (**self).file(request)
     }
 }
 
@@ -194,6 +211,11 @@ pub struct Asked {
     /// How many people and structures were shown.
     pub answers: usize,
 }
+
+/// Whom a response shows, by identifier; faces that are asked at each letter leave it among the response's extensions,
+/// and who was shown to the same client a moment ago is not counted again. Never logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named(pub Vec<String>);
 
 /// A response with a body of this type; the status is 200 until the face sets another.
 pub fn response(media_type: &'static str, body: Vec<u8>) -> Response {

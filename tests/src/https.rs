@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
 
@@ -18,6 +18,7 @@ pub struct Site {
     pub at: SocketAddr,
     connector: SslConnector,
     host: String,
+    from: Option<Ipv4Addr>,
 }
 
 /// What came back.
@@ -70,17 +71,33 @@ impl Site {
                 builder.add_extra_chain_cert(certificate.clone()).unwrap();
             }
         }
-        Self { at, connector: builder.build(), host: sceau::demo::cast::Place::A.host() }
+        Self { at, connector: builder.build(), host: sceau::demo::cast::Place::A.host(), from: None }
+    }
+
+    /// The same, asked from another address of this machine's loopback: another peer.
+    #[must_use]
+    pub fn from(self, address: Ipv4Addr) -> Self {
+        Self { from: Some(address), ..self }
+    }
+
+    /// A connection without TLS.
+    #[must_use]
+    #[track_caller]
+    pub fn knock(&self) -> TcpStream {
+        let stream = match self.from {
+            None => TcpStream::connect_timeout(&self.at, PATIENCE).unwrap(),
+            Some(from) => connected_from(from, self.at),
+        };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
     }
 
     /// A connection, TLS done.
     #[must_use]
     #[track_caller]
     pub fn connect(&self) -> SslStream<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.at, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        self.connector.connect(&self.host, stream).unwrap_or_else(|error| panic!("TLS with {}: {error}", self.at))
+        self.connector.connect(&self.host, self.knock()).unwrap_or_else(|error| panic!("TLS with {}: {error}", self.at))
     }
 
     /// GET, with further headers (`Name: value`).
@@ -113,6 +130,19 @@ impl Site {
         let _ = stream.read_to_end(&mut answer);
         page(&answer).unwrap_or_else(|| panic!("{line:?}: no HTTP answer: {:?}", String::from_utf8_lossy(&answer)))
     }
+}
+
+/// The standard library cannot choose where a connection comes from.
+fn connected_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let connected = async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((from, 0)))?;
+        socket.connect(to).await?.into_std()
+    };
+    let stream = runtime.block_on(connected).unwrap_or_else(|error| panic!("from {from} to {to}: {error}"));
+    stream.set_nonblocking(false).unwrap();
+    stream
 }
 
 fn page(answer: &[u8]) -> Option<Page> {

@@ -1,8 +1,8 @@
 //! The door of the directory over HTTPS: bounds, headers, who is answered, what is logged.
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use sceau::demo::cast::Place;
 use tests::gateway::Gateway;
@@ -47,6 +47,9 @@ fn the_door_of_the_directory_is_bounded() {
     let many: Vec<String> = (0..200).map(|n| format!("X-{n}: a")).collect();
     assert_eq!(site.get("/", &many.iter().map(String::as_str).collect::<Vec<_>>()).status, 431);
     assert_eq!(site.post("/", &[b'a'; 5000]).status, 413);
+    assert_eq!(site.ask("GET / HTTP/1.1\r\n", &["Content-Length: 5"], b"hello").status, 413, "GET has no body");
+    let elsewhere = site.get("//evil.test/", &[]);
+    assert!(elsewhere.status == 404 && !elsewhere.text().contains("\"//evil"), "{}", elsewhere.text());
     assert_eq!(site.ask("GET http://\u{0}/ HTTP/1.1\r\n", &[], b"").status, 400);
 
     // Half a request, and silence: closed in time, and others are served meanwhile.
@@ -74,6 +77,91 @@ fn harvesting_is_slowed_down() {
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert!(refused.text().contains("Attendez") && refused.text().contains("Wait"), "{}", refused.text());
     gateway.wait_for_line(&["too-many-requests"]);
+}
+
+/// HT3: a script that asks for everything, many times at once, is shown an hour's worth and a page; others are served.
+#[test]
+fn a_harvest_is_bounded() {
+    let (world, _gateway, at) = site("limits = { answers_per_hour = 5, requests_per_minute = 100000 }");
+    let letters: Vec<char> = ('a'..='z').collect();
+    let harvest = |letters: &[char]| {
+        let (site, mut shown, mut refused) = (Site::of(&world, at), 0, 0);
+        for letter in letters {
+            let page = site.get(&format!("/results?q={letter}"), &[]);
+            shown += page.text().matches("class=\"person").count();
+            refused += usize::from(page.status == 429);
+        }
+        (shown, refused)
+    };
+    let harvests: Vec<(usize, usize)> = std::thread::scope(|scope| {
+        let started: Vec<_> = letters.chunks(7).map(|part| scope.spawn(move || harvest(part))).collect();
+        started.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let shown: usize = harvests.iter().map(|(shown, _)| shown).sum();
+    let refused: usize = harvests.iter().map(|(_, refused)| refused).sum();
+    assert!((1..=45).contains(&shown) && refused > 10, "{harvests:?}");
+    let other = Site::of(&world, at).from(Ipv4Addr::new(127, 0, 0, 9));
+    assert_eq!(other.get("/?q=martin-test", &[]).status, 200);
+}
+
+/// HT3: whoever types the names of a few colleagues is shown the same people at every letter, and not slowed down.
+#[test]
+fn typing_is_no_harvest() {
+    let (world, _gateway, at) = site("limits = { answers_per_hour = 100, requests_per_minute = 100000 }");
+    let site = Site::of(&world, at);
+    let mut shown = 0;
+    for name in ["martin-test", "durand-test", "martin-test", "moreau-test"] {
+        for letters in 1..=name.len() {
+            let page = site.get(&format!("/results?q={}", &name[..letters]), &[]);
+            assert_eq!(page.status, 200, "{shown} shown before {}", &name[..letters]);
+            shown += page.text().matches("class=\"person").count();
+        }
+    }
+    assert!(shown > 150, "{shown}: or nothing was shown here");
+}
+
+/// HT4: whoever asks and reads nothing is gone after a while, and nobody waits for them.
+#[test]
+fn who_reads_nothing_is_gone() {
+    let (world, _gateway, at) = site("limits = { unread = \"2s\", requests_per_minute = 100000 }");
+    let site = Site::of(&world, at);
+    let page = site.get("/", &[]).text();
+    let style = page.split('"').find(|it| it.starts_with("/assets/") && it.ends_with(".css")).unwrap();
+    let asked = format!("GET {style} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(100);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let (site, asked) = (&site, asked.as_bytes());
+            scope.spawn(move || {
+                let mut stream = site.connect();
+                // As long as there is room on the way, everything is answered into it.
+                let error = loop {
+                    if let Err(error) = stream.write_all(asked) {
+                        break error;
+                    }
+                };
+                let waited = [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind());
+                assert!(!waited, "the connection was kept: {error}");
+            });
+        }
+        assert_eq!(site.get("/", &[]).status, 200);
+    });
+    assert_eq!(site.get("/", &[]).status, 200);
+}
+
+/// HT2: a thousand silent connections of ten hosts make room for who has something to ask.
+#[test]
+fn silence_closes_the_door_to_nobody() {
+    let (world, mut gateway, at) = site("");
+    let mut silent = Vec::new();
+    for host in 1..=10 {
+        let from = Site::of(&world, at).from(Ipv4Addr::new(127, 0, 1, host));
+        silent.extend((0..100).map(|_| from.knock()));
+        assert_eq!(Site::of(&world, at).get("/", &[]).status, 200, "{} wait in silence", silent.len());
+    }
+    // One of them wakes up, and another comes from there.
+    let from = Site::of(&world, at).from(Ipv4Addr::new(127, 0, 1, 10));
+    assert_eq!(from.get("/", &[]).status, 200);
+    assert!(gateway.stop().success());
 }
 
 /// HT5: where certificates are asked for, only a good one of the trust space is answered.

@@ -22,9 +22,9 @@ use self::{
     words::{Lang, counted, kind_of_box, moment, stale, vanished},
 };
 use crate::{
-    MailboxType, MatchKind, Page, Question, Similar, Total,
+    MailboxType, MatchKind, Page, Question, Similar, StructureAnswer, Total,
     answer::Shown,
-    face::{Asked, Context, Face, Operator, Refused, Request, Response, response},
+    face::{Asked, Context, Face, Named, Operator, Refused, Request, Response, response},
     find,
 };
 
@@ -51,20 +51,35 @@ impl Face for Web {
         match path {
             "/" => visit.search_page(),
             "/results" => visit.results_part(),
-            "/accessibility" => visit.page("page", 0, &AccessibilityPage { frame: visit.frame("") }),
+            "/accessibility" => visit.page("page", Vec::new(), &AccessibilityPage { frame: visit.frame("") }),
             _ => visit.below(path).unwrap_or_else(|| visit.not_found()),
         }
     }
 
-    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>) -> Response {
+    fn refuse(&self, refused: Refused, request: &Parts, operator: Operator<'_>, mount: &str) -> Response {
         let lang = Lang::preferred(&request.headers);
         let text = refused.text();
         let both = match lang {
             Lang::Fr => vec![("fr", text.fr), ("en", text.en)],
             Lang::En => vec![("en", text.en), ("fr", text.fr)],
         };
-        let frame = Frame { operator: operator.name, help: operator.help, ..bare(lang) };
+        let frame = Frame { root: mount, operator: operator.name, help: operator.help, ..bare(lang) };
         html(&MessagePage { frame, heading: lang.words().refused, texts: both })
+    }
+
+    fn most(&self, request: &Parts) -> usize {
+        let query = request.uri.query().unwrap_or_default();
+        match request.uri.path() {
+            "/" | "/results" if query.is_empty() => 0,
+            "/" | "/results" => PAGE.saturating_mul(2),
+            path if path.starts_with("/person/") => 1,
+            path if path.starts_with("/structure/") => PAGE.saturating_add(1),
+            _ => 0,
+        }
+    }
+
+    fn file(&self, request: &Parts) -> Option<Response> {
+        assets::serve(request.uri.path().strip_prefix("/assets/")?)
     }
 }
 
@@ -140,16 +155,19 @@ impl<'a> Visit<'a> {
         all.map(|(code, label)| (code, label, self.search.mailbox == code)).collect()
     }
 
-    fn page(&self, kind: &'static str, answers: usize, page: &impl Template) -> Response {
+    /// A page that shows these people and structures.
+    fn page(&self, kind: &'static str, shown: Vec<String>, page: &impl Template) -> Response {
         let mut response = html(page);
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Language"));
-        response.extensions_mut().insert(Asked { kind, answers });
+        response.extensions_mut().insert(Asked { kind, answers: shown.len() });
+        response.extensions_mut().insert(Named(shown));
         response
     }
 
     fn message(&self, status: StatusCode, heading: &str, texts: Vec<String>) -> Response {
         let texts = texts.into_iter().map(|text| (self.lang.code(), text)).collect();
-        let mut response = self.page("message", 0, &MessagePage { frame: self.frame(heading), heading, texts });
+        let mut response =
+            self.page("message", Vec::new(), &MessagePage { frame: self.frame(heading), heading, texts });
         *response.status_mut() = status;
         response
     }
@@ -160,22 +178,22 @@ impl<'a> Visit<'a> {
     }
 
     fn search_page(&self) -> Response {
-        let (results, answers) = self.results();
+        let (results, shown) = self.results();
         let frame = self.frame(&results.title);
-        self.page("search", answers, &SearchPage { frame, results })
+        self.page("search", shown, &SearchPage { frame, results })
     }
 
     fn results_part(&self) -> Response {
-        let (results, answers) = self.results();
+        let (results, shown) = self.results();
         let frame = self.frame(&results.title);
-        self.page("typing", answers, &ResultsPart { frame, results })
+        self.page("typing", shown, &ResultsPart { frame, results })
     }
 
-    /// What answers the question, and how many people and structures are shown.
-    fn results(&self) -> (Results, usize) {
+    /// What answers the question, and which people and structures are shown.
+    fn results(&self) -> (Results, Vec<String>) {
         let (search, lang, t) = (&self.search, self.lang, self.lang.words());
         if search.is_empty() {
-            return (Results::default(), 0);
+            return (Results::default(), Vec::new());
         }
         let (context, question) = (self.context, search.question());
         let skip = PAGE.saturating_mul(search.page.saturating_sub(1));
@@ -186,7 +204,8 @@ impl<'a> Visit<'a> {
         if search.page > 1 {
             structures.clear();
         }
-        let answers = people.len().saturating_add(structures.len());
+        let shown: Vec<String> =
+            people.iter().map(|it| it.id.clone()).chain(structures.iter().map(structure_name)).collect();
         let mut notes = Vec::new();
         if search.shortened {
             notes.push(t.long_question.to_owned());
@@ -203,7 +222,7 @@ impl<'a> Visit<'a> {
         if found.answer.cut {
             notes.push(t.cut.to_owned());
         }
-        if answers == 0 {
+        if shown.is_empty() {
             let named = [search.q.as_str(), search.criterion(Criterion::Mail), search.criterion(Criterion::Identifier)];
             let gone = named.iter().filter(|text| !text.is_empty()).find_map(|text| self.shown().gone_text(text));
             notes.extend(gone.map(|since| vanished(lang, since)));
@@ -220,7 +239,7 @@ impl<'a> Visit<'a> {
             count: counted(lang, found.people, found.structures),
             notes,
             // A question that was cut has cost enough already.
-            without: if answers == 0 && !found.answer.cut { self.without_one_word() } else { Vec::new() },
+            without: if shown.is_empty() && !found.answer.cut { self.without_one_word() } else { Vec::new() },
             people: people.iter().map(|person| views.listed(person)).collect(),
             structures: structures.iter().map(|structure| views.listed_structure(structure)).collect(),
             first: skip.saturating_add(1),
@@ -228,7 +247,7 @@ impl<'a> Visit<'a> {
             next: (more && search.page < LAST_PAGE).then(|| address(search.page.saturating_add(1))),
             last_page: more && search.page >= LAST_PAGE,
         };
-        (results, answers)
+        (results, shown)
     }
 
     /// Which word excluded everybody.
@@ -249,7 +268,6 @@ impl<'a> Visit<'a> {
     fn below(&self, path: &str) -> Option<Response> {
         let (kind, rest) = path.strip_prefix('/')?.split_once('/')?;
         match kind {
-            "assets" => assets::serve(rest),
             "person" => match rest.strip_suffix(".vcf") {
                 Some(id) => self.contact_card(&views::unsegmented(id)?),
                 None => Some(self.person_page(&views::unsegmented(rest)?)),
@@ -258,6 +276,11 @@ impl<'a> Visit<'a> {
             _ => None,
         }
     }
+}
+
+/// What tells a structure from others, also where it has no number.
+fn structure_name(structure: &StructureAnswer) -> String {
+    structure.id.clone().unwrap_or_else(|| format!("{}, {}", structure.name, structure.street))
 }
 
 /// What a question is called in the title of the window.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     GoneKind, MAX_STRUCTURE_MAILBOXES, MatchKind, Person, PersonAnswer, Structure, Total,
-    face::{Asked, Response, response},
+    face::{Asked, Named, Response, response},
 };
 
 impl Visit<'_> {
@@ -28,7 +28,7 @@ impl Visit<'_> {
             person: view,
             frame,
         };
-        self.page("person", 1, &page)
+        self.page("person", vec![person.id], &page)
     }
 
     /// The same as a file for an address book.
@@ -48,6 +48,7 @@ impl Visit<'_> {
             response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
         }
         response.extensions_mut().insert(Asked { kind: "card", answers: 1 });
+        response.extensions_mut().insert(Named(vec![person.id]));
         Some(response)
     }
 
@@ -90,7 +91,9 @@ impl Visit<'_> {
             last_page: more && page >= LAST_PAGE,
             address: self.context.address(&path),
         };
-        self.page("structure", answers.len().saturating_add(1), &template)
+        let mut shown: Vec<String> = answers.into_iter().map(|person| person.id).collect();
+        shown.push(id.to_owned());
+        self.page("structure", shown, &template)
     }
 
     fn one_person(&self, id: &str) -> Option<PersonAnswer> {

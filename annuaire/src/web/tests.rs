@@ -108,7 +108,8 @@ impl Ground {
             operator: Operator { name: "CH Exemple & fils (test)", help: "aide@ch-exemple.test" },
             publication: None,
         };
-        Web.answer(&request.body(Vec::new()).unwrap(), &context)
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        Web.file(&parts).unwrap_or_else(|| Web.answer(&HttpRequest::from_parts(parts, Vec::new()), &context))
     }
 
     fn get(&self, uri: &str) -> (StatusCode, String) {
@@ -369,9 +370,29 @@ fn refusals_speak_both_languages() {
     let request = HttpRequest::builder().uri("/").header("Accept-Language", "en").body(()).unwrap();
     let (parts, ()) = request.into_parts();
     for refused in Refused::ALL {
-        let response = Web.refuse(refused, &parts, Operator { name: "CH", help: "aide@x.test" });
+        let response = Web.refuse(refused, &parts, Operator { name: "CH", help: "aide@x.test" }, "/annuaire");
         let page = String::from_utf8(response.into_body()).unwrap();
         let text = refused.text();
+        // Where the face is mounted its style is found, and the way back to the first page.
+        assert!(page.contains(&format!("\"/annuaire/assets/{}\"", ASSETS.style.name)), "{page}");
+        assert!(page.contains("class=\"brand\" href=\"/annuaire/\""), "{page}");
         assert!(page.contains(&text.en) && page.contains(&format!("lang=\"fr\">{}", text.fr)), "{page}");
     }
+}
+
+/// HT3: what is reserved before a question is what a page can show at most; whom it showed is named for the count.
+#[test]
+fn no_page_shows_more_than_its_address_told() {
+    let ground = Ground::new();
+    for uri in ["/", "/?q=a", "/results?q=e", "/?q=epinaie", "/person/899700000001", "/person/899700000001.vcf", "/x"]
+        .into_iter()
+        .chain(["/structure/1990000001", "/structure/1990000001?p=2", "/accessibility", "/person/x"])
+    {
+        let (parts, ()) = HttpRequest::builder().uri(uri).body(()).unwrap().into_parts();
+        let response = ground.ask("GET", uri, "fr");
+        let (asked, named) = (response.extensions().get::<Asked>().unwrap(), response.extensions().get::<Named>());
+        assert!(asked.answers <= Web.most(&parts), "{uri}: {asked:?}");
+        assert_eq!(named.unwrap().0.len(), asked.answers, "{uri}");
+    }
+    assert!(ground.ask("GET", "/results?q=e", "fr").extensions().get::<Asked>().unwrap().answers >= PAGE);
 }

@@ -1,6 +1,8 @@
 //! How much one peer may ask: buckets that fill with time, against whoever would copy the directory by asking. Every
 //! face has its own.
 
+mod seen;
+
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -9,6 +11,7 @@ use std::{
 
 use ident::{Fingerprint, Timestamp};
 
+use self::seen::Seen;
 use crate::net::places::neighbourhood;
 
 /// Peers whose buckets are kept apart; the others share one. Strangers have more addresses than we have memory.
@@ -23,6 +26,8 @@ pub(crate) enum Peer {
     Named(String),
     /// Whoever comes from there.
     Address(IpAddr),
+    /// The same, counted apart: for what is asked before, or beside, a question.
+    Beside(Beside, IpAddr),
     /// All those beyond [`MOST`].
     Others,
 }
@@ -32,6 +37,22 @@ impl Peer {
     pub(crate) fn at(address: IpAddr) -> Self {
         Self::Address(neighbourhood(address))
     }
+
+    /// The same, counted apart.
+    pub(crate) fn beside(what: Beside, address: IpAddr) -> Self {
+        Self::Beside(what, neighbourhood(address))
+    }
+}
+
+/// What is counted apart from questions, because it costs something, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Beside {
+    /// Beginning a connection.
+    Handshake,
+    /// A certificate that has to be judged.
+    Proof,
+    /// Style sheets, scripts, and addresses where nothing is.
+    File,
 }
 
 /// What one peer may have.
@@ -80,10 +101,13 @@ impl Bucket {
         Some(missing.div_ceil(rate.per_second.max(1).unsigned_abs()).max(1))
     }
 
-    fn take(&mut self, rate: Rate, taken: i64) {
-        // Whoever asked for everything at once waits for hours, not for years.
-        let deepest = rate.size.saturating_mul(MOST_OWED).saturating_neg();
-        self.level = self.level.saturating_sub(taken).max(deepest);
+    /// Takes from it. What it does not hold is owed, all of it: large pages gain nothing.
+    fn take(&mut self, taken: i64) {
+        self.level = self.level.saturating_sub(taken);
+    }
+
+    fn give_back(&mut self, rate: Rate, given: i64) {
+        self.level = self.level.saturating_add(given).min(rate.size);
     }
 }
 
@@ -97,6 +121,7 @@ struct Buckets {
 #[derive(Debug, Default)]
 pub(crate) struct Allowances {
     table: Mutex<Table>,
+    seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
@@ -108,8 +133,10 @@ struct Table {
 
 /// One request, one answer: a thousand thousandths.
 const ONE: i64 = 1000;
-/// Most that is owed, in whole buckets.
-const MOST_OWED: i64 = 4;
+
+fn thousandths(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(ONE)
+}
 
 impl Allowances {
     /// Takes one request from a peer's allowance.
@@ -117,6 +144,15 @@ impl Allowances {
     /// # Errors
     /// In how many seconds to come back.
     pub(crate) fn ask(&self, peer: &Peer, limits: Allowed, now: Timestamp) -> Result<(), u64> {
+        self.reserve(peer, 0, limits, now)
+    }
+
+    /// Takes one request, and as many answers as it may be shown: whoever asks a hundred times at once has asked for
+    /// a hundred pages. What is not shown is given back ([`Self::give_back`]).
+    ///
+    /// # Errors
+    /// In how many seconds to come back.
+    pub(crate) fn reserve(&self, peer: &Peer, most: usize, limits: Allowed, now: Timestamp) -> Result<(), u64> {
         let (requests, answers) = rates(limits);
         self.with(peer, limits, now, |buckets| {
             // Nothing left to be shown: whoever has had an hour's worth waits for a page's worth, not for one line.
@@ -127,7 +163,8 @@ impl Allowances {
             match worst {
                 Some(seconds) => Err(seconds),
                 None => {
-                    buckets.requests.take(requests, ONE);
+                    buckets.requests.take(ONE);
+                    buckets.answers.take(thousandths(most));
                     Ok(())
                 }
             }
@@ -136,9 +173,24 @@ impl Allowances {
 
     /// Takes what was shown.
     pub(crate) fn shown(&self, peer: &Peer, answers: usize, limits: Allowed, now: Timestamp) {
+        self.with(peer, limits, now, |buckets| buckets.answers.take(thousandths(answers)));
+    }
+
+    /// Gives back what was reserved and not shown.
+    pub(crate) fn give_back(&self, peer: &Peer, answers: usize, limits: Allowed, now: Timestamp) {
         let (_, rate) = rates(limits);
-        let taken = i64::try_from(answers).unwrap_or(i64::MAX).saturating_mul(ONE);
-        self.with(peer, limits, now, |buckets| buckets.answers.take(rate, taken));
+        self.with(peer, limits, now, |buckets| buckets.answers.give_back(rate, thousandths(answers)));
+    }
+
+    /// Gives a request back that turned out to cost nothing.
+    pub(crate) fn forgive(&self, peer: &Peer, limits: Allowed, now: Timestamp) {
+        let (rate, _) = rates(limits);
+        self.with(peer, limits, now, |buckets| buckets.requests.give_back(rate, ONE));
+    }
+
+    /// How many of these the peer has not been shown within the hour.
+    pub(crate) fn news<'n>(&self, peer: &Peer, shown: impl Iterator<Item = &'n str>, now: Timestamp) -> usize {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).news(peer, shown, now)
     }
 
     fn with<T>(&self, peer: &Peer, limits: Allowed, now: Timestamp, what: impl FnOnce(&mut Buckets) -> T) -> T {
@@ -226,9 +278,40 @@ mod tests {
         all.shown(&peer(1), 2000, limits, now);
         let wait = all.ask(&peer(1), limits, now).unwrap_err();
         assert!((1990..=2020).contains(&wait), "{wait}");
-        all.shown(&peer(2), usize::MAX, limits, now);
+        // However deep: what is shown is paid for, one an answer.
+        all.shown(&peer(2), 100_000, limits, now);
         let wait = all.ask(&peer(2), limits, now).unwrap_err();
-        assert!((3600..=5 * 3600).contains(&wait), "{wait}");
+        assert!((96_400..=96_500).contains(&wait), "{wait}");
+    }
+
+    /// HT3: a hundred at once are shown no more than one after the other.
+    #[test]
+    fn who_asks_many_times_at_once_has_asked_for_as_many_pages() {
+        let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
+        let under_way = (0..100).filter(|_| all.reserve(&peer(1), 500, limits, now).is_ok()).count();
+        assert_eq!(under_way, 8, "3600 answers are seven pages and a part");
+        for _ in 0..under_way {
+            all.give_back(&peer(1), 300, limits, now);
+        }
+        let again = (0..100).filter(|_| all.reserve(&peer(1), 500, limits, now).is_ok()).count();
+        assert_eq!(again, 4, "what was not shown is there again: 2000 are left");
+        all.give_back(&peer(1), usize::MAX, limits, now);
+        assert!(all.ask(&peer(1), limits, now).is_ok());
+        all.shown(&peer(1), 3600, limits, now);
+        assert!(all.ask(&peer(1), limits, now).is_err(), "a bucket holds no more than it holds");
+    }
+
+    #[test]
+    fn what_is_counted_apart_takes_nothing_from_questions() {
+        let (all, limits, now) = (Allowances::default(), limits(), Timestamp::from_seconds(1_000_000));
+        let at = IpAddr::from([10, 0, 0, 1]);
+        for what in [Beside::Handshake, Beside::Proof, Beside::File] {
+            let peer = Peer::beside(what, at);
+            assert_eq!((0..1000).filter(|_| all.ask(&peer, limits, now).is_ok()).count(), 120, "{what:?}");
+            all.forgive(&peer, limits, now);
+            assert_eq!((0..1000).filter(|_| all.ask(&peer, limits, now).is_ok()).count(), 1, "{what:?}");
+        }
+        assert!(all.ask(&Peer::at(at), limits, now).is_ok());
     }
 
     #[test]

@@ -99,8 +99,13 @@ pub struct HttpLimits {
     pub answers_per_hour: u32,
     /// Longest request body.
     pub body: Size,
+    /// Octets of long bodies and of answers not read yet that are held at once, a quarter of them for one peer. What
+    /// is shorter than 64 KB is bounded by the connections.
+    pub memory: Size,
     /// How long a request may take to come in.
     pub request: Span,
+    /// How long a client may leave what it is answered unread.
+    pub unread: Span,
     /// Longest life of a connection.
     pub connection: Span,
 }
@@ -119,8 +124,10 @@ impl Default for HttpLimits {
             connections_per_peer: 100,
             requests_per_minute: 600,
             answers_per_hour: 20_000,
-            body: Size(1024 * 1024),
+            body: Size(32 * 1024),
+            memory: Size(64 * 1024 * 1024),
             request: seconds(15),
+            unread: seconds(30),
             connection: seconds(600),
         }
     }
@@ -202,7 +209,7 @@ impl Http {
         for (key, _) in counts.into_iter().filter(|(_, count)| *count == 0) {
             found.push(format!("http.limits.{key} is 0: nobody would be answered; leave out `http.listen` instead"));
         }
-        for (key, span) in [("request", limits.request), ("connection", limits.connection)] {
+        for (key, span) in [("request", limits.request), ("unread", limits.unread), ("connection", limits.connection)] {
             if span.0.is_zero() {
                 found.push(format!("http.limits.{key} must be longer than nothing"));
             }
@@ -210,11 +217,17 @@ impl Http {
         if limits.body.0 > MAX_BODY {
             found.push(format!("http.limits.body: at most {} MB, they are held in memory", MAX_BODY / 1024 / 1024));
         }
+        if !MEMORY.contains(&limits.memory.0) {
+            let [least, most] = [MEMORY.start(), MEMORY.end()].map(|it| it / 1024 / 1024);
+            found.push(format!("http.limits.memory: between {least} MB, or long answers find no room, and {most} MB"));
+        }
     }
 }
 
 /// The longest body that may be allowed.
-const MAX_BODY: u64 = 64 * 1024 * 1024;
+const MAX_BODY: u64 = 1024 * 1024;
+/// Octets that may be held at once. The longest answers of FHIR are some megabytes.
+const MEMORY: std::ops::RangeInclusive<u64> = 16 * 1024 * 1024..=1024 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +271,8 @@ mod tests {
             "limits = { answers_per_hour = 0 }",
             "limits = { request = \"0s\" }",
             "limits = { body = \"900MB\" }",
+            "limits = { memory = \"1MB\" }",
+            "limits = { unread = \"0s\" }",
             "mirrors = [\"1990000001\"]",
             "fhir = { earlier_generations = 9 }",
             "fhir = { source = \"\" }",

@@ -1,89 +1,129 @@
 //! One request: who asks, whether they may, the face's answer, the log.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use annuaire::{
     face::{Asked, Context, Operator, Refused, Response},
     fhir::{Publication, Publisher, Publishing},
 };
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::BodyExt as _;
 use hyper::{
     Method, Request, StatusCode, Uri,
-    body::{Bytes, Incoming},
+    body::{Body, Incoming},
     http::{request::Parts, uri::PathAndQuery},
 };
-use ident::StructureId;
+use ident::{StructureId, Timestamp};
 
 use super::{
     Caller, Mounted, Site,
-    caller::{known, strangers_welcome},
+    flow::{Answer, Loan, SMALL},
+    guest::{Reserved, ask_beside, who},
     headers,
 };
-use crate::{
-    allowance::{Allowed, Peer},
-    config::HttpLimits,
-    gateway::Gateway,
-    snapshot::Snapshot,
-};
+use crate::{allowance::Beside, config::HttpLimits, gateway::Gateway, snapshot::Snapshot};
 
 /// What the log says of a request.
-struct Line {
+pub(super) struct Line {
     id: String,
-    who: Option<String>,
+    pub(super) who: Option<String>,
     refused: Option<&'static str>,
     begun: Instant,
 }
 
-/// Answers one request; every way out has the same headers and a line in the log. What was asked is not logged: the
-/// address of a search names people.
+impl Line {
+    fn begin() -> Self {
+        Self { id: request_id(), who: None, refused: None, begun: Instant::now() }
+    }
+
+    /// Writes it. What was asked is not in it: the address of a search names people.
+    fn write(&self, caller: &Caller, face: &str, method: &Method, response: &Response, generation: Option<&str>) {
+        let asked = response.extensions().get::<Asked>().copied();
+        tracing::info!(
+            target: "sceau::access",
+            request = %self.id,
+            peer = %caller.address,
+            who = self.who.as_deref().unwrap_or("-"),
+            face,
+            method = known_method(method),
+            kind = asked.map_or("-", |asked| asked.kind),
+            answers = asked.map_or(0, |asked| asked.answers),
+            status = response.status().as_u16(),
+            refused = self.refused.unwrap_or("-"),
+            generation = generation.unwrap_or("-"),
+            ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "directory asked"
+        );
+    }
+}
+
+/// A method for the log: others are a client's words, of any length.
+fn known_method(method: &Method) -> &'static str {
+    let known = [
+        (Method::GET, "GET"),
+        (Method::HEAD, "HEAD"),
+        (Method::POST, "POST"),
+        (Method::PATCH, "PATCH"),
+        (Method::PUT, "PUT"),
+        (Method::DELETE, "DELETE"),
+        (Method::OPTIONS, "OPTIONS"),
+    ];
+    known.into_iter().find(|(known, _)| known == method).map_or("other", |(_, name)| name)
+}
+
+/// Answers one request; every way out has the same headers and a line in the log.
 pub(super) async fn handle(
     site: &Arc<Site>,
     gateway: &Arc<Gateway>,
     caller: &Arc<Caller>,
     request: Request<Incoming>,
-) -> hyper::Response<Full<Bytes>> {
-    let mut line = Line { id: request_id(), who: None, refused: None, begun: Instant::now() };
-    let method = request.method().clone();
-    let found = site.mounts.iter().enumerate().find_map(|(at, it)| Some((at, below(&it.path, request.uri())?)));
-    let Some((at, uri)) = found else {
-        return nowhere(&line);
-    };
-    let Some(mounted) = site.mounts.get(at) else { return nowhere(&line) };
+) -> hyper::Response<Answer> {
+    let mut line = Line::begin();
+    let found = site.mounts.iter().find_map(|it| Some((it, below(&it.path, request.uri())?)));
     let (mut parts, body) = request.into_parts();
-    parts.uri = uri;
     let snapshot = gateway.snapshot();
-    let outcome = answer(site, gateway, caller, (at, &parts, body), &mut line).await;
+    let Some((mounted, uri)) = found else {
+        return nowhere(site, gateway, caller, &snapshot, &parts, &mut line);
+    };
+    parts.uri = uri;
+    let outcome = match file(site, mounted, caller, &snapshot, &parts, gateway.now()) {
+        Some(file) => file.map(|response| (response, Loan::none())),
+        None => answer(site, gateway, caller, mounted, (&parts, body), &mut line).await,
+    };
     let retry_after = outcome.as_ref().err().and_then(|refused| refused.retry_after());
-    let mut response = outcome.unwrap_or_else(|refused| refusal(mounted, refused, &parts, &snapshot, &mut line));
+    let (mut response, loan) =
+        outcome.unwrap_or_else(|refused| (refusal(mounted, refused, &parts, &snapshot, &mut line), Loan::none()));
     headers::complete(&mut response, &line.id, retry_after);
-    let asked = response.extensions().get::<Asked>().copied();
-    tracing::info!(
-        target: "sceau::access",
-        request = %line.id,
-        peer = %caller.address,
-        who = line.who.as_deref().unwrap_or("-"),
-        face = mounted.name,
-        %method,
-        kind = asked.map_or("-", |asked| asked.kind),
-        answers = asked.map_or(0, |asked| asked.answers),
-        status = response.status().as_u16(),
-        refused = line.refused.unwrap_or("-"),
-        generation = snapshot.generation.as_ref().map_or("-", |generation| generation.id()),
-        ms = u64::try_from(line.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "directory asked"
-    );
-    response.map(|body| Full::new(Bytes::from(body)))
+    let generation = snapshot.generation.as_ref().map(|generation| generation.id());
+    line.write(caller, mounted.name, &parts.method, &response, generation);
+    response.map(|body| Answer::new(body, loan))
 }
 
-/// The same address without the path of the mount.
+/// A file that needs neither data nor thought: pages that say that something went wrong look like the others.
+fn file(
+    site: &Site,
+    mounted: &Mounted,
+    caller: &Caller,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    now: Timestamp,
+) -> Option<Result<Response, Refused>> {
+    let response = mounted.face.file(parts)?;
+    Some(ask_beside(site, Beside::File, caller, &snapshot.config.http.limits, now).map(|()| response))
+}
+
+/// The same address without the path of the mount. It begins with one slash: two would name a host to whoever links
+/// to it (RFC 3986 §4.2).
 fn below(mount: &str, uri: &Uri) -> Option<Uri> {
     let rest = uri.path().strip_prefix(mount)?;
-    let path = match rest {
-        "" => "/",
-        rest if rest.starts_with('/') => rest,
-        _ => return None,
-    };
-    let whole = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return None;
+    }
+    let path = format!("/{}", rest.trim_start_matches('/'));
+    let whole = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
     Some(Uri::from(PathAndQuery::try_from(whole).ok()?))
 }
 
@@ -91,21 +131,21 @@ async fn answer(
     site: &Arc<Site>,
     gateway: &Arc<Gateway>,
     caller: &Arc<Caller>,
-    (at, parts, body): (usize, &Parts, Incoming),
+    mounted: &Arc<Mounted>,
+    (parts, body): (&Parts, Incoming),
     line: &mut Line,
-) -> Result<Response, Refused> {
+) -> Result<(Response, Loan), Refused> {
     let snapshot = gateway.snapshot();
     let limits = &snapshot.config.http.limits;
     let now = gateway.now();
+    // Who leaves its share unread is not worked for.
+    if !site.octets.any_left(caller.address, most_held(limits)) {
+        return Err(Refused::Busy);
+    }
     let guest = who(site, gateway, &snapshot, caller, line).await?;
-    site.allowances.ask(&guest.peer, allowed(limits), now).map_err(|retry_after| Refused::TooMany { retry_after })?;
-    let most = usize::try_from(limits.body.0).unwrap_or(usize::MAX);
-    let body = tokio::time::timeout(limits.request.0, Limited::new(body, most).collect())
-        .await
-        .map_err(|_| Refused::TooSlow)?
-        .map_err(|_| Refused::TooLarge)?
-        .to_bytes();
-    let mut request = Request::new(body.to_vec());
+    let mut reserved = Reserved::of(site, &guest, mounted.face.most(parts), limits, now)?;
+    let (body, _held) = received(site, caller, &snapshot, parts, body).await?;
+    let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = parts.uri.clone();
     *request.headers_mut() = parts.headers.clone();
@@ -113,11 +153,10 @@ async fn answer(
     let writes = parts.method == Method::PATCH;
     let locked = tokio::time::timeout(limits.request.0, site.publishing.lock());
     let _one_at_a_time = if writes { Some(locked.await.map_err(|_| Refused::Busy)?) } else { None };
-    let mut response = think(site, limits.request.0, {
-        let (site, snapshot) = (Arc::clone(site), gateway.snapshot());
+    let mut response = think(site, caller.address, limits.request.0, {
+        let (site, snapshot, mounted) = (Arc::clone(site), gateway.snapshot(), Arc::clone(mounted));
         let structure = guest.structure.clone();
         move || {
-            let mounted = site.mounts.get(at).ok_or(Refused::Failed)?;
             let context = Context {
                 generation: snapshot.generation.as_ref().ok_or(Refused::NoData)?,
                 registry: Some(&snapshot.registry),
@@ -134,38 +173,58 @@ async fn answer(
     .await??;
     if let Some(Publishing(mailboxes)) = response.extensions_mut().remove() {
         let gateway = Arc::clone(gateway);
-        let kept = think(site, limits.request.0, move || gateway.publish(mailboxes)).await?;
+        let kept = think(site, caller.address, limits.request.0, move || gateway.publish(mailboxes)).await?;
         kept.map_err(|error| {
             tracing::error!(%error, "what was published could not be kept, and was refused");
             Refused::Failed
         })?;
     }
-    let shown = response.extensions().get::<Asked>().map_or(0, |asked| asked.answers);
-    if !guest.mirror {
-        site.allowances.shown(&guest.peer, shown, allowed(limits), now);
+    let loan = loan(site, caller, &snapshot, response.body().len())?;
+    reserved.shown(&response);
+    Ok((response, loan))
+}
+
+/// Most octets that are held for all.
+fn most_held(limits: &HttpLimits) -> usize {
+    usize::try_from(limits.memory.0).unwrap_or(usize::MAX)
+}
+
+fn loan(site: &Site, caller: &Caller, snapshot: &Snapshot, octets: usize) -> Result<Loan, Refused> {
+    site.octets.take(caller.address, octets, most_held(&snapshot.config.http.limits)).ok_or(Refused::Busy)
+}
+
+/// The body, whole, and what is held for it until it is answered.
+async fn received(
+    site: &Site,
+    caller: &Caller,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<(Vec<u8>, Loan), Refused> {
+    let limits = &snapshot.config.http.limits;
+    // What is asked stands in the address (RFC 9110 §9.3.1): a body says nothing there.
+    let none = [Method::GET, Method::HEAD].contains(&parts.method);
+    let most = if none { 0 } else { usize::try_from(limits.body.0).unwrap_or(usize::MAX) };
+    let said = body.size_hint().upper().map_or(most, |said| usize::try_from(said).unwrap_or(usize::MAX));
+    if said > most {
+        return Err(Refused::TooLarge);
     }
-    Ok(response)
+    let held = loan(site, caller, snapshot, said)?;
+    let body = tokio::time::timeout(limits.request.0, gathered(body, said.min(SMALL), most));
+    Ok((body.await.map_err(|_| Refused::TooSlow)??, held))
 }
 
-/// What one peer may have.
-fn allowed(limits: &HttpLimits) -> Allowed {
-    Allowed { requests_per_minute: limits.requests_per_minute, answers_per_hour: limits.answers_per_hour }
-}
-
-/// Who is answered.
-struct Guest {
-    /// Whose allowance it is.
-    peer: Peer,
-    /// May copy the directory.
-    mirror: bool,
-    /// The structure in its certificate.
-    structure: Option<StructureId>,
-}
-
-impl Guest {
-    fn stranger(peer: Peer) -> Self {
-        Self { peer, mirror: false, structure: None }
+/// The parts of a body as one, each copied once.
+async fn gathered(mut body: Incoming, room: usize, most: usize) -> Result<Vec<u8>, Refused> {
+    let mut whole = Vec::with_capacity(room);
+    while let Some(part) = body.frame().await {
+        let Ok(part) = part.map_err(|_| Refused::TooSlow)?.into_data() else { continue };
+        if whole.len().saturating_add(part.len()) > most {
+            return Err(Refused::TooLarge);
+        }
+        whole.extend_from_slice(&part);
     }
+    Ok(whole)
 }
 
 /// Whether anything is taken, and from whom.
@@ -176,62 +235,29 @@ fn publication<'a>(snapshot: &'a Snapshot, who: Option<&StructureId>) -> Option<
     (!publishers.is_empty()).then_some(Publication { so_far: &snapshot.published, publisher })
 }
 
-/// Who asks. Where the configuration wants certificates, nobody else is answered.
-async fn who(
-    site: &Arc<Site>,
-    gateway: &Arc<Gateway>,
-    snapshot: &Arc<Snapshot>,
-    caller: &Arc<Caller>,
-    line: &mut Line,
-) -> Result<Guest, Refused> {
-    let (limits, now) = (&snapshot.config.http.limits, gateway.now());
-    let address = Peer::at(caller.address);
-    let welcome = strangers_welcome(snapshot);
-    if welcome && caller.certificates.is_empty() {
-        return Ok(Guest::stranger(address));
-    }
-    // As long as the connection lasts, it is asked again: a card may be revoked meanwhile.
-    let (snapshot_of, caller) = (Arc::clone(snapshot), Arc::clone(caller));
-    let judged = think(site, limits.request.0, move || known(&snapshot_of, &caller.certificates, now)).await?;
-    match judged {
-        Ok(known) => {
-            line.who = Some(known.id);
-            let mirrors = &snapshot.config.http.mirrors;
-            let mirror = known.structure.as_ref().is_some_and(|own| mirrors.contains(own));
-            Ok(Guest { peer: Peer::Known(known.fingerprint), mirror, structure: known.structure })
-        }
-        // A card that has run out shows no more than no card.
-        Err(why) if welcome => {
-            tracing::debug!(why, "an HTTP client is not known");
-            Ok(Guest::stranger(address))
-        }
-        Err(why) => {
-            tracing::debug!(why, "an HTTP client is not known");
-            site.allowances
-                .ask(&address, allowed(limits), now)
-                .map_err(|retry_after| Refused::TooMany { retry_after })?;
-            Err(Refused::NotKnown)
-        }
-    }
-}
-
 /// Runs what takes a processor on a thread that may block, a few at a time.
-async fn think<T: Send + 'static>(
-    site: &Arc<Site>,
-    patience: std::time::Duration,
+pub(super) async fn think<T: Send + 'static>(
+    site: &Site,
+    peer: IpAddr,
+    patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
-    let permit = tokio::time::timeout(patience, site.questions.acquire()).await.map_err(|_| Refused::Busy)?;
-    let _permit = permit.map_err(|_| Refused::Failed)?;
+    let turn = site.questions.turn(peer, patience).await.ok_or(Refused::Busy)?;
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
     tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a request could not be answered");
+        // Only that it was so: a panic's message may quote what somebody typed.
+        tracing::error!(panicked = error.is_panic(), "a request could not be answered");
         Refused::Failed
     })
 }
 
 fn refusal(mounted: &Mounted, refused: Refused, parts: &Parts, snapshot: &Snapshot, line: &mut Line) -> Response {
     line.refused = Some(refused.code());
-    let mut response = mounted.face.refuse(refused, parts, operator(snapshot));
+    let mut response = mounted.face.refuse(refused, parts, operator(snapshot), &mounted.path);
     *response.status_mut() = refused.status();
     response
 }
@@ -241,12 +267,28 @@ fn operator(snapshot: &Snapshot) -> Operator<'_> {
 }
 
 /// Where no face is.
-fn nowhere(line: &Line) -> hyper::Response<Full<Bytes>> {
-    let text = "Rien à cette adresse. / Nothing at this address.\n";
-    let mut response = annuaire::face::response("text/plain; charset=utf-8", text.as_bytes().to_vec());
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    headers::complete(&mut response, &line.id, None);
-    response.map(|body| Full::new(Bytes::from(body)))
+fn nowhere(
+    site: &Site,
+    gateway: &Gateway,
+    caller: &Caller,
+    snapshot: &Snapshot,
+    parts: &Parts,
+    line: &mut Line,
+) -> hyper::Response<Answer> {
+    let asked = ask_beside(site, Beside::File, caller, &snapshot.config.http.limits, gateway.now());
+    let (status, retry_after, text) = match asked {
+        Ok(()) => (StatusCode::NOT_FOUND, None, "Rien à cette adresse. / Nothing at this address.\n".to_owned()),
+        Err(refused) => {
+            line.refused = Some(refused.code());
+            let text = refused.text();
+            (refused.status(), refused.retry_after(), format!("{}\n{}\n", text.fr, text.en))
+        }
+    };
+    let mut response = annuaire::face::response("text/plain; charset=utf-8", text.into_bytes());
+    *response.status_mut() = status;
+    headers::complete(&mut response, &line.id, retry_after);
+    line.write(caller, "-", &parts.method, &response, None);
+    response.map(|body| Answer::new(body, Loan::none()))
 }
 
 /// Names a request: random, so that nobody else's can be guessed from it.
@@ -270,6 +312,8 @@ mod tests {
         assert_eq!(at("/fhir", "/fhir/Practitioner"), Some("/Practitioner".to_owned()));
         assert_eq!(at("/fhir", "/fhirx"), None);
         assert_eq!(at("/fhir", "/"), None);
+        assert_eq!(at("", "//evil.test/a?b"), Some("/evil.test/a?b".to_owned()), "no link to elsewhere");
+        assert_eq!(at("/fhir", "/fhir///x"), Some("/x".to_owned()));
         assert_eq!(at("", "https://elsewhere.test/a"), Some("/a".to_owned()), "whatever host is named");
     }
 }

@@ -4,33 +4,41 @@
 //! sizes, who may ask and how much, the headers that protect a browser, and the access log.
 
 mod caller;
+mod crowd;
+mod flow;
+mod guest;
 mod handle;
 mod headers;
 mod history;
+mod progress;
+mod turns;
 
 use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use annuaire::{face::Face, fhir::Fhir};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pki::certificate::Certificate;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     task::JoinSet,
 };
 
+use self::{
+    caller::Caller,
+    crowd::{Crowd, Visit},
+};
 use crate::{
-    allowance::Allowances,
-    config::{Clients, Http, Loaded, Mount, Problem},
+    allowance::{Allowances, Allowed, Beside, Peer},
+    config::{Clients, Http, HttpLimits, Loaded, Mount, Problem},
     gateway::Gateway,
     net::{
-        places::{Places, Room},
+        places::Room,
         tls::{self, TlsFacts, TlsIdentity},
     },
 };
@@ -41,6 +49,8 @@ const REST: Duration = Duration::from_millis(250);
 const HEAD: usize = 16 * 1024;
 /// Most headers of a request.
 const HEADERS: usize = 64;
+/// Connections that one peer may begin in a minute, where it may not ask twice as much: each costs a signature.
+const HANDSHAKES: u32 = 600;
 /// How long a connection whose time is up may go on answering what it was asked.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
 
@@ -68,16 +78,18 @@ struct Mounted {
 
 /// What all connections share.
 struct Site {
-    mounts: Vec<Mounted>,
+    mounts: Vec<Arc<Mounted>>,
     /// Wants to be told of other generations, where it is mounted.
     fhir: Option<Arc<Fhir>>,
     origin: String,
     secret: [u8; 32],
     allowances: Allowances,
+    /// What is held for those who have not read it.
+    octets: Arc<flow::Octets>,
     /// One publication at a time: each is decided on what the one before left.
     publishing: tokio::sync::Mutex<()>,
     /// Questions that are being answered at once: one per core, and never the mail's.
-    questions: Semaphore,
+    questions: Arc<turns::Turns>,
 }
 
 /// The port, bound.
@@ -112,15 +124,16 @@ impl Door {
             origin,
             secret,
             allowances: Allowances::default(),
+            octets: Arc::default(),
             publishing: tokio::sync::Mutex::default(),
-            questions: Semaphore::new(threads),
+            questions: Arc::new(turns::Turns::new(threads)),
         };
         Ok(Self { listener, room, site })
     }
 
     /// Accepts until `stopping`, then waits for the requests that are under way.
     pub async fn serve(self, gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-        let (places, site) = (Arc::new(Places::default()), Arc::new(self.site));
+        let (crowd, site) = (Arc::new(Crowd::default()), Arc::new(self.site));
         let mut connections = JoinSet::new();
         if let Some(fhir) = &site.fhir {
             connections.spawn(history::keep(Arc::clone(fhir), Arc::clone(&gateway), stopping.clone()));
@@ -141,12 +154,17 @@ impl Door {
             };
             let limits = gateway.snapshot().config.http.limits.clone();
             let room = Room { all: limits.connections.min(self.room), each: limits.connections_per_peer };
-            // No place: closed at once. A browser tries again by itself, and TLS for everybody is what floods are for.
-            let Some(place) = places.enter(peer.ip(), room) else { continue };
+            // No place, or too many beginnings: closed at once. A browser tries again by itself, and TLS for everybody
+            // is what floods are for.
+            let beginning = Peer::beside(Beside::Handshake, peer.ip());
+            if site.allowances.ask(&beginning, handshakes(&limits), gateway.now()).is_err() {
+                continue;
+            }
+            let Some(seated) = crowd.enter(peer.ip(), room, Instant::now()) else { continue };
             let (site, gateway, stopping) = (Arc::clone(&site), Arc::clone(&gateway), stopping.clone());
             connections.spawn(async move {
-                connection(stream, peer.ip(), site, gateway, stopping).await;
-                drop(place);
+                connection(stream, peer.ip(), site, gateway, &seated.visit, stopping).await;
+                drop(seated);
             });
         }
         while connections.join_next().await.is_some() {}
@@ -154,15 +172,15 @@ impl Door {
 }
 
 /// The faces, the longest path first.
-fn mounts(http: &Http, fhir: &Arc<Fhir>) -> Vec<Mounted> {
+fn mounts(http: &Http, fhir: &Arc<Fhir>) -> Vec<Arc<Mounted>> {
     let faces: [(&Mount, &'static str, Box<dyn Face>); 2] = [
         (&http.paths.web, "web", Box::new(annuaire::web::Web)),
         (&http.paths.fhir, "fhir", Box::new(Arc::clone(fhir))),
     ];
-    let mut mounts: Vec<Mounted> = faces
+    let mut mounts: Vec<Arc<Mounted>> = faces
         .into_iter()
         .filter_map(|(mount, name, face)| match mount {
-            Mount::At(path) => Some(Mounted { path: path.clone(), name, face }),
+            Mount::At(path) => Some(Arc::new(Mounted { path: path.clone(), name, face })),
             Mount::Off => None,
         })
         .collect();
@@ -170,10 +188,10 @@ fn mounts(http: &Http, fhir: &Arc<Fhir>) -> Vec<Mounted> {
     mounts
 }
 
-/// Who is at the other end of a connection.
-struct Caller {
-    address: IpAddr,
-    certificates: Vec<Certificate>,
+/// What one peer may begin: enough that who asks too much, each time anew, is told so.
+fn handshakes(limits: &HttpLimits) -> Allowed {
+    let requests_per_minute = limits.requests_per_minute.saturating_mul(2).max(HANDSHAKES);
+    Allowed { requests_per_minute, answers_per_hour: limits.answers_per_hour }
 }
 
 async fn connection(
@@ -181,6 +199,7 @@ async fn connection(
     address: IpAddr,
     site: Arc<Site>,
     gateway: Arc<Gateway>,
+    visit: &Arc<Visit>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let snapshot = gateway.snapshot();
@@ -188,24 +207,31 @@ async fn connection(
     let Some(identity) = snapshot.http_tls.clone() else { return };
     drop(snapshot);
     let _ = stream.set_nodelay(true);
-    let accepted = tokio::time::timeout(limits.request.0, identity.accept(stream)).await;
+    let accepted = tokio::select! {
+        accepted = tokio::time::timeout(limits.request.0, identity.accept(stream)) => accepted,
+        () = visit.has_to_leave() => return,
+    };
     let Ok(Ok(stream)) = accepted else { return };
-    let certificates = TlsFacts::of(stream.ssl()).peer;
-    let caller = Arc::new(Caller { address, certificates });
+    let caller = Arc::new(Caller::new(address, TlsFacts::of(stream.ssl()).peer));
     let service = service_fn(|request: Request<Incoming>| {
         let (site, gateway, caller) = (Arc::clone(&site), Arc::clone(&gateway), Arc::clone(&caller));
-        async move { Ok::<_, std::convert::Infallible>(handle::handle(&site, &gateway, &caller, request).await) }
+        let busy = visit.busy();
+        async move {
+            let answer = handle::handle(&site, &gateway, &caller, request).await;
+            Ok::<_, std::convert::Infallible>(answer.map(|answer| answer.with(busy)))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.request.0)
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(progress::Progress::new(stream, limits.unread.0)), service);
     tokio::pin!(connection);
     tokio::select! {
         // A client that breaks off or dawdles is its own affair.
         _ = connection.as_mut() => return,
+        () = visit.has_to_leave() => return,
         () = tokio::time::sleep(limits.connection.0) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
