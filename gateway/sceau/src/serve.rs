@@ -17,7 +17,7 @@ use crate::{
     config::{ListenerKind, Problem},
     delivery, directory,
     gateway::{Gateway, StartError},
-    hardening, health, http, keys, ldap,
+    hardening, health, http, keys, ldap, mailboxes,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -119,6 +119,7 @@ pub async fn serve_by(
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(directory::run(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(mailboxes::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway).await;
     ready(&listening);
