@@ -4,7 +4,7 @@ use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
 use serde::Serialize;
 
 use crate::{
-    Card, Date, Generation, GoneKind, Mailbox, MailboxType, Person, RegisteredMailbox, Registry, Structure,
+    Card, Closed, Date, Generation, GoneKind, Mailbox, MailboxType, Person, RegisteredMailbox, Registry, Structure,
     ask::overlay, report::rfc3339,
 };
 
@@ -30,6 +30,9 @@ pub struct Answer {
     /// The date of its data.
     #[serde(serialize_with = "rfc3339")]
     pub data_as_of: Option<Timestamp>,
+    /// The registry of our own mailboxes that was laid over it, by the start of its digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
     /// People, best first.
     pub people: Vec<PersonAnswer>,
     /// Structures, best first.
@@ -157,6 +160,9 @@ pub struct Lookup {
     /// Since when it has left the data, if it was there once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gone: Option<Date>,
+    /// Who takes over, if it is a closed mailbox of ours and somebody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Address>,
     /// The mailbox, when an address was asked for and is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mailbox: Option<MailboxAnswer>,
@@ -213,11 +219,18 @@ impl<'a> Shown<'a> {
         Answer {
             generation: self.generation.id().to_owned(),
             data_as_of: Some(self.generation.data_as_of()),
+            registry: self.registry.map(|it| it.digest().to_owned()).filter(|name| !name.is_empty()),
             ..Answer::default()
         }
     }
 
     fn address(&self, address: &Address, found: &mut Lookup) {
+        if let Some(closed) = self.closed(address) {
+            // Not even its absence from the extracts is told of what was on the red list.
+            found.gone = Date::of(closed.since).filter(|_| closed.told);
+            found.successor = closed.successor.clone().filter(|next| closed.told && !self.is_red_key(&next.key()));
+            return;
+        }
         let answer = &mut found.answer;
         if let Some(mailbox) = self.generation.mailbox(address) {
             found.mailbox = Some(self.mailbox(&mailbox));
@@ -232,6 +245,15 @@ impl<'a> Shown<'a> {
             answer.structures = structure.iter().map(|s| self.structure(s, MatchKind::Exact)).collect();
         }
         found.gone = self.gone(GoneKind::Mailbox, &address.key());
+    }
+
+    /// What is known of a mailbox of ours that is closed.
+    fn closed(&self, address: &Address) -> Option<&'a Closed> {
+        self.registry.and_then(|registry| registry.mailbox(address)).and_then(|own| own.closed.as_ref())
+    }
+
+    fn is_red_key(&self, key: &str) -> bool {
+        self.registry.is_some_and(|registry| registry.is_red(key))
     }
 
     fn id(&self, text: &str, found: &mut Lookup) {
@@ -280,6 +302,9 @@ impl<'a> Shown<'a> {
     pub(crate) fn gone_text(&self, text: &str) -> Option<Date> {
         let text = text.trim();
         if let Ok(address) = Address::parse(text) {
+            if let Some(closed) = self.closed(&address) {
+                return Date::of(closed.since).filter(|_| closed.told);
+            }
             // What we answer for ourselves left nothing but the extract, and that it is red-listed is not told.
             let ours = self.registry.is_some_and(|registry| registry.mailbox(&address).is_some());
             return if ours { None } else { self.gone(GoneKind::Mailbox, &address.key()) };

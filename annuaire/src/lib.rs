@@ -10,6 +10,7 @@
 mod answer;
 mod ask;
 mod date;
+pub mod desk;
 mod extract;
 pub mod face;
 pub mod fhir;
@@ -19,6 +20,7 @@ mod fonem;
 mod generate;
 mod generation;
 pub mod ldap;
+mod life;
 mod load;
 mod progress;
 mod published;
@@ -50,6 +52,7 @@ pub use generation::{
     Person, Record, RecordKind, SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals,
     changes, diff, records,
 };
+pub use life::{Closed, end_of_rights};
 pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load, load_watched};
 pub use progress::{Progress, Step};
 pub use published::{MAX_PUBLISHED, Published, PublishedMailbox};

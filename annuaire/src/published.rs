@@ -71,19 +71,12 @@ impl Published {
     /// As a registry, for the faces. What was taken away hides what the extracts may still list.
     pub fn registry(&self) -> Registry {
         Registry::of(self.by_address.values().map(|own| RegisteredMailbox {
-            address: own.address.clone(),
-            kind: own.kind,
             owner: own.owner.clone(),
             structure: own.structure.clone(),
-            members: Vec::new(),
-            delegates: Vec::new(),
-            grants: Vec::new(),
-            inner_address: None,
             rank: own.rank,
             red_list: own.red_list || own.closed,
-            redirect: None,
             name: own.description.clone().or_else(|| own.service.clone()),
-            line: 0,
+            ..RegisteredMailbox::new(own.address.clone(), own.kind)
         }))
     }
 }

@@ -17,18 +17,33 @@
 //! red_list = false                              # true: never shown, never published
 //! redirect = "secretariat@ch-exemple.test"      # inside the trust space only
 //! name = "Cardiologie"                          # what to show for ORG, APP and CAB
+//! service = "Pôle cœur"                         # the service that it belongs to (ORG, APP)
+//! responsible = "Dr MARTIN-TEST"                # who answers for it (ORG, APP)
+//! readers = ["899700000003"]                    # may read the box, and not write from it: for the inner mail system
+//! until = { "899700000002" = "2027-01-31" }     # when somebody's rights end, with that day; none: they last
+//! created = "2026-11-22T16:00:00Z"
+//! closed = "2027-03-01T08:00:00Z"               # since when it is closed; the entry keeps its address from others
+//! successor = "cardio2@ch-exemple.test"         # who takes over, as those who write to it are told
+//! keep_unused = true                            # its holder wants it kept although it is not used
 //!
 //! [[alias]]
 //! old = "0012800736"                            # a person's former identifier
 //! current = "899700000001"
 //! ```
 
-use std::{collections::HashMap, fs, io, ops::Range, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs, io,
+    ops::Range,
+    path::Path,
+};
 
-use ident::{Address, Domain, PersonId, PersonIdKind, StructureId};
+use ident::{Address, Domain, PersonId, PersonIdKind, StructureId, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::Spanned;
+
+use crate::life::{Closed, Moment, RegistryDigest, Until};
 
 /// Largest registry file that is read.
 pub const MAX_REGISTRY_BYTES: u64 = 64 * 1024 * 1024;
@@ -97,8 +112,60 @@ pub struct RegisteredMailbox {
     pub redirect: Option<Address>,
     /// What to show for a box that is not a person's.
     pub name: Option<String>,
+    /// The service that it belongs to (ORG, APP).
+    pub service: Option<String>,
+    /// Who answers for it (ORG, APP).
+    pub responsible: Option<String>,
+    /// Who may read the box and not write from it: a matter of the inner mail system, which is told.
+    pub readers: Vec<PersonId>,
+    /// When the rights of members, delegates, grants or readers end; of whom nothing is said, they last.
+    pub until: BTreeMap<PersonId, Timestamp>,
+    /// When it was opened, if that is known.
+    pub created: Option<Timestamp>,
+    /// Since when it is closed: it takes and sends nothing, is shown nowhere, and its address stays taken.
+    pub closed: Option<Closed>,
+    /// Its holder wants it kept although it is not used.
+    pub keep_unused: bool,
     /// Line of the registry file that declares it.
     pub line: usize,
+}
+
+impl RegisteredMailbox {
+    /// Whether it takes mail and may be written from.
+    pub const fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Whether what is listed for somebody still holds.
+    pub fn holds_for(&self, person: &PersonId, at: Timestamp) -> bool {
+        self.until.get(person).is_none_or(|end| at < *end)
+    }
+
+    /// A box with nothing but what every box has.
+    pub fn new(address: Address, kind: MailboxType) -> Self {
+        Self {
+            address,
+            kind,
+            owner: None,
+            structure: None,
+            members: Vec::new(),
+            delegates: Vec::new(),
+            grants: Vec::new(),
+            inner_address: None,
+            rank: None,
+            red_list: false,
+            redirect: None,
+            name: None,
+            service: None,
+            responsible: None,
+            readers: Vec::new(),
+            until: BTreeMap::new(),
+            created: None,
+            closed: None,
+            keep_unused: false,
+            line: 0,
+        }
+    }
 }
 
 /// By which line of the registry someone may write from a mailbox.
@@ -122,6 +189,7 @@ pub struct Registry {
     by_address: HashMap<String, usize>,
     by_owner: HashMap<PersonId, Vec<usize>>,
     aliases: HashMap<PersonId, PersonId>,
+    digest: RegistryDigest,
     pub(crate) hidden: crate::ask::Memory,
 }
 
@@ -173,6 +241,16 @@ struct RawMailbox {
     red_list: bool,
     redirect: Option<Spanned<Address>>,
     name: Option<String>,
+    service: Option<String>,
+    responsible: Option<String>,
+    #[serde(default)]
+    readers: Vec<Spanned<PersonId>>,
+    until: Option<Spanned<BTreeMap<PersonId, Until>>>,
+    created: Option<Moment>,
+    closed: Option<Moment>,
+    successor: Option<Spanned<Address>>,
+    #[serde(default)]
+    keep_unused: bool,
 }
 
 #[derive(Deserialize)]
@@ -200,7 +278,7 @@ impl Registry {
     /// [`RegistryError::Line`] names the first line that is wrong: unknown keys, bad identifiers, an
     /// address declared twice, a personal mailbox without owner, a redirection in a circle.
     pub fn parse(text: &str) -> Result<Self, RegistryError> {
-        let lines = Lines(text);
+        let lines = Lines::in_text(text);
         let raw: RawFile = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| lines.of(&span));
             RegistryError::Line { line, what: error.message().to_owned() }
@@ -213,6 +291,7 @@ impl Registry {
             registry.add_mailbox(&lines, mailbox)?;
         }
         registry.check_redirects()?;
+        registry.digest = RegistryDigest::of(text.as_bytes());
         Ok(registry)
     }
 
@@ -222,17 +301,20 @@ impl Registry {
     pub fn union<'a>(registries: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
         for registry in registries {
+            all.digest = all.digest.with(&registry.digest);
             for (old, current) in &registry.aliases {
                 all.aliases.entry(old.clone()).or_insert_with(|| current.clone());
             }
             for mailbox in &registry.mailboxes {
                 let at = all.mailboxes.len();
                 let known = *all.by_address.entry(mailbox.address.key()).or_insert(at);
+                // What is closed is shown no more than what is red.
+                let hidden = mailbox.red_list || !mailbox.is_open();
                 if let Some(known) = all.mailboxes.get_mut(known) {
-                    known.red_list |= mailbox.red_list;
+                    known.red_list |= hidden;
                     continue;
                 }
-                all.mailboxes.push(mailbox.clone());
+                all.mailboxes.push(RegisteredMailbox { red_list: hidden, ..mailbox.clone() });
                 if let Some(owner) = &mailbox.owner {
                     all.by_owner.entry(owner.clone()).or_default().push(at);
                 }
@@ -262,7 +344,7 @@ impl Registry {
         Self { aliases: self.aliases.clone(), ..all }
     }
 
-    fn add_alias(&mut self, lines: &Lines<'_>, raw: Spanned<RawAlias>) -> Result<(), RegistryError> {
+    fn add_alias(&mut self, lines: &Lines, raw: Spanned<RawAlias>) -> Result<(), RegistryError> {
         let span = raw.span();
         let RawAlias { old, current } = raw.into_inner();
         if old == current || self.aliases.contains_key(&current) || self.aliases.values().any(|known| *known == old) {
@@ -274,7 +356,7 @@ impl Registry {
         Ok(())
     }
 
-    fn add_mailbox(&mut self, lines: &Lines<'_>, raw: Spanned<RawMailbox>) -> Result<(), RegistryError> {
+    fn add_mailbox(&mut self, lines: &Lines, raw: Spanned<RawMailbox>) -> Result<(), RegistryError> {
         let span = raw.span();
         let raw = raw.into_inner();
         check_people(lines, &span, &raw)?;
@@ -282,9 +364,18 @@ impl Registry {
             return Err(lines.error(&rank.span(), "rank starts at 1, the preferred mailbox"));
         }
         let current = |ids: Vec<Spanned<PersonId>>| ids.iter().map(|id| self.current(id.get_ref()).clone()).collect();
+        let closed = closed(lines, &raw)?;
+        let until = raw.until.map(Spanned::into_inner).unwrap_or_default();
         let mailbox = RegisteredMailbox {
             line: lines.of(&raw.address.span()),
             kind: raw.r#type,
+            service: raw.service,
+            responsible: raw.responsible,
+            readers: current(raw.readers),
+            until: until.into_iter().map(|(id, end)| (self.current(&id).clone(), end.0)).collect(),
+            created: raw.created.map(|moment| moment.0),
+            closed,
+            keep_unused: raw.keep_unused,
             owner: raw.owner.as_ref().map(|id| self.current(id.get_ref()).clone()),
             structure: raw.structure,
             members: current(raw.members),
@@ -325,6 +416,11 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// The start of the digest of its text, that of several together: equal registries, equal name.
+    pub fn digest(&self) -> &str {
+        self.digest.as_str()
     }
 
     /// All mailboxes, in the order of the file.
@@ -368,6 +464,11 @@ impl Registry {
         self.aliases.get(person).unwrap_or(person)
     }
 
+    /// Whether both know the same former identifiers.
+    pub(crate) fn has_the_aliases_of(&self, other: &Self) -> bool {
+        self.aliases == other.aliases
+    }
+
     /// Every identifier of the same person: the one in use now, and those before it.
     pub fn names_of<'a>(&'a self, person: &'a PersonId) -> impl Iterator<Item = &'a PersonId> {
         let current = self.current(person);
@@ -375,23 +476,23 @@ impl Registry {
         std::iter::once(current).chain(former)
     }
 
-    /// By what right this person, or this staff card, writes from this mailbox; `None` = by none.
+    /// By what right this person, or this staff card, writes from this mailbox at this moment; `None` = by none.
     ///
     /// Only the registry is judged here: whether the person is active and the card good is the caller's part.
-    pub fn right(&self, person: &PersonId, mailbox: &RegisteredMailbox) -> Option<Right> {
+    pub fn right(&self, person: &PersonId, mailbox: &RegisteredMailbox, at: Timestamp) -> Option<Right> {
         let person = self.current(person);
         if mailbox.owner.as_ref() == Some(person) {
             return Some(Right::Owner);
         }
         [(Right::Member, &mailbox.members), (Right::Delegate, &mailbox.delegates), (Right::Grant, &mailbox.grants)]
             .into_iter()
-            .find(|(_, listed)| listed.contains(person))
+            .find(|(_, listed)| listed.contains(person) && mailbox.holds_for(person, at))
             .map(|(right, _)| right)
     }
 }
 
 /// The rules about who stands where in a mailbox.
-fn check_people(lines: &Lines<'_>, span: &Range<usize>, raw: &RawMailbox) -> Result<(), RegistryError> {
+fn check_people(lines: &Lines, span: &Range<usize>, raw: &RawMailbox) -> Result<(), RegistryError> {
     match (raw.r#type, &raw.owner, &raw.structure) {
         (MailboxType::Personal, None, _) => {
             return Err(lines.error(span, "a personal mailbox (PER) needs its owner"));
@@ -419,13 +520,42 @@ fn check_people(lines: &Lines<'_>, span: &Range<usize>, raw: &RawMailbox) -> Res
     Ok(())
 }
 
-/// Turns places in the text into line numbers.
-struct Lines<'a>(&'a str);
+/// Since when the box is closed; what only a closed box has.
+fn closed(lines: &Lines, raw: &RawMailbox) -> Result<Option<Closed>, RegistryError> {
+    let listed = || raw.members.iter().chain(&raw.delegates).chain(&raw.grants).chain(&raw.readers);
+    let stray = |id: &&PersonId| !listed().any(|other| other.get_ref() == *id);
+    if let Some(until) = &raw.until
+        && let Some(stray) = until.get_ref().keys().find(stray)
+    {
+        let what = format!("until names {stray}, who has no right here: list them first");
+        return Err(lines.error(&until.span(), &what));
+    }
+    match (&raw.closed, &raw.successor) {
+        (None, Some(successor)) => {
+            Err(lines.error(&successor.span(), "a successor is named although the box is not closed"))
+        }
+        (Some(_), Some(successor)) if successor.get_ref().same_mailbox(raw.address.get_ref()) => {
+            Err(lines.error(&successor.span(), "a box does not succeed itself"))
+        }
+        (Some(since), successor) => {
+            let successor = successor.as_ref().map(|address| address.get_ref().clone());
+            Ok(Some(Closed { since: since.0, successor, told: !raw.red_list }))
+        }
+        (None, None) => Ok(None),
+    }
+}
 
-impl Lines<'_> {
+/// Turns places in the text into line numbers: where each line begins.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn in_text(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+        Self(std::iter::once(0).chain(ends.map(|(at, _)| at.saturating_add(1))).collect())
+    }
+
     fn of(&self, span: &Range<usize>) -> usize {
-        let before = self.0.as_bytes().get(..span.start).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1)
+        self.0.partition_point(|begin| *begin <= span.start)
     }
 
     fn error(&self, span: &Range<usize>, what: &str) -> RegistryError {
@@ -461,6 +591,8 @@ old = "0012800736"
 current = "899700000001"
 "#;
 
+    const NOW: Timestamp = Timestamp::from_seconds(1_796_000_000);
+
     fn id(text: &str) -> PersonId {
         PersonId::parse(text).unwrap()
     }
@@ -471,12 +603,12 @@ current = "899700000001"
         let box_of = |text: &str| registry.mailbox(&Address::parse(text).unwrap()).unwrap();
         let personal = box_of("ANNE.martin-test@CH-exemple.test");
         let service = box_of("cardiologie@ch-exemple.test");
-        assert_eq!(registry.right(&id("899700000001"), personal), Some(Right::Owner));
-        assert_eq!(registry.right(&id("0012800736"), personal), Some(Right::Owner));
-        assert_eq!(registry.right(&id("899700000002"), personal), Some(Right::Delegate));
-        assert_eq!(registry.right(&id("3990000001/0001"), personal), Some(Right::Grant));
-        assert_eq!(registry.right(&id("899700000002"), service), Some(Right::Member));
-        assert_eq!(registry.right(&id("899700000001"), service), None);
+        assert_eq!(registry.right(&id("899700000001"), personal, NOW), Some(Right::Owner));
+        assert_eq!(registry.right(&id("0012800736"), personal, NOW), Some(Right::Owner));
+        assert_eq!(registry.right(&id("899700000002"), personal, NOW), Some(Right::Delegate));
+        assert_eq!(registry.right(&id("3990000001/0001"), personal, NOW), Some(Right::Grant));
+        assert_eq!(registry.right(&id("899700000002"), service, NOW), Some(Right::Member));
+        assert_eq!(registry.right(&id("899700000001"), service, NOW), None);
         assert_eq!(registry.owned_by(&id("0012800736")).count(), 1);
         assert_eq!(registry.of_structure(&StructureId::parse("1990000001").unwrap()).count(), 2);
         assert_eq!(registry.domains().len(), 1);
@@ -506,6 +638,10 @@ current = "899700000001"
             (format!("{per}delegates = [\"3990000001/0001\"]\n"), 5, "professionals"),
             (format!("{per}members = [\"899700000002\"]\n"), 5, "members"),
             (format!("{per}redirect = \"A@x.test\"\n"), 2, "comes back"),
+            (format!("{per}successor = \"b@x.test\"\n"), 5, "not closed"),
+            (format!("{per}closed = \"2026-11-22\"\nsuccessor = \"A@x.test\"\n"), 6, "itself"),
+            (format!("{per}closed = \"yesterday\"\n"), 5, "2026-11-22"),
+            (format!("{per}until = {{ \"899700000002\" = \"2026-11-22\" }}\n"), 5, "no right"),
             ("[[alias]]\nold = \"899700000001\"\ncurrent = \"899700000001\"\n".to_owned(), 1, "alias"),
             ("mailbox = 3".to_owned(), 1, "invalid type"),
             ("[[mailbox]]\n\naddress \"\n".to_owned(), 3, "expected"),
@@ -514,6 +650,29 @@ current = "899700000001"
             assert_eq!(at, line, "{text}\n{what}");
             assert!(what.contains(word), "{what} should speak of {word}");
         }
+    }
+
+    #[test]
+    fn rights_end_and_closed_boxes_keep_their_address() {
+        let text = GOOD
+            .replace("rank = 1", "rank = 1\nuntil = { \"899700000002\" = \"2026-11-22\" }")
+            .replace("name = ", "closed = \"2026-11-20T08:00:00Z\"\nsuccessor = \"coeur@ch-exemple.test\"\nname = ");
+        let registry = Registry::parse(&text).unwrap();
+        let [personal, service] = registry.mailboxes() else { panic!("two") };
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let right = |when: &str| registry.right(&id("899700000002"), personal, at(when));
+        assert_eq!(right("2026-11-22T23:59:59Z"), Some(Right::Delegate), "the last day counts");
+        assert_eq!(right("2026-11-23T00:00:00Z"), None);
+        assert!(personal.is_open() && !service.is_open());
+        let closed = service.closed.clone().unwrap();
+        assert_eq!((closed.since, closed.told), (at("2026-11-20T08:00:00Z"), true));
+        assert_eq!(closed.successor.unwrap().to_string(), "coeur@ch-exemple.test");
+        // Whoever shows the directory shows it no more; it is still known.
+        let shown = Registry::union([&registry]);
+        assert!(shown.is_red("cardiologie@ch-exemple.test") && !registry.is_red("cardiologie@ch-exemple.test"));
+        assert_eq!(registry.digest().len(), 12);
+        assert_ne!(registry.digest(), Registry::parse(GOOD).unwrap().digest());
+        assert_ne!(shown.digest(), "");
     }
 
     #[test]

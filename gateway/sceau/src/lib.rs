@@ -24,6 +24,7 @@ pub mod intake;
 pub mod keys;
 pub mod knocks;
 pub mod ldap;
+pub(crate) mod mailboxes;
 pub mod net;
 pub mod partners;
 pub(crate) mod published;

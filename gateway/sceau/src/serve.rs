@@ -18,7 +18,7 @@ use crate::{
     delivery,
     directory::{self, Loader},
     gateway::{Gateway, StartError},
-    hardening, health, http, keys, ldap,
+    hardening, health, http, keys, ldap, mailboxes,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -129,6 +129,7 @@ async fn run(
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(directory::run(Arc::clone(&gateway), loader, stopping.clone()));
+    tasks.spawn(mailboxes::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway).await;
     ready(&listening);

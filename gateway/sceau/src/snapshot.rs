@@ -20,6 +20,7 @@ use crate::{
     config::{self, AnchorPurpose, Environment, InnerProtocol, Loaded, Partner, Problem, read_bytes},
     keys::{DomainKeys, KeyRing},
     ldap,
+    mailboxes::FileStamp,
     net::tls::TlsIdentity,
     partners,
     published::PublishedFile,
@@ -111,7 +112,9 @@ pub struct OwnDomain {
     /// The domain.
     pub name: Domain,
     /// Its mailboxes.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
+    /// Which version of the file they are from.
+    pub(crate) registry_stamp: FileStamp,
     /// What signs for it and what opens mail sealed for it.
     pub keys: DomainKeys,
     /// The inner mail server.
@@ -174,7 +177,7 @@ impl Snapshot {
             .as_ref()
             .map(|validator| KeyRing::load(loaded, before.map(|before| &*before.keys), validator, at, &mut problems));
         let keys = keys.unwrap_or_default();
-        let domains = own_domains(loaded, &keys, &mut problems);
+        let domains = own_domains(loaded, &keys, before, &mut problems);
         let held = validator.as_ref().and_then(|validator| {
             let profile = list_profile(config);
             keep(&mut problems, trust::current(loaded, trust::rules(loaded, &profile, validator), at))
@@ -253,6 +256,20 @@ impl Snapshot {
         Self { registry: Arc::new(shown(&self.domains, &published)), published: Arc::new(published), ..self.clone() }
     }
 
+    /// The same world, in which these of our domains have other mailboxes.
+    #[must_use]
+    pub(crate) fn registering(&self, mut registries: BTreeMap<Domain, (Arc<Registry>, FileStamp)>) -> Self {
+        let domain = |own: &OwnDomain| {
+            let as_before = || (Arc::clone(&own.registry), own.registry_stamp);
+            let (registry, registry_stamp) = registries.remove(&own.name).unwrap_or_else(as_before);
+            let (name, keys, inner) = (own.name.clone(), own.keys.clone(), own.inner.clone());
+            let inner_certificate = own.inner_certificate;
+            (name.clone(), OwnDomain { name, registry, registry_stamp, keys, inner, inner_certificate })
+        };
+        let domains = self.domains.values().map(domain).collect();
+        Self { registry: Arc::new(shown(&domains, &self.published)), domains: Arc::new(domains), ..self.clone() }
+    }
+
     /// By what exceptions from the list are judged.
     pub fn grant_rules(&self) -> GrantRules<'_> {
         GrantRules {
@@ -272,6 +289,7 @@ impl Snapshot {
         self.domains
             .values()
             .flat_map(|own| own.registry.owned_by(person))
+            .filter(|mailbox| mailbox.is_open())
             .map(|mailbox| mailbox.address.clone())
             .collect()
     }
@@ -329,7 +347,7 @@ impl Snapshot {
 
 /// What faces show beside the extracts: our own domains first, whose registries are the authority.
 fn shown(domains: &BTreeMap<Domain, OwnDomain>, published: &Published) -> Registry {
-    Registry::union(domains.values().map(|own| &own.registry).chain([&published.registry()]))
+    Registry::union(domains.values().map(|own| &*own.registry).chain([&published.registry()]))
 }
 
 fn published(loaded: &Loaded) -> Result<Published, Problem> {
@@ -361,17 +379,33 @@ pub(crate) fn one_certificate(path: &Path) -> Result<Certificate, Problem> {
     certificates(path)?.into_iter().next().ok_or_else(|| Problem::of(path, "holds no PEM certificate"))
 }
 
-fn own_domains(loaded: &Loaded, keys: &KeyRing, problems: &mut Vec<Problem>) -> BTreeMap<Domain, OwnDomain> {
+fn own_domains(
+    loaded: &Loaded,
+    keys: &KeyRing,
+    before: Option<&Snapshot>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<Domain, OwnDomain> {
     let mut domains = BTreeMap::new();
     for own in &loaded.config.domains {
         let path = loaded.path(&own.registry);
-        let registry = keep(problems, Registry::read(&path).map_err(|error| Problem::of(path, error.to_string())));
+        // Before the content: a change between the two is read again.
+        let registry_stamp = FileStamp::of(&path);
+        // That of a hospital group takes a second to read: not again while it is the same.
+        let held = before.and_then(|before| before.own(&own.name));
+        let held = held.filter(|held| registry_stamp.is_known() && held.registry_stamp == registry_stamp);
+        let registry = match held {
+            Some(held) => Some(Arc::clone(&held.registry)),
+            None => {
+                let read = Registry::read(&path).map_err(|error| Problem::of(path, error.to_string()));
+                keep(problems, read).map(Arc::new)
+            }
+        };
         let inner = own.inner.clone();
         let shown = inner.certificate.as_ref().map(|file| keep(problems, one_certificate(&loaded.path(file))));
         let inner_certificate = shown.flatten().map(|certificate| certificate.fingerprint());
         if let (Some(registry), Some(keys)) = (registry, keys.of(&own.name)) {
             let (name, keys) = (own.name.clone(), keys.clone());
-            domains.insert(name.clone(), OwnDomain { name, registry, keys, inner, inner_certificate });
+            domains.insert(name.clone(), OwnDomain { name, registry, registry_stamp, keys, inner, inner_certificate });
         }
     }
     domains

@@ -72,7 +72,7 @@ impl Submission {
             let figures = format!("{size} octets announced, {most} at most");
             return Err(Refusal::new(RefusalId::TooLarge, figures.clone()).about(figures));
         }
-        let granted = right_to_send(&snapshot, &caller, from)?;
+        let granted = right_to_send(&snapshot, &caller, from, self.gateway.now())?;
         snapshot.unblocked(from, self.gateway.now())?;
         Ok(Transaction { caller, granted, mail: mail.clone(), recipients: Vec::new() })
     }
@@ -90,7 +90,7 @@ impl Door for Submission {
             None => Ok(()),
             Some(identity) if identity == caller.identifier() => Ok(()),
             Some(identity) => match Address::parse(identity) {
-                Ok(address) => right_to_send(&snapshot, &caller, &address).map(|_| ()),
+                Ok(address) => right_to_send(&snapshot, &caller, &address, self.gateway.now()).map(|_| ()),
                 Err(_) => Err(Refusal::new(
                     RefusalId::NotYourAddress,
                     format!("{} asked to be somebody else", caller.describe()),

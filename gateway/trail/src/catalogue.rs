@@ -63,6 +63,7 @@ catalogue! {
     Event::TrustListLoaded { .. } => "trust_list.loaded", Operation, "liste de confiance en vigueur", "trust list in force";
     Event::TrustListRefused { .. } => "trust_list.refused", Operation, "liste de confiance refusée, la précédente reste en vigueur", "trust list refused, the last good one stays in force";
     Event::DirectoryLoaded { .. } => "directory.loaded", Operation, "annuaire en service", "directory in service";
+    Event::RegistryLoaded { .. } => "registry.loaded", Operation, "registre des boîtes en vigueur", "registry of mailboxes in force";
     Event::DirectoryRefused { .. } => "directory.refused", Operation, "chargement de l'annuaire refusé", "directory load refused";
     Event::RevocationLoaded { .. } => "revocation.loaded", Operation, "données de révocation reçues", "revocation data received";
     Event::RevocationGrace { .. } => "revocation.grace", Operation, "données de révocation périmées, tolérance en cours", "revocation data out of date, grace running";

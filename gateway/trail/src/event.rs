@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Acceptance, Class, ConnectionFacts, DeliveryFacts, ErasedEntries, NotificationKind, Party, QueueId, Refusal,
-    SafeText, Speaker, TrustListChange, Verdict,
+    RegistryChange, SafeText, Speaker, TrustListChange, Verdict,
 };
 
 /// What happened. The serde names are the stable ids.
@@ -43,6 +43,15 @@ pub enum Event {
     /// A generation of the directory answers.
     #[serde(rename = "directory.loaded")]
     DirectoryLoaded { generation: String, data_as_of: Option<Timestamp> },
+    /// The registry of one of our domains is in force, and how it differs from the one before.
+    #[serde(rename = "registry.loaded")]
+    RegistryLoaded {
+        domain: Domain,
+        digest: String,
+        mailboxes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<RegistryChange>,
+    },
     /// A directory load was refused or held back.
     #[serde(rename = "directory.refused")]
     DirectoryRefused { reason: SafeText },

@@ -210,3 +210,14 @@ pub struct ErasedEntries {
     /// `sceau erased entries v1` and a zero.
     pub digest: Fingerprint,
 }
+
+/// How a registry differs from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryChange {
+    /// Mailboxes that were opened, or opened again.
+    pub created: u64,
+    /// Open ones of which something else is said.
+    pub changed: u64,
+    /// Those that were closed, or have left the file.
+    pub closed: u64,
+}

@@ -23,7 +23,7 @@ pub use catalogue::{Class, Entry, catalogue};
 pub use event::Event;
 pub use facts::{
     Acceptance, ConnectionFacts, DeliveryFacts, Direction, ErasedEntries, IdentityKind, NotificationKind, Refusal,
-    Speaker, Tls, TrustListChange, Verdict, VerdictOutcome,
+    RegistryChange, Speaker, Tls, TrustListChange, Verdict, VerdictOutcome,
 };
 pub use party::{MAX_TEXT, Masker, Party, SafeText, Token};
 pub use queue_id::{QueueId, QueueIdError};

@@ -21,6 +21,10 @@ pub(crate) fn tell(event: &Event) -> (Mood, Bilingual) {
             (Mood::Neutral, say(&digest.to_string()))
         }
         Event::DirectoryLoaded { generation, .. } => (Mood::Neutral, say(generation)),
+        Event::RegistryLoaded { domain, digest, mailboxes, change } => {
+            let change = change.map(|it| format!(", {} + {} ~ {} -", it.created, it.changed, it.closed));
+            (Mood::Neutral, say(&format!("{domain}, {digest}, {mailboxes}{}", change.unwrap_or_default())))
+        }
         Event::RevocationLoaded { issuer, .. } => (Mood::Neutral, say(issuer.as_str())),
         Event::RevocationGrace { issuer, until } => (Mood::Warning, say(&format!("{issuer}, {until}"))),
         Event::AlarmRaised { code, text } => (Mood::Warning, say(&format!("{code}, {text}"))),

@@ -110,7 +110,7 @@ pub fn identify(snapshot: &Snapshot, chain: &[Certificate], at: Timestamp) -> Re
     let path = accept(snapshot.verify(certificate, untrusted, purpose, at))?;
     proves_presence(certificate, purpose)?;
     let vouches_for = snapshot.vouching.get(&certificate.fingerprint()).cloned().unwrap_or_default();
-    let registries: Vec<_> = snapshot.domains.values().map(|own| &own.registry).collect();
+    let registries: Vec<_> = snapshot.domains.values().map(|own| &*own.registry).collect();
     let directory = cards::consult(snapshot.generation.as_deref(), &registries, &identity, at)?;
     let within_grace = path.stale_grace;
     Ok(Caller { certificate: certificate.clone(), identity, vouches_for, directory, within_grace })

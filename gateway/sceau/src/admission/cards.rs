@@ -63,7 +63,7 @@ pub(crate) fn unless_opposed(
     at: Timestamp,
 ) -> Verdict {
     let (Verdict::Valid(_), Ok(identity)) = (&verdict, Identity::of(certificate)) else { return verdict };
-    let registries: Vec<_> = snapshot.domains.values().map(|own| &own.registry).collect();
+    let registries: Vec<_> = snapshot.domains.values().map(|own| &*own.registry).collect();
     let Err(refusal) = consult(snapshot.generation.as_deref(), &registries, &identity, at) else { return verdict };
     let (code, text) = match refusal.id {
         RefusalId::CardOpposed => {

@@ -65,16 +65,17 @@ pub fn speaks_for(snapshot: &Snapshot, peer: &Certificate, address: &Address, at
 /// Whether the recipient has a mailbox here.
 ///
 /// # Errors
-/// [`RefusalId::RelayRefused`], [`RefusalId::RecipientUnknown`].
+/// [`RefusalId::RelayRefused`], [`RefusalId::RecipientUnknown`], [`RefusalId::RecipientClosed`],
+/// [`RefusalId::RecipientMoved`].
 pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Result<(), Refusal> {
     snapshot.unblocked(to, at)?;
     let Some(own) = snapshot.own(to.domain()) else {
         return Err(Refusal::new(RefusalId::RelayRefused, format!("{} is not served here", to.domain())).about(to));
     };
-    if own.registry.mailbox(to).is_none() {
-        return Err(Refusal::new(RefusalId::RecipientUnknown, format!("{to} is not in the registry")).about(to));
+    match own.registry.mailbox(to) {
+        None => Err(Refusal::new(RefusalId::RecipientUnknown, format!("{to} is not in the registry")).about(to)),
+        Some(mailbox) => super::recipient::open(snapshot, mailbox),
     }
-    Ok(())
 }
 
 /// Whether mail from this address may come unsealed.

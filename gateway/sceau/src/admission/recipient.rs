@@ -1,5 +1,6 @@
 //! Where a recipient's mail goes, and under which protection: answered at RCPT.
 
+use annuaire::RegisteredMailbox;
 use ident::{Address, Domain, Timestamp};
 use pki::{
     book::{BookEntry, BookUse},
@@ -73,6 +74,7 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
         let Some(mailbox) = own.registry.mailbox(to) else {
             return refuse(RefusalId::RecipientUnknown, format!("{to} is not in the registry"));
         };
+        open(snapshot, mailbox)?;
         return match &mailbox.redirect {
             // One hop only: a redirection of a redirection would be a loop in disguise.
             Some(target) => redirected(snapshot, target, at)
@@ -116,10 +118,29 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
     })
 }
 
+/// Whether a mailbox of ours takes mail. Whoever writes to a closed one is told since when, and who takes over.
+pub(super) fn open(snapshot: &Snapshot, mailbox: &RegisteredMailbox) -> Result<(), Refusal> {
+    let Some(closed) = &mailbox.closed else { return Ok(()) };
+    let address = &mailbox.address;
+    let since = closed.since.rfc3339();
+    let day = since.get(..10).unwrap_or(&since);
+    let cause = format!("{address} is closed since {since}");
+    // A successor on the red list is not spoken of.
+    let successor = closed.successor.as_ref().filter(|next| !snapshot.registry.is_red(&next.key()));
+    Err(match successor {
+        Some(next) => Refusal::new(RefusalId::RecipientMoved, cause).about(format!("{address}, {day}: {next}")),
+        None => Refusal::new(RefusalId::RecipientClosed, cause).about(format!("{address}, {day}")),
+    })
+}
+
 fn redirected(snapshot: &Snapshot, target: &Address, at: Timestamp) -> Result<AdmittedRecipient, Refusal> {
     match snapshot.own(target.domain()).and_then(|own| own.registry.mailbox(target)) {
         Some(mailbox) if mailbox.redirect.is_some() => {
             Err(Refusal::new(RefusalId::Loop, format!("redirection to {target}, which is itself redirected")))
+        }
+        // Whose box it is that is closed is not told to those who wrote to another.
+        Some(mailbox) if !mailbox.is_open() => {
+            Err(Refusal::new(RefusalId::RecipientClosed, format!("redirection to {target}, which is closed")))
         }
         _ => admit_recipient(snapshot, target, at),
     }

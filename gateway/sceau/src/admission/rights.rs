@@ -1,7 +1,7 @@
 //! Who may write as whom: the one table of design §3, one arm per row, one test per row.
 
 use annuaire::{MailboxType, RegisteredMailbox, Right};
-use ident::{Address, PersonId, StructureId};
+use ident::{Address, PersonId, StructureId, Timestamp};
 use pki::identity::Identity;
 use serde::Serialize;
 
@@ -55,8 +55,9 @@ pub struct Granted {
 /// Looks for the row that lets `caller` write from `from`.
 ///
 /// # Errors
-/// [`RefusalId::SenderNotOurs`], [`RefusalId::SenderUnknown`], [`RefusalId::NotYourAddress`].
-pub fn right_to_send(snapshot: &Snapshot, caller: &Caller, from: &Address) -> Result<Granted, Refusal> {
+/// [`RefusalId::SenderNotOurs`], [`RefusalId::SenderUnknown`], [`RefusalId::SenderClosed`],
+/// [`RefusalId::NotYourAddress`].
+pub fn right_to_send(snapshot: &Snapshot, caller: &Caller, from: &Address, at: Timestamp) -> Result<Granted, Refusal> {
     let refuse = |id, cause: String| Err(Refusal::new(id, cause).about(from));
     let Some(own) = snapshot.own(from.domain()) else {
         return refuse(RefusalId::SenderNotOurs, format!("{} is not served here", from.domain()));
@@ -64,18 +65,22 @@ pub fn right_to_send(snapshot: &Snapshot, caller: &Caller, from: &Address) -> Re
     let Some(mailbox) = own.registry.mailbox(from) else {
         return refuse(RefusalId::SenderUnknown, format!("{from} is not in the registry"));
     };
+    if let Some(closed) = &mailbox.closed {
+        return refuse(RefusalId::SenderClosed, format!("{from} is closed since {}", closed.since));
+    }
     if caller.vouches_for.contains(from.domain()) {
         let organisation = caller.organisation_name();
         return Ok(granted(mailbox, Assurance::Vouched { organisation }, Vec::new(), "vouched"));
     }
     let found = match &caller.identity {
         Identity::Person(person) => {
-            own.registry.right(&person.id, mailbox).and_then(|right| person_row(snapshot, mailbox, &person.id, right))
+            let right = own.registry.right(&person.id, mailbox, at);
+            right.and_then(|right| person_row(snapshot, mailbox, &person.id, right))
         }
         // Staff cards write by explicit grant only, never as owner of a mailbox (table, row 2).
         Identity::Staff(staff) => own
             .registry
-            .right(&staff.id, mailbox)
+            .right(&staff.id, mailbox, at)
             .filter(|right| matches!(right, Right::Grant | Right::Delegate))
             .map(|_| delegated(snapshot, mailbox, &staff.id, "staff-grant")),
         Identity::Organisation(organisation) => structure_row(mailbox, &organisation.structure),

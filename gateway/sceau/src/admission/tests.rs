@@ -97,7 +97,7 @@ fn address(text: &str) -> Address {
 }
 
 fn right(snapshot: &Snapshot, chain: &[Certificate], from: &str) -> Result<Granted, RefusalId> {
-    right_to_send(snapshot, &caller(snapshot, chain), &address(from)).map_err(|refusal| refusal.id)
+    right_to_send(snapshot, &caller(snapshot, chain), &address(from), NOW).map_err(|refusal| refusal.id)
 }
 
 fn id<T>(outcome: Result<T, Refusal>) -> RefusalId {

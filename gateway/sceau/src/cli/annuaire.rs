@@ -1,5 +1,6 @@
 //! `sceau annuaire`: the professional directory.
 
+mod mailbox;
 mod password;
 mod progress;
 mod publish;
@@ -10,13 +11,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, MAX_REGISTRY_BYTES, Query, Registry};
+use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, Query, Registry};
 use ident::{Address, CardNumber};
 use pki::{certificate::Certificate, identity::Identity};
 use serde_json::json;
 
 use super::{Exit, material};
-use crate::config::{Loaded, Problem, read_bytes};
+use crate::config::{Loaded, Problem};
 
 /// How much nicer than usual a load is that gives way (nice(2)).
 const GENTLY: i32 = 10;
@@ -111,6 +112,8 @@ enum Order {
     Password,
     /// Make the mailboxes of our registry known to another directory (FHIR PATCH)
     Publish(publish::Args),
+    /// Our own mailboxes: open, change, close, delegate, list, import
+    Mailbox(mailbox::Args),
     /// Look up exactly one address, identifier or certificate
     Lookup {
         #[command(flatten)]
@@ -171,6 +174,7 @@ pub(super) fn run(args: Args) -> Exit {
         Order::Diff { data, from, to, records } => diff(&data, [&from, &to], records, json),
         Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
         Order::Publish(args) => publish::run(&args, json),
+        Order::Mailbox(args) => return mailbox::run(&args, json),
         Order::Lookup { what, place } => lookup(&what, &place, json),
         Order::Password => password::run(json),
     };
@@ -353,35 +357,10 @@ fn current(data: &Path) -> Result<Generation, Problem> {
     })
 }
 
-/// The registries of all own domains as one: red lists hold in every answer.
+/// The registries of all own domains as one: red lists hold in every answer, and what is closed is in none.
 fn registries(loaded: &Loaded) -> Result<Option<Registry>, Problem> {
-    let paths: Vec<PathBuf> = loaded.config.domains.iter().map(|own| loaded.path(&own.registry)).collect();
-    let mut last = None;
-    let mut all = toml::Table::new();
-    for path in &paths {
-        // Read as a registry first: faults are told with their line.
-        last = Some(Registry::read(path).map_err(|error| Problem::of(path, error.to_string()))?);
-        if paths.len() > 1 {
-            join(&mut all, registry_table(path)?);
-        }
-    }
-    let (Some(first), true) = (paths.first(), paths.len() > 1) else { return Ok(last) };
-    let wrong = |what: String| Problem::of(first, format!("with the other registries: {what}"));
-    let text = toml::to_string(&all).map_err(|error| wrong(error.to_string()))?;
-    Registry::parse(&text).map(Some).map_err(|error| wrong(error.to_string()))
-}
-
-fn registry_table(path: &Path) -> Result<toml::Table, Problem> {
-    let octets = read_bytes(path, MAX_REGISTRY_BYTES)?;
-    toml::from_str(&String::from_utf8_lossy(&octets)).map_err(|error| Problem::of(path, error.message()))
-}
-
-/// Mailboxes and aliases are lists: those of one file after those of another.
-fn join(all: &mut toml::Table, more: toml::Table) {
-    for (name, value) in more {
-        match (all.get_mut(&name).and_then(toml::Value::as_array_mut), value) {
-            (Some(known), toml::Value::Array(more)) => known.extend(more),
-            (_, value) => drop(all.insert(name, value)),
-        }
-    }
+    let paths = loaded.config.domains.iter().map(|own| loaded.path(&own.registry));
+    let read = |path: PathBuf| Registry::read(&path).map_err(|error| Problem::of(path, error.to_string()));
+    let registries: Vec<Registry> = paths.map(read).collect::<Result<_, _>>()?;
+    Ok((!registries.is_empty()).then(|| Registry::union(&registries)))
 }

@@ -86,7 +86,7 @@ fn decide(snapshot: &Snapshot, chain: &[Certificate], from: &Address, to: &[Addr
         outcome: caller.as_ref().map(describe_caller).map_err(Clone::clone),
     }];
     if let Ok(caller) = &caller {
-        let right = right_to_send(snapshot, caller, from)
+        let right = right_to_send(snapshot, caller, from, at)
             .and_then(|granted| snapshot.unblocked(from, at).map(|()| granted))
             .map(|granted| {
                 format!(

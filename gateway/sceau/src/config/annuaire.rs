@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Refresh, Size, Span};
+use super::{Mailboxes, Refresh, Size, Span};
 use crate::fetch::{Limits, Place, Rules, Scheme};
 
 /// Shortest time between two questions: the national files come out once a day.
@@ -34,6 +34,8 @@ pub struct Annuaire {
     pub max: Size,
     /// From which age of the data on somebody is told.
     pub stale_after: Span,
+    /// The life of our own mailboxes.
+    pub mailboxes: Mailboxes,
 }
 
 impl Default for Annuaire {
@@ -45,6 +47,7 @@ impl Default for Annuaire {
             every: Span(Duration::from_secs(6 * 3600)),
             max: Size(256 * 1024 * 1024),
             stale_after: Span(annuaire::STALE_AFTER),
+            mailboxes: Mailboxes::default(),
         }
     }
 }
@@ -83,6 +86,7 @@ impl Annuaire {
         if self.stale_after.0.is_zero() {
             found.push("annuaire.stale_after must be longer than nothing".to_owned());
         }
+        self.mailboxes.faults(found);
     }
 }
 

@@ -235,7 +235,9 @@ fn registries_say_who_may_write_as_whom() {
     let registry = |place: Place| Registry::read(&space.folder.join(place.folder()).join("registry.toml")).unwrap();
     let (a, b) = (registry(Place::A), registry(Place::B));
     let id = |key: &str| space.holder(key).unwrap().person.id.clone();
-    let right = |key: &str, local: &str| a.right(&id(key), a.mailbox(&Place::A.address(local).unwrap()).unwrap());
+    let right = |key: &str, local: &str| {
+        a.right(&id(key), a.mailbox(&Place::A.address(local).unwrap()).unwrap(), Timestamp::EPOCH)
+    };
     assert_eq!(right("martin", "anne.martin-test"), Some(Right::Owner));
     assert_eq!(right("bernard", "anne.martin-test"), Some(Right::Grant));
     assert_eq!(right("bernard", "paul.durand-test"), None, "the secretary of another doctor");

@@ -139,7 +139,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: Spool) -> Result<NewMe
 /// The certificate may have been revoked, and the right withdrawn, since MAIL.
 fn again(snapshot: &Snapshot, outgoing: &Outgoing, now: Timestamp) -> Result<(Caller, Granted), Refusal> {
     let caller = identify(snapshot, outgoing.peer.certificates()?, now)?;
-    let granted = right_to_send(snapshot, &caller, &outgoing.granted.mailbox)?;
+    let granted = right_to_send(snapshot, &caller, &outgoing.granted.mailbox, now)?;
     Ok((caller, granted))
 }
 

@@ -104,6 +104,11 @@ refusals! {
     SenderUnknown = "sender-unknown", 550 5 . 1 . 8, 550,
         "Cette adresse d'expedition n'est pas enregistree ici : demandez sa creation a votre operateur.",
         "This sender address is not registered here: ask your operator to create it.", "an_unregistered_sender_is_refused";
+    /// The mailbox is closed.
+    SenderClosed = "sender-closed", 550 5 . 1 . 8, 550,
+        "Cette adresse d'expedition est fermee : ecrivez depuis une autre de vos boites, ou demandez sa reouverture a votre operateur.",
+        "This sender address is closed: write from another of your mailboxes, or ask your operator to open it again.",
+        "a_closed_mailbox_neither_takes_nor_sends";
     /// A domain that this gateway does not serve.
     SenderNotOurs = "sender-not-ours", 550 5 . 7 . 1, 551,
         "Ce serveur n'envoie pas pour ce domaine : configurez le serveur de votre propre operateur.",
@@ -159,6 +164,16 @@ refusals! {
     RecipientUnknown = "recipient-unknown", 550 5 . 1 . 1, 550,
         "Cette boite n'existe pas ici : verifiez l'adresse dans l'annuaire.",
         "There is no such mailbox here: check the address in the directory.", "an_unknown_local_recipient_is_refused";
+    /// One of our mailboxes, and closed.
+    RecipientClosed = "recipient-closed", 550 5 . 1 . 6, 550,
+        "Cette boite est fermee depuis la date ci-dessous et personne ne la remplace : cherchez un autre correspondant dans l'annuaire.",
+        "This mailbox is closed since the date below and nobody takes over: look another correspondent up in the directory.",
+        "a_closed_mailbox_neither_takes_nor_sends";
+    /// One of our mailboxes, closed, and somebody takes over.
+    RecipientMoved = "recipient-moved", 551 5 . 1 . 6, 551,
+        "Cette boite est fermee depuis la date ci-dessous : ecrivez a l'adresse qui suit cette date.",
+        "This mailbox is closed since the date below: write to the address that follows it.",
+        "a_closed_mailbox_neither_takes_nor_sends";
     /// The partner rule wants S/MIME, and the book holds no certificate.
     NoCertificateForRecipient = "no-certificate-for-recipient", 550 5 . 7 . 1, 541,
         "Aucun certificat de chiffrement connu pour ce destinataire : prevenez votre operateur.",

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, as_json: bool) -> Result<Exit, Problem> {
         dry: args.dry_run,
         base,
     };
-    let own = Registry::union(snapshot.domains.values().map(|own| &own.registry));
+    let own = Registry::union(snapshot.domains.values().map(|own| &*own.registry));
     let memory = Memory::of(&loaded.data(), &publisher.base);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| wrong(format!("the runtime does not start: {error}")))?;

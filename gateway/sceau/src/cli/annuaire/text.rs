@@ -73,6 +73,10 @@ pub(super) fn lookup(found: &Lookup, card: Option<&str>) {
         }
     }
     match (&found.gone, found.found) {
+        (Some(gone), _) if found.successor.is_some() => {
+            let next = found.successor.as_ref().map(ToString::to_string).unwrap_or_default();
+            println!("closed since {gone}, write to {next} / fermée depuis le {gone}, écrivez à {next}");
+        }
         (Some(gone), _) => println!("left the data on {gone} / sorti des données le {gone}"),
         (None, false) => println!("not found / introuvable"),
         (None, true) => {}
