@@ -7,6 +7,7 @@ pub mod extract;
 pub mod headers;
 pub mod judge;
 pub mod key_file;
+pub mod ldap;
 pub mod message;
 pub mod ocsp;
 pub mod partner_file;
