@@ -35,6 +35,7 @@ pub mod gateway;
 pub mod https;
 pub mod inside;
 pub mod interop;
+pub mod ldap;
 pub mod marionette;
 pub mod mint;
 pub mod msmtp;

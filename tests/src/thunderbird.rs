@@ -6,10 +6,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkcs12::Pkcs12;
+use openssl::pkey::PKey;
+use openssl::x509::X509;
 use serde_json::{Value, json};
 
 use crate::dovecot::PASSWORD;
 use crate::marionette::Marionette;
+use crate::mint::Minted;
 use crate::place::Scratch;
 use crate::process::{Running, run, tool};
 
@@ -71,18 +79,71 @@ impl Profile {
         self
     }
 
-    /// Holds this key (PKCS#12).
+    /// Trusts this authority (PEM) for servers.
     #[must_use]
     #[track_caller]
-    pub fn key(self, pkcs12: &Path, password: &str) -> Self {
-        self.nss("pk12util", &["-i", pkcs12.to_str().unwrap(), "-W", password, "-K", ""]);
+    pub fn authority_of_servers(self, certificate: &Path) -> Self {
+        let file = certificate.to_str().unwrap();
+        self.nss("certutil", &["-A", "-n", "servers", "-t", "C,,", "-i", file]);
+        self
+    }
+
+    /// Has this address book, in which it completes what is typed: a directory over LDAP under TLS, whose certificate
+    /// bears that host's name.
+    #[must_use]
+    pub fn address_book(self, name: &str, host: &str, at: SocketAddr, base: &str) -> Self {
+        let all = [
+            ("ldap_2.servers.book.dirType", "0".to_owned()),
+            ("ldap_2.servers.book.description", text(name)),
+            // A URL without a scope would mean its base alone.
+            ("ldap_2.servers.book.uri", text(&format!("ldaps://{host}:{}/{base}??sub?(objectclass=*)", at.port()))),
+            ("ldap_2.servers.book.maxHits", "100".to_owned()),
+            ("ldap_2.autoComplete.useDirectory", "true".to_owned()),
+            ("ldap_2.autoComplete.directoryServer", text("ldap_2.servers.book")),
+            // Names are not looked up: every host is that one.
+            ("network.dns.forceResolve", text(&at.ip().to_string())),
+            // Nobody activates windows on a screen without a window manager.
+            ("focusmanager.testmode", "true".to_owned()),
+        ];
+        all.iter().fold(self, |profile, (name, value)| profile.preference(name, value))
+    }
+
+    /// Hands its messages over to this SMTP server, without TLS, and keeps no copy.
+    #[must_use]
+    pub fn sends_through(self, smtp: SocketAddr) -> Self {
+        let all = [
+            ("mail.smtpservers", text("smtp1")),
+            ("mail.smtp.defaultserver", text("smtp1")),
+            ("mail.smtpserver.smtp1.hostname", text(&smtp.ip().to_string())),
+            ("mail.smtpserver.smtp1.port", smtp.port().to_string()),
+            ("mail.smtpserver.smtp1.try_ssl", "0".to_owned()),
+            ("mail.smtpserver.smtp1.authMethod", "1".to_owned()),
+            ("mail.identity.id1.smtpServer", text("smtp1")),
+            ("mail.identity.id1.fcc", "false".to_owned()),
+        ];
+        all.iter().fold(self, |profile, (name, value)| profile.preference(name, value))
+    }
+
+    /// Holds this key, in the form that the distribution's `pk12util` reads.
+    #[must_use]
+    #[track_caller]
+    pub fn minted_key(self, minted: &Minted) -> Self {
+        let read = |path| std::fs::read(path).unwrap();
+        let key = PKey::private_key_from_pem(&read(&minted.key)).unwrap();
+        let certificate = X509::from_pem(&read(&minted.certificate)).unwrap();
+        let mut pkcs12 = Pkcs12::builder();
+        pkcs12.name("lit").pkey(&key).cert(&certificate);
+        let old = Nid::PBE_WITHSHA1AND3_KEY_TRIPLEDES_CBC;
+        pkcs12.key_algorithm(old).cert_algorithm(old).mac_md(MessageDigest::sha1());
+        let file = minted.certificate.with_extension("p12");
+        std::fs::write(&file, pkcs12.build2(PASSWORD).unwrap().to_der().unwrap()).unwrap();
+        self.nss("pk12util", &["-i", file.to_str().unwrap(), "-W", PASSWORD, "-K", ""]);
         self
     }
 
     /// Reads this mailbox by IMAP, on loopback without TLS.
     #[must_use]
     pub fn account(self, address: &str, imap: SocketAddr) -> Self {
-        let text = |value: &str| format!("\"{value}\"");
         let all = [
             ("mail.accountmanager.accounts", text("account1")),
             ("mail.accountmanager.defaultaccount", text("account1")),
@@ -137,6 +198,24 @@ pub struct Shown {
     pub subject: String,
     /// The text in its message pane; empty where it shows a page of its own instead.
     pub text: String,
+}
+
+/// What came of typing into "To:".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed {
+    /// What was offered after each key.
+    pub offered: Vec<Vec<String>>,
+    /// Whom the message is written to now.
+    pub to: Vec<String>,
+}
+
+/// A card of an address book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// As it is shown.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
 }
 
 /// A running Thunderbird.
@@ -199,6 +278,52 @@ impl Thunderbird {
         }
     }
 
+    /// Types into "To:" of its window for writing, key by key, each answered before the next, and takes from the list
+    /// whom `wanted` names, if he is there.
+    #[must_use]
+    #[track_caller]
+    pub fn write_to(&mut self, typed: &str, wanted: &str) -> Typed {
+        let out = self.waiting(WRITE_TO, &[json!(typed), json!(wanted)]);
+        Typed { offered: out["offered"].as_array().unwrap().iter().map(texts).collect(), to: texts(&out["to"]) }
+    }
+
+    /// Has the open message encrypted, for its own user with the key of this address, and sends it. Says of whom it had
+    /// a certificate before it looked for more, and of whom it has none in the end: then nothing was sent.
+    #[must_use]
+    #[track_caller]
+    pub fn send_encrypted(&mut self, own: &str, subject: &str, text: &str) -> (Vec<String>, Vec<String>) {
+        let out = self.waiting(SEND_ENCRYPTED, &[json!(own), json!(subject), json!(text)]);
+        (texts(&out["before"]), texts(&out["missing"]))
+    }
+
+    /// Searches in the address book of this name, in the tab for address books.
+    #[must_use]
+    #[track_caller]
+    pub fn find(&mut self, book: &str, wanted: &str) -> Vec<Card> {
+        let cards = self.waiting(FIND, &[json!(book), json!(wanted)]);
+        let card = |card: &Value| Card {
+            name: card["name"].as_str().unwrap().to_owned(),
+            addresses: texts(&card["addresses"]),
+        };
+        cards.as_array().unwrap().iter().map(card).collect()
+    }
+
+    /// Its window of this kind (`mail:3pane`, `msgcompose`) as a PNG picture.
+    #[must_use]
+    #[track_caller]
+    pub fn picture(&mut self, kind: &str) -> Vec<u8> {
+        let picture = self.session.script(PICTURE, &[json!(kind)]);
+        STANDARD.decode(picture.as_str().unwrap_or_else(|| panic!("{picture}"))).unwrap()
+    }
+
+    /// Runs a script that may wait for conditions, and must not fail.
+    #[track_caller]
+    fn waiting(&mut self, script: &str, args: &[Value]) -> Value {
+        let out = self.session.script(&format!("{UNTIL}{script}"), args);
+        assert!(out["error"].is_null(), "{}", out["error"]);
+        out
+    }
+
     /// Runs a script in its main window, as [`Marionette::script`] does.
     #[track_caller]
     pub fn script(&mut self, script: &str, args: &[Value]) -> Value {
@@ -223,3 +348,17 @@ impl Drop for Thunderbird {
 /// Looks until the message is there; what follows waits on the program's own notifications only: a window that was
 /// loaded, a message that was shown, S/MIME that has been worked off.
 const OPEN: &str = include_str!("thunderbird/open.js");
+const UNTIL: &str = include_str!("thunderbird/until.js");
+const WRITE_TO: &str = include_str!("thunderbird/write_to.js");
+const SEND_ENCRYPTED: &str = include_str!("thunderbird/send_encrypted.js");
+const FIND: &str = include_str!("thunderbird/find.js");
+const PICTURE: &str = include_str!("thunderbird/picture.js");
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// As preferences have texts.
+fn text(value: &str) -> String {
+    format!("\"{value}\"")
+}

@@ -36,10 +36,22 @@ impl World {
         Self::with(KeyAlgorithm::P256, SystemClock.now())
     }
 
+    /// Makes one whose directory holds so many people besides the cast.
+    #[must_use]
+    #[track_caller]
+    pub fn peopled(people: u32) -> Self {
+        Self::made(KeyAlgorithm::P256, SystemClock.now(), people)
+    }
+
     /// Makes one with keys of this kind, whose certificates and lists are issued at this moment.
     #[must_use]
     #[track_caller]
     pub fn with(key: KeyAlgorithm, now: Timestamp) -> Self {
+        Self::made(key, now, 20)
+    }
+
+    #[track_caller]
+    fn made(key: KeyAlgorithm, now: Timestamp, people: u32) -> Self {
         let folder = Scratch::new("world");
         let hospital = || HospitalPorts {
             submission: free_endpoint(),
@@ -54,7 +66,7 @@ impl World {
             // Tests of the pages write the section themselves.
             pages: None,
         };
-        let settings = SpaceSettings { folder: folder.path().to_owned(), now, seed: 1, people: 20, key, ports };
+        let settings = SpaceSettings { folder: folder.path().to_owned(), now, seed: 1, people, key, ports };
         let (space, authorities) =
             Space::create_with_authorities(&settings).unwrap_or_else(|error| panic!("making the space: {error}"));
         Self { space, authorities, folder }

@@ -1,5 +1,4 @@
-//! The directory over LDAP with real clients: OpenLDAP's `ldapsearch`, Python's `ldap3` and `python-ldap`; and with
-//! octets that no client sends.
+//! The directory over LDAP with real clients: OpenLDAP's `ldapsearch`, Python's `ldap3` and `python-ldap`.
 
 // Asserting is what tests do, in their helpers too.
 #![allow(
@@ -11,90 +10,28 @@
     clippy::unwrap_used
 )]
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    path::Path,
-};
-
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
-use sceau::demo::cast::Place::A;
 use tests::{
-    gateway::{Gateway, sceau},
-    place::free_endpoint,
-    process::{Finished, PATIENCE, run, tool},
-    world::World,
+    ldap::{BASE, PASSWORD, Served, ldaps},
+    process::{run, tool},
 };
 
-const PASSWORD: &str = "mot-de-passe-fictif";
-
-/// A hospital whose directory answers over LDAP: for anybody, for cards, and by StartTLS.
-struct Place {
-    world: World,
-    gateway: Gateway,
-    open: SocketAddr,
-    cards: SocketAddr,
-    starttls: SocketAddr,
-}
-
-impl Place {
-    fn new(more: &str) -> Self {
-        let world = World::new();
-        let (open, cards, starttls) = (free_endpoint(), free_endpoint(), free_endpoint());
-        let hash = sceau(&["annuaire", "password"], PASSWORD.as_bytes()).success();
-        std::fs::write(world.folder().join(A.folder()).join("app.hash"), hash).unwrap();
-        let text = format!(
-            "[ldap]\nanonymous = true\n{more}\n\
-             [[ldap.listener]]\naddress = \"{open}\"\n\
-             [[ldap.listener]]\naddress = \"{cards}\"\ncertificates = true\n\
-             [[ldap.listener]]\naddress = \"{starttls}\"\ntls = \"starttls\"\ncertificates = true\n\
-             [[ldap.account]]\nname = \"annuaire-app\"\npassword = \"app.hash\"\nwhole = true\n"
-        );
-        world.append(A, "sceau.toml", &text);
-        // One mailbox that is nobody's business.
-        let path = world.folder().join(A.folder()).join("registry.toml");
-        let registry = std::fs::read_to_string(&path).unwrap();
-        let paul = registry.find(&world.address("durand")).expect("Paul's mailbox");
-        let end = registry[paul..].find("[[").map_or(registry.len(), |end| paul + end);
-        std::fs::write(&path, format!("{}red_list = true\n{}", &registry[..end], &registry[end..])).unwrap();
-        let gateway = world.serve(A);
-        Self { world, gateway, open, cards, starttls }
-    }
-
-    /// `ldapsearch` with these arguments; with a card if one is named.
-    fn search(&self, uri: &str, card: Option<&str>, arguments: &[&str]) -> Finished {
-        let mut command = tool("ldapsearch");
-        // The certificate is judged by the client that can be told our name, below.
-        command.env("LDAPTLS_REQCERT", "never").args(["-LLL", "-o", "ldif-wrap=no", "-H", uri]);
-        if let Some(card) = card {
-            let card = self.world.card(card);
-            command.env("LDAPTLS_CERT", &card.certificate).env("LDAPTLS_KEY", &card.key);
-        }
-        run(command.args(arguments), b"")
-    }
-
-    fn simple<'a>(&self, filter: &'a str) -> Vec<&'a str> {
-        vec!["-x", "-b", "dc=annuaire", filter]
-    }
-}
-
-fn ldaps(at: SocketAddr) -> String {
-    format!("ldaps://{at}")
+fn simple(filter: &str) -> [&str; 4] {
+    ["-x", "-b", BASE, filter]
 }
 
 #[test]
 fn ldapsearch_finds_people_over_every_door() {
-    let place = Place::new("");
+    let place = Served::with("");
     let anne = place.world.address("martin");
     let thunderbird = "(|(cn=*martin-t*)(mail=*martin-t*)(givenName=*martin-t*)(sn=*martin-t*))";
-    let found = place.search(&ldaps(place.open), None, &place.simple(thunderbird));
+    let found = place.search(&ldaps(place.open), None, &simple(thunderbird));
     let text = String::from_utf8(found.success()).unwrap();
     assert!(text.contains(&format!("mail: {anne}")) && text.contains("displayName: Anne MARTIN-TEST"), "{text}");
     assert!(text.contains("uid: 899700000017") && text.contains("objectClass: inetOrgPerson"), "{text}");
 
     // Not without TLS, but for what the server is.
     let clear = format!("ldap://{}", place.starttls);
-    let refused = place.search(&clear, None, &place.simple("(sn=martin-test)"));
+    let refused = place.search(&clear, None, &simple("(sn=martin-test)"));
     assert_eq!(refused.code, Some(13), "{}", refused.errors);
     let root = place.search(&clear, None, &["-x", "-s", "base", "-b", "", "(objectClass=*)", "+"]).success();
     let root = String::from_utf8(root).unwrap();
@@ -163,7 +100,7 @@ fn ldapsearch_finds_people_over_every_door() {
 
 #[test]
 fn certificates_come_with_the_address() {
-    let place = Place::new("");
+    let place = Served::with("");
     let anne = place.world.address("martin");
     let filter = format!("(mail={anne})");
     let arguments = ["-x", "-b", "dc=annuaire", filter.as_str(), "userCertificate;binary"];
@@ -172,7 +109,7 @@ fn certificates_come_with_the_address() {
     let der = openssl::base64::decode_block(line).unwrap();
     let certificate = openssl::x509::X509::from_der(&der).unwrap();
     assert!(!certificate.public_key().unwrap().public_key_to_der().unwrap().is_empty());
-    let without = String::from_utf8(place.search(&ldaps(place.open), None, &place.simple(&filter)).success()).unwrap();
+    let without = String::from_utf8(place.search(&ldaps(place.open), None, &simple(&filter)).success()).unwrap();
     assert!(!without.contains("ertificate"), "not unless it is named");
 }
 
@@ -224,7 +161,7 @@ print(json.dumps(out))
 
 #[test]
 fn pythons_clients_read_the_schema_and_walk_the_pages() {
-    let place = Place::new("");
+    let place = Served::with("");
     let script = place.world.folder().join("clients.py");
     std::fs::write(&script, PYTHON).unwrap();
     let card = place.world.card("martin");
@@ -265,7 +202,7 @@ print(json.dumps(out))
 
 #[test]
 fn who_types_takes_up_the_session_where_nobody_is_identified() {
-    let place = Place::new("");
+    let place = Served::with("");
     let script = place.world.folder().join("typist.py");
     std::fs::write(&script, TYPIST).unwrap();
     let (open, cards) = (place.open.to_string(), place.cards.to_string());
@@ -274,141 +211,4 @@ fn who_types_takes_up_the_session_where_nobody_is_identified() {
     assert_eq!(out[&open], serde_json::json!([false, true, true, true]), "{out}");
     // A card is shown, and judged, each time.
     assert_eq!(out[&cards], serde_json::json!([false, false, false, false]), "{out}");
-}
-
-type Tls = SslStream<TcpStream>;
-
-/// A TLS connection that says what it likes, from an address of its own.
-fn raw(to: SocketAddr) -> Tls {
-    let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
-    builder.set_verify(SslVerifyMode::NONE);
-    builder.build().connect("mss.test", stream).unwrap()
-}
-
-/// Everything until the other side closes.
-fn rest(mut wire: Tls) -> Vec<u8> {
-    let mut all = Vec::new();
-    // A connection that is cut has said what it had to say.
-    let _ = wire.read_to_end(&mut all);
-    all
-}
-
-/// An element with this content.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-    [&[tag, 0x84], &length[..], content].concat()
-}
-
-fn search(filter: &[u8]) -> Vec<u8> {
-    let request = [
-        element(4, b"dc=annuaire"),
-        vec![0x0a, 1, 2, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0],
-        filter.to_vec(),
-        element(0x30, b""),
-    ];
-    element(0x30, &[vec![2, 1, 9], element(0x63, &request.concat())].concat())
-}
-
-/// One message.
-fn message(wire: &mut Tls) -> Vec<u8> {
-    let mut head = [0; 2];
-    wire.read_exact(&mut head).unwrap();
-    let mut digits = vec![0; if head[1] < 0x80 { 0 } else { usize::from(head[1] & 0x7f) }];
-    wire.read_exact(&mut digits).unwrap();
-    let long = digits.iter().fold(0, |sum, digit| sum * 256 + usize::from(*digit));
-    let mut content = vec![0; if digits.is_empty() { usize::from(head[1]) } else { long }];
-    wire.read_exact(&mut content).unwrap();
-    content
-}
-
-#[test]
-fn hostile_octets_end_in_an_answer_and_others_are_served() {
-    let place = Place::new("limits = { connections = 120, connections_per_peer = 60 }");
-    // One octet of a message and no more: closed when a message has had its time, while the rest goes on.
-    let mut slow = raw(place.open);
-    slow.write_all(&[0x30]).unwrap();
-
-    // Ten thousand deep; and deeper, so that it is more than a message may be.
-    let mut deep = element(0x87, b"cn");
-    let mut nest = |levels: u32| {
-        for _ in 0..levels {
-            deep = [&[0xa2, 0x84], &u32::try_from(deep.len()).unwrap().to_be_bytes()[..], &deep].concat();
-        }
-        deep.clone()
-    };
-    let (deep, deeper) = (nest(10_000), nest(2_000));
-    let mut wire = raw(place.open);
-    wire.write_all(&search(&deep)).unwrap();
-    let answer = message(&mut wire);
-    // adminLimitExceeded to message 9; the connection goes on.
-    assert!(answer.windows(3).any(|octets| octets == [0x0a, 1, 11]), "{answer:?}");
-    wire.write_all(&search(&[0x87, 2, b'x', b'x'])).unwrap();
-    assert!(message(&mut wire).windows(3).any(|octets| octets == [0x0a, 1, 0]));
-    for (lie, what) in [
-        (search(&deeper), "larger than a message may be"),
-        (vec![0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 2], "two gigabytes announced"),
-        (vec![0x30, 0x80, 2, 1, 1], "a length that is not said"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), "another protocol"),
-        (element(0x30, &[2, 1, 1, 0x63, 0x7f, 4]), "longer than what it is in"),
-    ] {
-        let mut wire = raw(place.open);
-        // Whoever has heard enough closes while we still write.
-        let _ = wire.write_all(&lie);
-        let answer = rest(wire);
-        let notice = b"1.3.6.1.4.1.1466.20036";
-        assert!(answer.windows(notice.len()).any(|octets| octets == notice), "{what}: {answer:?}");
-    }
-
-    // A thousand connections from one address, none of which says a word.
-    let before = descriptors(place.gateway.pid());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let flood = runtime.block_on(async {
-        let mut flood = Vec::new();
-        for _ in 0..1000 {
-            let socket = tokio::net::TcpSocket::new_v4().unwrap();
-            socket.bind("127.0.0.77:0".parse().unwrap()).unwrap();
-            flood.push(socket.connect(place.open).await.unwrap());
-        }
-        flood
-    });
-    let found = place.search(&ldaps(place.open), None, &place.simple("(sn=martin-test)"));
-    assert!(String::from_utf8(found.success()).unwrap().contains(&place.world.address("martin")));
-    let during = descriptors(place.gateway.pid());
-    assert!(during < before + 80, "{before} descriptors before, {during} with a thousand connections");
-    drop(flood);
-    assert!(!rest(slow).is_empty(), "the slow one is told why it was closed");
-}
-
-fn descriptors(pid: u32) -> usize {
-    Path::new(&format!("/proc/{pid}/fd")).read_dir().unwrap().count()
-}
-
-/// Who copies the directory name by name is stopped, and told to wait; the connection stays.
-#[test]
-fn who_harvests_runs_dry() {
-    let place = Place::new("limits = { searches = 10, entries = 3 }");
-    let filter = [0xa4, 0x0b, 4, 2, b's', b'n', 0x30, 5, 0x80, 3, b'm', b'a', b'r'];
-    let mut wire = raw(place.open);
-    let (mut served, mut busy) = (0, 0);
-    // Twice a minute's worth is served at once; what comes back with time is far less than what is asked.
-    while busy < 10 {
-        wire.write_all(&search(&filter)).unwrap();
-        loop {
-            let answer = message(&mut wire);
-            if answer[3] == 0x65 {
-                busy += usize::from(answer.windows(3).any(|octets| octets == [0x0a, 1, 51]));
-                break;
-            }
-            served += 1;
-        }
-    }
-    assert!(served >= 20, "{served} entries before the first refusal");
-    let cut = place.search(
-        &ldaps(place.cards),
-        Some("martin"),
-        &["-N", "-Y", "EXTERNAL", "-Q", "-b", "dc=annuaire", "(sn=martin-test)"],
-    );
-    assert_eq!(cut.code, Some(0), "{}", cut.errors);
 }

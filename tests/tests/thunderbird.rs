@@ -11,10 +11,6 @@
 
 use ident::{Address, Clock as _, SystemClock};
 use mail::{Inside, Limits, Profile as Form, SealRequest};
-use openssl::nid::Nid;
-use openssl::pkcs12::Pkcs12;
-use openssl::pkey::PKey;
-use openssl::x509::X509;
 use pki::certificate::Certificate;
 use pki::cms::RsaTransport;
 use pki::issue::{KeyAlgorithm, ServerMailUse};
@@ -31,7 +27,6 @@ use tests::thunderbird::{Profile, Shown, Thunderbird};
 use tests::wire::Wire;
 use tests::world::{World, hand_over, letter};
 
-const PASSWORD: &str = "exemple";
 const TEXT: &str = "Texte confidentiel";
 /// `nsICMSMessageErrors`: all is well, or the certificate names no address at all.
 const SUCCESS: i64 = 0;
@@ -141,24 +136,10 @@ impl Stage {
         let mut profile = Profile::new().account(&self.to, dovecot.imap());
         profile = profile.authority(&file("root.pem"), true).authority(&file("issuing.pem"), false);
         for reader in [&self.reader, &self.curve_reader] {
-            let pkcs12 = reader.certificate.with_extension("p12");
-            std::fs::write(&pkcs12, exported(reader)).unwrap();
-            profile = profile.key(&pkcs12, PASSWORD);
+            profile = profile.minted_key(reader);
         }
         Thunderbird::start(profile)
     }
-}
-
-/// In the form that the distribution's `pk12util` reads.
-fn exported(minted: &Minted) -> Vec<u8> {
-    let read = |path| std::fs::read(path).unwrap();
-    let key = PKey::private_key_from_pem(&read(&minted.key)).unwrap();
-    let certificate = X509::from_pem(&read(&minted.certificate)).unwrap();
-    let mut pkcs12 = Pkcs12::builder();
-    pkcs12.name("lit").pkey(&key).cert(&certificate);
-    let old = Nid::PBE_WITHSHA1AND3_KEY_TRIPLEDES_CBC;
-    pkcs12.key_algorithm(old).cert_algorithm(old).mac_md(openssl::hash::MessageDigest::sha1());
-    pkcs12.build2(PASSWORD).unwrap().to_der().unwrap()
 }
 
 /// The message under another Message-ID, with another container.

@@ -1,45 +1,60 @@
 //! The few forms of BER that LDAP uses (RFC 4511 §5.1): definite lengths, tags of one octet. Reading neither recurses
-//! nor copies, and believes no length that the octets at hand do not bear out.
+//! nor copies, and believes no length that the octets at hand do not bear out. For both sides: the server here, and
+//! whoever asks other servers.
+
+use thiserror::Error;
 
 /// Universal and message tags.
-pub(super) mod tag {
-    pub(crate) const BOOLEAN: u8 = 0x01;
-    pub(crate) const INTEGER: u8 = 0x02;
-    pub(crate) const OCTETS: u8 = 0x04;
-    pub(crate) const ENUMERATED: u8 = 0x0a;
-    pub(crate) const SEQUENCE: u8 = 0x30;
-    pub(crate) const SET: u8 = 0x31;
+pub mod tag {
+    /// BOOLEAN.
+    pub const BOOLEAN: u8 = 0x01;
+    /// INTEGER.
+    pub const INTEGER: u8 = 0x02;
+    /// OCTET STRING.
+    pub const OCTETS: u8 = 0x04;
+    /// ENUMERATED.
+    pub const ENUMERATED: u8 = 0x0a;
+    /// SEQUENCE and SEQUENCE OF.
+    pub const SEQUENCE: u8 = 0x30;
+    /// SET OF.
+    pub const SET: u8 = 0x31;
     /// `[0]` constructed: controls of a message, conjunction of a filter.
-    pub(crate) const CONTEXT_0: u8 = 0xa0;
+    pub const CONTEXT_0: u8 = 0xa0;
 }
 
 /// Not BER as LDAP uses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this is not BER as LDAP uses it")]
+pub struct Malformed;
 
 /// What may go wrong while reading.
-pub(super) type Read<T> = Result<T, Malformed>;
+pub type Read<T> = Result<T, Malformed>;
 
 /// Elements one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(octets: &'a [u8]) -> Self {
+    /// Reads these.
+    pub fn new(octets: &'a [u8]) -> Self {
         Self(octets)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The tag of the next element.
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
 
     /// The next element: its tag and its content.
-    pub(super) fn next(&mut self) -> Read<(u8, &'a [u8])> {
+    ///
+    /// # Errors
+    /// [`Malformed`] too at the end of the octets.
+    pub fn next(&mut self) -> Read<(u8, &'a [u8])> {
         let (tag, after) = self.0.split_first().ok_or(Malformed)?;
         if tag & 0x1f == 0x1f {
             return Err(Malformed);
@@ -51,18 +66,27 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, which must have this tag.
-    pub(super) fn expect(&mut self, wanted: u8) -> Read<&'a [u8]> {
+    ///
+    /// # Errors
+    /// [`Malformed`] where another stands, or none.
+    pub fn expect(&mut self, wanted: u8) -> Read<&'a [u8]> {
         let (tag, value) = self.next()?;
         if tag == wanted { Ok(value) } else { Err(Malformed) }
     }
 
     /// The next element, if it has this tag.
-    pub(super) fn optional(&mut self, wanted: u8) -> Read<Option<&'a [u8]>> {
+    ///
+    /// # Errors
+    /// [`Malformed`] where an element of this tag is no whole one.
+    pub fn optional(&mut self, wanted: u8) -> Read<Option<&'a [u8]>> {
         if self.peek() == Some(wanted) { self.expect(wanted).map(Some) } else { Ok(None) }
     }
 
     /// A number from 0 to 2³¹ − 1 under this tag (`maxInt`, RFC 4511 §4.1.1).
-    pub(super) fn number(&mut self, wanted: u8) -> Read<u32> {
+    ///
+    /// # Errors
+    /// [`Malformed`] for other numbers and other tags.
+    pub fn number(&mut self, wanted: u8) -> Read<u32> {
         let digits = self.expect(wanted)?;
         let positive = digits.first().is_some_and(|first| *first < 0x80);
         let sum = digits.iter().fold(0u64, |sum, digit| (sum << 8) | u64::from(*digit));
@@ -73,7 +97,10 @@ impl<'a> Reader<'a> {
     }
 
     /// TRUE or FALSE.
-    pub(super) fn boolean(&mut self) -> Read<bool> {
+    ///
+    /// # Errors
+    /// [`Malformed`] where nothing of the kind stands.
+    pub fn boolean(&mut self) -> Read<bool> {
         match self.expect(tag::BOOLEAN)? {
             [octet] => Ok(*octet != 0),
             _ => Err(Malformed),
@@ -81,14 +108,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing may follow.
-    pub(super) fn end(&self) -> Read<()> {
+    ///
+    /// # Errors
+    /// [`Malformed`] if something does.
+    pub fn end(&self) -> Read<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
 
 /// The length at the start of `octets` and what follows it; nothing when more octets are needed. Some clients always
 /// use the long form, with leading zeros.
-pub(super) fn length(octets: &[u8]) -> Read<Option<(usize, &[u8])>> {
+pub fn length(octets: &[u8]) -> Read<Option<(usize, &[u8])>> {
     let Some((first, rest)) = octets.split_first() else { return Ok(None) };
     match first {
         0..=0x7f => Ok(Some((usize::from(*first), rest))),
@@ -105,47 +135,55 @@ pub(super) fn length(octets: &[u8]) -> Read<Option<(usize, &[u8])>> {
 
 /// Elements being written: lengths are filled in when an element is closed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Writer {
+pub struct Writer {
     octets: Vec<u8>,
 }
 
 impl Writer {
-    pub(super) fn new() -> Self {
+    /// Nothing yet.
+    pub fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn into_octets(self) -> Vec<u8> {
+    /// What was written.
+    pub fn into_octets(self) -> Vec<u8> {
         self.octets
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Octets so far.
+    pub fn len(&self) -> usize {
         self.octets.len()
     }
 
     /// Takes back everything from `mark` on.
-    pub(super) fn truncate(&mut self, mark: usize) {
+    pub fn truncate(&mut self, mark: usize) {
         self.octets.truncate(mark);
     }
 
     /// One element whose content is here.
-    pub(super) fn put(&mut self, tag: u8, value: &[u8]) {
+    pub fn put(&mut self, tag: u8, value: &[u8]) {
         self.octets.push(tag);
         push_length(&mut self.octets, value.len());
         self.octets.extend_from_slice(value);
     }
 
     /// What is already encoded.
-    pub(super) fn raw(&mut self, octets: &[u8]) {
+    pub fn raw(&mut self, octets: &[u8]) {
         self.octets.extend_from_slice(octets);
     }
 
-    #[cfg(test)]
-    pub(super) fn boolean(&mut self, value: bool) {
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// TRUE or FALSE.
+    pub fn boolean(&mut self, value: bool) {
         self.put(tag::BOOLEAN, &[if value { 0xff } else { 0 }]);
     }
 
     /// A number under this tag.
-    pub(super) fn number(&mut self, tag: u8, number: u32) {
+    pub fn number(&mut self, tag: u8, number: u32) {
         let digits = number.to_be_bytes();
         let zeros = digits.iter().take(3).take_while(|digit| **digit == 0).count();
         let shortest = digits.get(zeros..).unwrap_or_default();
@@ -159,7 +197,7 @@ impl Writer {
     }
 
     /// An element with elements in it.
-    pub(super) fn constructed(&mut self, tag: u8, content: impl FnOnce(&mut Self)) {
+    pub fn constructed(&mut self, tag: u8, content: impl FnOnce(&mut Self)) {
         self.octets.push(tag);
         let start = self.octets.len();
         content(self);

@@ -2,7 +2,7 @@
 //! where it likes. A search is a spelling of the one query model ([`crate::Filter`]): the index proposes, each entry is
 //! tested against the filter as the protocol defines it. Nothing is ever changed through here.
 
-mod ber;
+pub mod ber;
 mod bundle;
 mod dn;
 mod entry;

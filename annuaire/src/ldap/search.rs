@@ -26,6 +26,9 @@ use crate::{MatchKind, Page, Person, Question, Structure, Total};
 const MAX_PAGE: usize = 500;
 /// Most hits that are looked at for one answer.
 const MAX_LOOKED_AT: usize = 10_000;
+/// Octets of an answer after which no further entry is begun: certificates are long, and a client that does not read
+/// leaves them all in our memory. Thunderbird gives up at 16 MB (annuaire §5.1).
+pub(super) const MAX_OCTETS: usize = 2 * 1024 * 1024;
 /// Hits taken from the index at once, at most.
 const MAX_CHUNK: usize = 4096;
 
@@ -158,6 +161,11 @@ struct Answer {
 }
 
 impl Answer {
+    /// Whether there is no room for another entry.
+    fn is_full(&self, limit: usize) -> bool {
+        self.given >= limit || self.out.len() >= MAX_OCTETS
+    }
+
     /// Takes back what is beyond so many entries.
     fn shorten(&mut self, most: usize) {
         if self.given > most {
@@ -283,7 +291,7 @@ impl<'a> Run<'a> {
                 return;
             }
             if holds(&self.search.asked.filter, entry, self.time_up) == Some(true) {
-                if answer.given >= limit {
+                if answer.is_full(limit) {
                     let entries = u16::try_from(n).unwrap_or(u16::MAX);
                     answer.more = Some(Place { entries, ..Place::default() });
                     return;
@@ -325,7 +333,7 @@ impl<'a> Run<'a> {
                     if holds(&self.search.asked.filter, entry, self.time_up) != Some(true) {
                         continue;
                     }
-                    if answer.given >= limit {
+                    if answer.is_full(limit) {
                         let entries = u16::try_from(n).unwrap_or(u16::MAX);
                         answer.more = Some(Place { part: from.part, hits, entries, given: 0 });
                         return found.total;

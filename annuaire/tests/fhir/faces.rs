@@ -1,4 +1,5 @@
-//! The same question gives the same people, in the same order, by FHIR, on the page and at the command line.
+//! The same question gives the same people, in the same order, by FHIR, on the page and at the command line; and the
+//! same of those who practise over LDAP, whose entries have no order.
 
 use annuaire::{How, MatchKind, face::Face as _, web::Web};
 use http::Request;
@@ -6,6 +7,7 @@ use http::Request;
 use crate::{
     common::questions::{Asked, Place, Questions},
     equal::{size, spelt},
+    ldap,
     world::{OURS, World, post, read},
 };
 
@@ -85,13 +87,19 @@ fn by_command(world: &World, text: &str) -> (People, bool) {
 }
 
 #[test]
-fn fhir_the_page_and_the_command_line_give_the_same_people() {
+fn fhir_ldap_the_page_and_the_command_line_give_the_same_people() {
     let (count, people) = size();
     let world = World::ours(people);
-    let (mut by_form, mut typed, mut answered) = (0, 0, 0);
+    let practising = ldap::practising(&world);
+    let (mut by_form, mut typed, mut by_filter, mut answered) = (0, 0, 0, 0);
     for (n, asked) in Questions::new(&world.current, 6_112_026).and(OURS).take(count).enumerate() {
         let fhir = by_fhir(&world, &asked);
         answered += usize::from(!fhir.is_empty());
+        if let Some(filter) = ldap::spelt(&asked) {
+            let shown = fhir.iter().map(|(id, _)| id).filter(|id| practising.contains(*id)).cloned().collect();
+            assert_eq!(ldap::by_ldap(&world, &filter), shown, "question {n}, LDAP: {asked:?}");
+            by_filter += 1;
+        }
         let mut expected = fhir;
         if let Asked::Typed(text) = &asked {
             let (own, typed_place) = by_command(&world, text);
@@ -111,9 +119,9 @@ fn fhir_the_page_and_the_command_line_give_the_same_people() {
         assert_eq!(page, expected, "question {n}, page: {asked:?} as {form}");
         by_form += 1;
     }
-    println!("{count} questions: {by_form} by the page, {typed} by the command line, {answered} about somebody");
-    assert!(
-        answered * 2 > count && by_form * 2 > count && typed * 5 > count,
-        "{answered} {by_form} {typed} of {count}"
+    println!(
+        "{count} questions: {by_form} by the page, {by_filter} by LDAP, {typed} by the command line, {answered} about somebody"
     );
+    let enough = answered * 2 > count && by_form * 2 > count && by_filter * 2 > count && typed * 5 > count;
+    assert!(enough, "{answered} {by_form} {by_filter} {typed} of {count}");
 }

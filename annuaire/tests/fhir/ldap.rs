@@ -39,7 +39,7 @@ fn spelt_word(word: &Word) -> Vec<u8> {
 }
 
 /// The question as a filter; `None` where LDAP has no word for it: one field for everything.
-fn spelt(asked: &Asked) -> Option<Vec<u8>> {
+pub fn spelt(asked: &Asked) -> Option<Vec<u8>> {
     let equal =
         |name: &str, text: &str| element(0xa3, &[element(4, name.as_bytes()), element(4, text.as_bytes())].concat());
     match asked {
@@ -64,7 +64,7 @@ fn split(octets: &[u8]) -> (u8, &[u8], &[u8]) {
 }
 
 /// The people that a session answers with.
-fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
+pub fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
     let names = names(world, "ou=people,dc=annuaire", filter);
     let ids = names.iter().filter_map(|name| name.strip_prefix("uid="));
     ids.map(|id| id.split(['+', ',']).next().unwrap().to_owned()).collect()
@@ -110,12 +110,16 @@ pub fn names(world: &World, base: &str, filter: &[u8]) -> BTreeSet<String> {
     names
 }
 
+/// Those whom an address book shows.
+pub fn practising(world: &World) -> BTreeSet<String> {
+    world.current.people().filter(|person| person.active()).map(|person| person.id_text().to_owned()).collect()
+}
+
 #[test]
 fn ldap_gives_the_people_of_the_query_model() {
     let (count, people) = size();
     let world = World::ours(people);
-    let active: BTreeSet<String> =
-        world.current.people().filter(|person| person.active()).map(|person| person.id_text().to_owned()).collect();
+    let active = practising(&world);
     let (mut spellable, mut answered) = (0, 0);
     for (n, asked) in Questions::new(&world.current, 389_636).and(OURS).take(count).enumerate() {
         let Some(filter) = spelt(&asked) else { continue };

@@ -15,6 +15,7 @@ use crate::{
         matching::holds,
         message::tests::{search_octets, search_with},
         page,
+        search::MAX_OCTETS,
     },
 };
 
@@ -258,7 +259,11 @@ fn extended(id: u32, oid: &str, value: Option<&[u8]>) -> Vec<u8> {
 }
 
 fn paged(id: u32, size: u32, cookie: &[u8], filter: &str) -> Vec<u8> {
-    search_with(id, BASE, 2, 0, &encode(filter), &["mail"], |out| {
+    paged_of(id, size, cookie, filter, "mail")
+}
+
+fn paged_of(id: u32, size: u32, cookie: &[u8], filter: &str, attribute: &str) -> Vec<u8> {
+    search_with(id, BASE, 2, 0, &encode(filter), &[attribute], |out| {
         out.constructed(tag::CONTEXT_0, |list| {
             list.constructed(tag::SEQUENCE, |control| {
                 control.put(tag::OCTETS, PAGED.as_bytes());
@@ -498,6 +503,43 @@ fn pages_walk_to_the_end() {
     seen.sort();
     assert_eq!(seen, expected);
     assert!(exchange(&mut session, &paged(4, 0, b"", "(mail=*)"))[0].cookie().is_empty(), "size 0 gives up");
+}
+
+/// LD13: certificates are long; an answer of five hundred entries is not five hundred times as long.
+#[test]
+fn an_answer_is_bounded_in_octets_and_pages_go_on_behind_it() {
+    struct Heavy;
+    impl Certificates for Heavy {
+        fn readers(&self, _: &str) -> Vec<Vec<u8>> {
+            vec![vec![0x30; 20_000]; 16]
+        }
+    }
+    const ENTRY: usize = 330_000;
+    let mut session = session();
+    exchange(&mut session, &external(1));
+    let mut ask = |octets: &[u8]| {
+        session.receive(octets);
+        let Some(Work::Search(search)) = session.poll() else { panic!("a search") };
+        session.found(search.run(World { certificates: &Heavy, ..world() }, &|| false));
+        session.take_output()
+    };
+    let attribute = "userCertificate;binary";
+    let whole = ask(&search_octets(2, BASE, 2, &encode("(mail=*)"), &[attribute]));
+    assert!(whole.len() < 2 * (MAX_OCTETS + ENTRY), "{}", whole.len());
+    assert_eq!(answers(&whole).last().unwrap().code(), Code::SizeLimitExceeded as u32);
+    let (mut cookie, mut seen) = (Vec::new(), Vec::new());
+    loop {
+        let page = ask(&paged_of(3, 500, &cookie, "(mail=*)", attribute));
+        assert!(page.len() < MAX_OCTETS + ENTRY, "{}", page.len());
+        let found = answers(&page);
+        seen.extend(found.iter().filter(|a| a.operation == operation::ENTRY).map(Answered::name));
+        cookie = found.last().unwrap().cookie();
+        if cookie.is_empty() {
+            break;
+        }
+    }
+    seen.sort();
+    assert_eq!(seen, brute("(mail=*)"), "nobody twice, nobody left out");
 }
 
 /// LD4: who may have fifty may not have them fifty times.

@@ -4,14 +4,10 @@
 //! Anonymous, without a bind (RFC 4511 §4.2.1 makes it optional). References are not followed: they
 //! would lead to sites that nobody allowed.
 
+use annuaire::ldap::ber::{self, Malformed, Reader, Writer, tag};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{
-    Answer, Fault, Limits, Place, Request, Tags, Wait,
-    ber::{self, Ber, NotBer},
-    error::quoted,
-    within,
-};
+use super::{Answer, Fault, Limits, Place, Request, Tags, Wait, error::quoted, within};
 use crate::net::wire::Wire;
 
 /// Octets of an answer around the attribute itself: names, other messages.
@@ -19,14 +15,8 @@ const OVERHEAD: usize = 64 * 1024;
 /// Messages of one answer.
 const MAX_MESSAGES: usize = 8;
 /// The number of our one question.
-const ID: &[u8] = &[1];
+const ID: u32 = 1;
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const INTEGER: u8 = 0x02;
-const OCTETS: u8 = 0x04;
-const ENUMERATED: u8 = 0x0a;
-const BOOLEAN: u8 = 0x01;
 const SEARCH: u8 = 0x63;
 const ENTRY: u8 = 0x64;
 const DONE: u8 = 0x65;
@@ -36,8 +26,8 @@ const PRESENT: u8 = 0x87;
 /// Result code of a referral (RFC 4511 §4.1.9).
 const REFERRAL: u8 = 10;
 
-impl From<NotBer> for Fault {
-    fn from(_: NotBer) -> Self {
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
         Self::Protocol("it is no LDAP".to_owned())
     }
 }
@@ -110,23 +100,28 @@ impl Search {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let filter = match &self.filter {
-            (name, Some(value)) => {
-                ber::element(EQUALITY, &[&ber::element(OCTETS, &[name]), &ber::element(OCTETS, &[value])])
-            }
-            (name, None) => ber::element(PRESENT, &[name]),
-        };
-        let search = ber::element(
-            SEARCH,
-            &[
-                &ber::element(OCTETS, &[&self.base]),
+        let mut out = Writer::new();
+        out.constructed(tag::SEQUENCE, |message| {
+            message.number(tag::INTEGER, ID);
+            message.constructed(SEARCH, |search| {
+                search.put(tag::OCTETS, &self.base);
                 // baseObject, neverDerefAliases, one entry, a minute of the server's time, values too.
-                &[ENUMERATED, 1, 0, ENUMERATED, 1, 0, INTEGER, 1, 1, INTEGER, 1, 60, BOOLEAN, 1, 0],
-                &filter,
-                &ber::element(SEQUENCE, &[&ber::element(OCTETS, &[&self.attribute])]),
-            ],
-        );
-        ber::element(SEQUENCE, &[&ber::element(INTEGER, &[ID]), &search])
+                search.number(tag::ENUMERATED, 0);
+                search.number(tag::ENUMERATED, 0);
+                search.number(tag::INTEGER, 1);
+                search.number(tag::INTEGER, 60);
+                search.boolean(false);
+                match &self.filter {
+                    (name, Some(value)) => search.constructed(EQUALITY, |pair| {
+                        pair.put(tag::OCTETS, name);
+                        pair.put(tag::OCTETS, value);
+                    }),
+                    (name, None) => search.put(PRESENT, name),
+                }
+                search.constructed(tag::SEQUENCE, |list| list.put(tag::OCTETS, &self.attribute));
+            });
+        });
+        out.into_octets()
     }
 }
 
@@ -154,12 +149,12 @@ async fn announced(stream: &mut (impl AsyncRead + Unpin)) -> Result<usize, Fault
     loop {
         head.push(stream.read_u8().await.map_err(|_| Fault::Truncated)?);
         match head.split_first() {
-            Some((&SEQUENCE, rest)) => {
+            Some((&tag::SEQUENCE, rest)) => {
                 if let Some((length, _)) = ber::length(rest)? {
                     return Ok(length);
                 }
             }
-            _ => return Err(NotBer.into()),
+            _ => return Err(Malformed.into()),
         }
     }
 }
@@ -179,25 +174,25 @@ enum Message<'a> {
 }
 
 fn read<'a>(message: &'a [u8], attribute: &[u8]) -> Result<Message<'a>, Fault> {
-    let mut message = Ber(message);
-    if message.expect(INTEGER)?.iter().skip_while(|octet| **octet == 0).ne(ID) {
+    let mut message = Reader::new(message);
+    if message.number(tag::INTEGER)? != ID {
         // Number 0 is how a server says goodbye (RFC 4511 §4.4.1).
         return Err(Fault::Protocol("an answer to another question".to_owned()));
     }
-    let Some((tag, operation)) = message.next()? else { return Err(NotBer.into()) };
-    let mut operation = Ber(operation);
-    match tag {
+    let (kind, operation) = message.next()?;
+    let mut operation = Reader::new(operation);
+    match kind {
         ENTRY => {
-            operation.expect(OCTETS)?;
-            value(operation.expect(SEQUENCE)?, attribute).map(Message::Value)
+            operation.expect(tag::OCTETS)?;
+            value(operation.expect(tag::SEQUENCE)?, attribute).map(Message::Value)
         }
         REFERENCE => Err(Fault::Referral),
-        DONE => match operation.expect(ENUMERATED)? {
+        DONE => match operation.expect(tag::ENUMERATED)? {
             [0] => Ok(Message::Done),
             [REFERRAL] => Err(Fault::Referral),
             code => {
-                operation.expect(OCTETS)?;
-                let text = quoted(operation.expect(OCTETS)?);
+                operation.expect(tag::OCTETS)?;
+                let text = quoted(operation.expect(tag::OCTETS)?);
                 Err(Fault::Directory { code: code.first().copied().unwrap_or(u8::MAX), text })
             }
         },
@@ -207,18 +202,18 @@ fn read<'a>(message: &'a [u8], attribute: &[u8]) -> Result<Message<'a>, Fault> {
 
 /// The one value of the one attribute of an entry.
 fn value<'a>(attributes: &'a [u8], wanted: &[u8]) -> Result<&'a [u8], Fault> {
-    let mut attributes = Ber(attributes);
+    let mut attributes = Reader::new(attributes);
     let mut found = None;
-    while let Some((tag, attribute)) = attributes.next()? {
-        let mut attribute = Ber(attribute);
-        let name = attribute.expect(OCTETS)?;
+    while !attributes.is_empty() {
+        let mut attribute = Reader::new(attributes.expect(tag::SEQUENCE)?);
+        let name = attribute.expect(tag::OCTETS)?;
         // With or without `;binary`: servers differ in what they repeat (RFC 4522 §4).
-        if tag != SEQUENCE || !bare(name).eq_ignore_ascii_case(bare(wanted)) {
+        if !bare(name).eq_ignore_ascii_case(bare(wanted)) {
             continue;
         }
-        let mut values = Ber(attribute.expect(SET)?);
-        while let Some((_, value)) = values.next()? {
-            if found.replace(value).is_some() {
+        let mut values = Reader::new(attribute.expect(tag::SET)?);
+        while !values.is_empty() {
+            if found.replace(values.next()?.1).is_some() {
                 return Err(Fault::Protocol("several values where one was asked for".to_owned()));
             }
         }

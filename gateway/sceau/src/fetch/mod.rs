@@ -5,7 +5,6 @@
 //! we looked and what was wrong. Nothing that comes out of here is believed: revocation lists, OCSP
 //! answers and trust lists are signed, and whoever asked for them verifies them.
 
-mod ber;
 mod error;
 mod http;
 mod ldap;

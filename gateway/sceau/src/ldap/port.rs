@@ -1,12 +1,8 @@
 //! Ports: connections within bounds, each with a session of its own.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{net::TcpStream, sync::watch, task::JoinSet};
 
 use super::{
     Face,
@@ -15,15 +11,15 @@ use super::{
 use crate::{
     config::LdapListener,
     gateway::Gateway,
-    net::places::{Places, Room},
+    net::{
+        accept::Listening,
+        places::{Places, Room},
+    },
 };
-
-/// Wait after a connection could not be accepted.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// A bound port.
 pub struct Port {
-    socket: TcpListener,
+    socket: Listening,
     listener: LdapListener,
     /// Connections that the system has room for, whatever the configuration allows.
     room: usize,
@@ -35,59 +31,45 @@ impl Port {
     /// # Errors
     /// Those of the system, with the address in the text.
     pub async fn bind(listener: LdapListener, room: usize) -> io::Result<Self> {
-        let socket = TcpListener::bind(listener.address)
-            .await
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", listener.address)))?;
-        Ok(Self { socket, listener, room })
+        Ok(Self { socket: Listening::bind(listener.address).await?, listener, room })
     }
 
     /// Accepts until `stopping`, then waits for the sessions that are under way.
-    pub async fn serve(self, gateway: Arc<Gateway>, face: Arc<Face>, mut stopping: watch::Receiver<bool>) {
+    pub async fn serve(self, gateway: Arc<Gateway>, face: Arc<Face>, stopping: watch::Receiver<bool>) {
+        let Self { socket, listener, room } = self;
         let places = Arc::new(Places::default());
-        let mut sessions = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                _ = stopping.wait_for(|stopping| *stopping) => break,
-                Some(_) = sessions.join_next() => continue,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.start(&gateway, &face, &places, &mut sessions, stream, peer, &stopping),
-                // Out of descriptors and the like: the peer tries again, we do not spin.
-                Err(error) => {
-                    tracing::warn!(%error, port = %self.listener.address, "a connection could not be accepted");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-        while sessions.join_next().await.is_some() {}
+        let port = Sessions { listener, room, places, gateway, face, stopping: stopping.clone() };
+        socket.serve(stopping, |sessions, stream, peer| port.start(sessions, stream, peer)).await;
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "what a port shares with its sessions")]
-    fn start(
-        &self,
-        gateway: &Arc<Gateway>,
-        face: &Arc<Face>,
-        places: &Arc<Places>,
-        sessions: &mut JoinSet<()>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        stopping: &watch::Receiver<bool>,
-    ) {
+/// What the sessions of a port share.
+struct Sessions {
+    listener: LdapListener,
+    room: usize,
+    places: Arc<Places>,
+    gateway: Arc<Gateway>,
+    face: Arc<Face>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Sessions {
+    fn start(&self, sessions: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr) {
+        let gateway = &self.gateway;
         let limits = gateway.snapshot().config.ldap.limits.clone();
         let room = Room { all: limits.connections.min(self.room), each: limits.connections_per_peer };
         // No words: before TLS a client of ldaps would take them for nonsense.
-        let Some(place) = places.enter(peer.ip(), room) else {
+        let Some(place) = self.places.enter(peer.ip(), room) else {
             tracing::debug!(%peer, "no room for another LDAP connection");
             return;
         };
         let terms = Terms {
             gateway: Arc::clone(gateway),
-            face: Arc::clone(face),
+            face: Arc::clone(&self.face),
             listener: self.listener.clone(),
             limits,
             peer,
-            stopping: stopping.clone(),
+            stopping: self.stopping.clone(),
         };
         sessions.spawn(async move {
             let end = connection::run(terms, stream).await;

@@ -1,15 +1,12 @@
 //! Ports: accepts connections within bounds and gives each a session with the right door.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use store::StoreError;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{net::TcpStream, sync::watch, task::JoinSet};
 
 use super::{
+    accept::Listening,
     places::{Places, Room},
     session::{self, SessionEnd, Terms},
 };
@@ -22,13 +19,9 @@ use crate::{
     submission::Submission,
 };
 
-/// Wait after a connection could not be accepted: long enough that neither the processor nor the log
-/// is filled by who keeps all descriptors busy.
-const PAUSE: Duration = Duration::from_millis(250);
-
 /// A bound port.
 pub struct Port {
-    socket: TcpListener,
+    socket: Listening,
     listener: Listener,
     /// Connections that the system has room for, whatever the configuration allows.
     room: usize,
@@ -40,10 +33,7 @@ impl Port {
     /// # Errors
     /// Those of the system, with the address in the text.
     pub async fn bind(listener: Listener, room: usize) -> io::Result<Self> {
-        let socket = TcpListener::bind(listener.address)
-            .await
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", listener.address)))?;
-        Ok(Self { socket, listener, room })
+        Ok(Self { socket: Listening::bind(listener.address).await?, listener, room })
     }
 
     /// Where it listens.
@@ -51,40 +41,30 @@ impl Port {
     /// # Errors
     /// Those of the system.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.address()
     }
 
     /// Accepts until `stopping`, then waits for the sessions that are under way.
-    pub async fn serve(self, gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-        let places = Arc::new(Places::default());
-        let mut sessions = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                _ = stopping.wait_for(|stopping| *stopping) => break,
-                Some(_) = sessions.join_next() => continue,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.start(&gateway, &places, &mut sessions, stream, peer, &stopping),
-                // Out of descriptors and the like: the peer tries again, we do not spin.
-                Err(error) => {
-                    tracing::warn!(%error, port = %self.listener.address, "a connection could not be accepted");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-        while sessions.join_next().await.is_some() {}
+    pub async fn serve(self, gateway: Arc<Gateway>, stopping: watch::Receiver<bool>) {
+        let Self { socket, listener, room } = self;
+        let port =
+            Sessions { listener, room, places: Arc::new(Places::default()), gateway, stopping: stopping.clone() };
+        socket.serve(stopping, |sessions, stream, peer| port.start(sessions, stream, peer)).await;
     }
+}
 
-    fn start(
-        &self,
-        gateway: &Arc<Gateway>,
-        places: &Arc<Places>,
-        sessions: &mut JoinSet<()>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        stopping: &watch::Receiver<bool>,
-    ) {
+/// What the sessions of a port share.
+struct Sessions {
+    listener: Listener,
+    room: usize,
+    places: Arc<Places>,
+    gateway: Arc<Gateway>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Sessions {
+    fn start(&self, sessions: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr) {
+        let gateway = &self.gateway;
         let snapshot = gateway.snapshot();
         let limits = snapshot.config.limits.clone();
         let room = Room { all: limits.connections.min(self.room), each: limits.connections_per_peer };
@@ -94,7 +74,7 @@ impl Port {
             turn_away(&stream, &Refusal::new(RefusalId::NotReady, error.to_string()), &help);
             return;
         }
-        let Some(place) = places.enter(peer.ip(), room) else {
+        let Some(place) = self.places.enter(peer.ip(), room) else {
             turn_away(&stream, &Refusal::new(RefusalId::TooBusy, ""), &help);
             return;
         };
@@ -109,7 +89,7 @@ impl Port {
             },
             limits,
             spool: gateway.data().join("spool"),
-            stopping: stopping.clone(),
+            stopping: self.stopping.clone(),
         };
         let (gateway, kind) = (Arc::clone(gateway), self.listener.kind);
         sessions.spawn(async move {

@@ -1,5 +1,6 @@
 //! Sockets and TLS: everything between the wire and the state machines of `smtp`.
 
+pub(crate) mod accept;
 pub mod listener;
 pub(crate) mod places;
 pub mod session;

@@ -8,6 +8,7 @@ pub mod fhir;
 pub mod headers;
 pub mod judge;
 pub mod key_file;
+pub mod ldap;
 pub mod message;
 pub mod ocsp;
 pub mod partner_file;

@@ -1,9 +1,14 @@
-use super::{
-    super::ber::{element, length},
-    *,
-};
+use annuaire::ldap::ber::{Writer, length};
+
+use super::*;
 
 const DN: &str = "cn=AC%20TEST,o=ASIP-SANTE,c=FR?certificateRevocationList;binary";
+
+fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.put(tag, &parts.concat());
+    out.into_octets()
+}
 
 fn message(operation: &[u8]) -> Vec<u8> {
     element(0x30, &[&element(2, &[&[1]]), operation])
