@@ -64,7 +64,7 @@ fn hostile_octets_end_in_an_answer_and_others_are_served() {
         }
         flood
     });
-    let found = place.search(&ldaps(place.open), None, &simple("(sn=martin-test)"));
+    let found = place.search(&ldaps(place.open), None, &["-x", "-b", BASE, "(sn=martin-test)"]);
     assert!(String::from_utf8(found.success()).unwrap().contains(&place.world.address("martin")));
     let during = descriptors(place.gateway.pid());
     assert!(during < before + 80, "{before} descriptors before, {during} with a thousand connections");

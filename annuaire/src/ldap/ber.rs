@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] too at the end of the octets.
-    pub fn next(&mut self) -> Read<(u8, &'a [u8])> {
+    pub fn element(&mut self) -> Read<(u8, &'a [u8])> {
         let (tag, after) = self.0.split_first().ok_or(Malformed)?;
         if tag & 0x1f == 0x1f {
             return Err(Malformed);
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed`] where another stands, or none.
     pub fn expect(&mut self, wanted: u8) -> Read<&'a [u8]> {
-        let (tag, value) = self.next()?;
+        let (tag, value) = self.element()?;
         if tag == wanted { Ok(value) } else { Err(Malformed) }
     }
 
@@ -234,8 +234,8 @@ mod tests {
         assert_eq!(length(&[0x82, 1]), Ok(None));
         assert_eq!(length(&[0x80]), Err(Malformed));
         assert_eq!(length(&[0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(Malformed));
-        assert_eq!(Reader::new(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0]).next(), Err(Malformed));
-        assert_eq!(Reader::new(&[0x1f, 0x81, 0]).next(), Err(Malformed));
+        assert_eq!(Reader::new(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0]).element(), Err(Malformed));
+        assert_eq!(Reader::new(&[0x1f, 0x81, 0]).element(), Err(Malformed));
         assert_eq!(Reader::new(&[2, 1, 0xff]).number(tag::INTEGER), Err(Malformed));
         assert_eq!(Reader::new(&[2, 5, 0, 0x7f, 0xff, 0xff, 0xff]).number(tag::INTEGER), Ok(0x7fff_ffff));
         assert_eq!(Reader::new(&[2, 4, 0x80, 0, 0, 0]).number(tag::INTEGER), Err(Malformed));
@@ -264,7 +264,7 @@ mod tests {
         #[test]
         fn nothing_panics(octets in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut reader = Reader::new(&octets);
-            while reader.next().is_ok() {}
+            while reader.element().is_ok() {}
         }
     }
 }

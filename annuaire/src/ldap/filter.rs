@@ -110,7 +110,7 @@ impl FilterReader {
         if depth > MAX_FILTER_DEPTH || self.parts > MAX_FILTER_PARTS {
             return Err(FilterFault::TooMuch);
         }
-        let (tag, content) = from.next()?;
+        let (tag, content) = from.element()?;
         let mut inside = Reader::new(content);
         let below = depth.saturating_add(1);
         match tag {
@@ -168,7 +168,7 @@ impl FilterReader {
             if self.parts > MAX_FILTER_PARTS {
                 return Err(FilterFault::TooMuch);
             }
-            let (tag, content) = pieces.next()?;
+            let (tag, content) = pieces.element()?;
             if content.is_empty() || last.is_some() {
                 return Err(FilterFault::Malformed);
             }

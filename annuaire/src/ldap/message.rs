@@ -136,7 +136,7 @@ pub(super) fn read(octets: &[u8]) -> Result<Message, MessageFault> {
     let mut inside = Reader::new(outer.expect(tag::SEQUENCE)?);
     outer.end()?;
     let id = inside.number(tag::INTEGER)?;
-    let (kind, content) = inside.next()?;
+    let (kind, content) = inside.element()?;
     let controls = match inside.optional(tag::CONTEXT_0)? {
         Some(list) => controls(list)?,
         None => Vec::new(),
@@ -191,7 +191,7 @@ fn asked(kind: u8, content: &[u8]) -> Result<Asked, FilterFault> {
 fn bind(mut inside: Reader<'_>) -> Result<Asked, FilterFault> {
     let version = inside.number(tag::INTEGER)?;
     let name = text(inside.expect(tag::OCTETS)?, MAX_NAME)?;
-    let (kind, content) = inside.next()?;
+    let (kind, content) = inside.element()?;
     inside.end()?;
     let how = match kind {
         0x80 if content.len() <= MAX_PASSWORD => HowBound::Simple(zeroize::Zeroizing::new(content.to_vec())),

@@ -177,7 +177,7 @@ fn answers(octets: &[u8]) -> Vec<Answered> {
     while !all.is_empty() {
         let mut message = Reader::new(all.expect(tag::SEQUENCE).unwrap());
         let id = message.number(tag::INTEGER).unwrap();
-        let (operation, content) = message.next().unwrap();
+        let (operation, content) = message.element().unwrap();
         let controls = message.optional(tag::CONTEXT_0).unwrap().unwrap_or_default().to_vec();
         out.push(Answered { id, operation, content: content.to_vec(), controls });
     }

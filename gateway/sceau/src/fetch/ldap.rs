@@ -179,7 +179,7 @@ fn read<'a>(message: &'a [u8], attribute: &[u8]) -> Result<Message<'a>, Fault> {
         // Number 0 is how a server says goodbye (RFC 4511 §4.4.1).
         return Err(Fault::Protocol("an answer to another question".to_owned()));
     }
-    let (kind, operation) = message.next()?;
+    let (kind, operation) = message.element()?;
     let mut operation = Reader::new(operation);
     match kind {
         ENTRY => {
@@ -213,7 +213,7 @@ fn value<'a>(attributes: &'a [u8], wanted: &[u8]) -> Result<&'a [u8], Fault> {
         }
         let mut values = Reader::new(attribute.expect(tag::SET)?);
         while !values.is_empty() {
-            if found.replace(values.next()?.1).is_some() {
+            if found.replace(values.element()?.1).is_some() {
                 return Err(Fault::Protocol("several values where one was asked for".to_owned()));
             }
         }
