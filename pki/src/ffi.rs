@@ -26,7 +26,10 @@ unsafe extern "C" {
     fn X509_STORE_CTX_get0_policy_tree(context: *const X509_STORE_CTX) -> *mut PolicyTree;
     fn X509_policy_tree_get0_user_policies(tree: *const PolicyTree) -> *mut OPENSSL_STACK;
     fn X509_policy_node_get0_policy(node: *const PolicyNode) -> *const ASN1_OBJECT;
+    #[cfg(not(any(target_env = "gnu", target_env = "musl")))]
     fn OPENSSL_cleanse(octets: *mut c_void, length: usize);
+    #[cfg(any(target_env = "gnu", target_env = "musl"))]
+    fn explicit_bzero(octets: *mut c_void, length: usize);
 }
 
 #[cfg(target_env = "gnu")]
@@ -53,9 +56,14 @@ pub(crate) fn allocator_thresholds(own_mapping: i32, trim: i32) -> bool {
 
 /// Empties a buffer and wipes all of its memory, what was cut off before included. No compiler leaves it out.
 pub(crate) fn wipe(octets: &mut Vec<u8>) {
+    // The C library's takes as much at once as the processor stores; OpenSSL's one word.
+    #[cfg(not(any(target_env = "gnu", target_env = "musl")))]
+    use OPENSSL_cleanse as wiped;
+    #[cfg(any(target_env = "gnu", target_env = "musl"))]
+    use explicit_bzero as wiped;
     octets.clear();
     // SAFETY: the buffer owns `capacity` octets from there on, which anybody may write; it says that none is in use.
-    unsafe { OPENSSL_cleanse(octets.as_mut_ptr().cast(), octets.capacity()) }
+    unsafe { wiped(octets.as_mut_ptr().cast(), octets.capacity()) }
 }
 
 /// Adds an acceptable policy; `None` if `dotted` is no identifier or memory ran out.

@@ -17,8 +17,12 @@ use crate::{
 const COLUMNS: usize = 76;
 /// Octets in a line of it.
 const LINE: usize = COLUMNS / 4 * 3;
+/// A line of it as it is written, with its end.
+const WHOLE: usize = COLUMNS + 2;
 /// Octets that are encoded at once: whole lines.
 const RUN: usize = LINE * 256;
+/// Octets of text that are decoded at once: whole lines, if they are as we write them.
+const TEXT: usize = WHOLE * 210;
 
 /// Octets of base64 in lines of 76 columns with CRLF, for this many octets.
 pub(crate) const fn length(octets: u64) -> u64 {
@@ -92,12 +96,12 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new() -> Self {
-        Self { digits: Plaintext::with_capacity(CHUNK.saturating_add(4)), columns: COLUMNS, padded: false }
+        Self { digits: Plaintext::with_capacity(TEXT.saturating_add(4)), columns: COLUMNS, padded: false }
     }
 
     /// Appends what these characters decode to.
     pub(crate) fn update(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), MailFault> {
-        text.chunks(CHUNK).try_for_each(|text| self.run(text, out))
+        text.chunks(TEXT).try_for_each(|text| self.run(text, out))
     }
 
     fn run(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), MailFault> {
@@ -124,6 +128,14 @@ impl Decoder {
     /// a digit is found when it is decoded.
     fn take_regular(&mut self, text: &[u8]) {
         let mut rest = text;
+        if self.columns == COLUMNS {
+            // Nearly all there are, in pieces of known length.
+            for line in text.as_chunks::<WHOLE>().0 {
+                let [digits @ .., b'\r', b'\n'] = line else { break };
+                self.digits.extend_from_slice(digits);
+                rest = rest.get(WHOLE..).unwrap_or_default();
+            }
+        }
         while !rest.is_empty() {
             match rest.split_at_checked(self.columns).map(|(line, after)| (line, after.strip_prefix(b"\r\n"))) {
                 Some((line, Some(after))) => {

@@ -16,6 +16,7 @@ mod fault;
 mod groups;
 mod head;
 mod header;
+mod inner;
 mod judge;
 mod judgement;
 mod lexer;

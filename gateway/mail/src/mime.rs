@@ -127,7 +127,11 @@ pub(crate) fn survey_lines(mut lines: Fragments<'_>, limits: &Limits) -> Result<
     let mut walk = Walk { limits, stack: Vec::new(), doubtful: false, seen: Survey::default() };
     let mut header = Some(Vec::new());
     let mut root = true;
-    while let Some(line) = lines.next().map_err(|error| disk(&error))? {
+    loop {
+        if header.is_none() && !walk.doubtful {
+            lines.pass_to_dashes();
+        }
+        let Some(line) = lines.next().map_err(|error| disk(&error))? else { break };
         match &mut header {
             Some(octets) => {
                 if octets.len().saturating_add(line.text.len()) > limits.header {

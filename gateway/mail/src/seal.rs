@@ -1,9 +1,8 @@
 //! Sealing: sign, then encrypt, under an outer header that says no more than the envelope does.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use ident::{Address, Fingerprint, Timestamp};
-use openssl::sha::Sha256;
 use pki::{
     certificate::Certificate,
     cms::{Attribute, CmsError, ContentCipher, Encrypting, Frame, RsaTransport, Signing},
@@ -18,8 +17,8 @@ use crate::{
     groups,
     head::Head,
     header::Field,
-    read_source,
-    source::{RUN, Source, disk, each_chunk},
+    inner, read_source,
+    source::{CHUNK, Source, disk, each_chunk},
     words::{folded, text_field},
 };
 
@@ -98,7 +97,7 @@ pub struct SealRequest<'a> {
 pub struct SealedMessage {
     /// The message to queue and relay.
     pub bytes: Vec<u8>,
-    /// SHA-256 of the message inside, as its reader will get it.
+    /// The digest of the message inside, as its reader will find it ([`crate::Opened::inner_digest`]).
     pub inner_digest: Fingerprint,
 }
 
@@ -142,10 +141,8 @@ pub fn seal(request: &SealRequest<'_>) -> Result<SealedMessage, SealFault> {
 pub fn seal_with(request: &SealRequest<'_>, transport: RsaTransport) -> Result<SealedMessage, SealFault> {
     let facts = read_source(request.message, request.limits)?;
     let plan = SealPlan::new(request, &facts, transport)?;
-    let inner_digest = plan.inner_digest()?;
-    let mut bytes = Vec::with_capacity(usize::try_from(plan.size()).unwrap_or(0));
-    plan.write(&mut bytes)?;
-    Ok(SealedMessage { bytes, inner_digest })
+    let inner_digest = plan.inner_digest();
+    Ok(SealedMessage { bytes: plan.into_bytes()?, inner_digest })
 }
 
 /// A body that is signed and ready to be written: the first of the two passes over the message is done, and
@@ -153,7 +150,7 @@ pub fn seal_with(request: &SealRequest<'_>, transport: RsaTransport) -> Result<S
 pub struct SealPlan<'a> {
     message: &'a dyn Source,
     body: u64,
-    inner_head: Plaintext,
+    inner_digest: Fingerprint,
     /// Header of the outermost entity.
     outer: Vec<u8>,
     /// What stands between the layers.
@@ -225,6 +222,13 @@ impl<'a> SealPlan<'a> {
         digest(&payload_head)?;
         each_chunk(request.message, head.len(), &mut digest)?;
         let signed = signing.signed(request.at, &extra)?;
+        let inner_digest = match whole {
+            true => {
+                let before = payload_head.len().saturating_sub(inner_head.len());
+                inner::of_signed(&[], signed.content_digest(), u64::try_from(before).unwrap_or(u64::MAX))
+            }
+            false => inner::of_signed(&inner_head, signed.content_digest(), count(&payload_head)),
+        };
         let unsigned: Vec<Attribute> = stamp(signed.value())?.into_iter().collect();
         let signed = signed.opaque(&unsigned)?;
         let signed_length = signed.length(octets);
@@ -239,7 +243,7 @@ impl<'a> SealPlan<'a> {
             encryption.as_ref().map_or(signed_length, |it| it.container.length().try_into().unwrap_or(u64::MAX));
         let size = count(&outer).saturating_add(coding::length(container));
         let layers = Layers { payload_head, signed, encryption };
-        Ok(Self { message: request.message, body: head.len(), inner_head, outer, layers, size })
+        Ok(Self { message: request.message, body: head.len(), inner_digest, outer, layers, size })
     }
 
     /// The outer header, which everybody on the way reads.
@@ -252,18 +256,9 @@ impl<'a> SealPlan<'a> {
         self.size
     }
 
-    /// SHA-256 of the message inside, as its reader will get it: one more pass.
-    ///
-    /// # Errors
-    /// Those of the source.
-    pub fn inner_digest(&self) -> Result<Fingerprint, MailFault> {
-        let mut hash = Sha256::new();
-        hash.update(&self.inner_head);
-        each_chunk(self.message, self.body, |octets| {
-            hash.update(octets);
-            Ok::<_, MailFault>(())
-        })?;
-        Ok(Fingerprint::new(hash.finish()))
+    /// The digest of the message inside, as its reader will find it ([`crate::Opened::inner_digest`]).
+    pub const fn inner_digest(&self) -> Fingerprint {
+        self.inner_digest
     }
 
     /// Writes the sealed message: the second pass over the message, with bounded buffers.
@@ -271,11 +266,22 @@ impl<'a> SealPlan<'a> {
     /// # Errors
     /// [`MailFault::Storage`] when either side fails, and what the library cannot do.
     pub fn write(self, out: &mut dyn Write) -> Result<(), SealFault> {
-        let written = |result: io::Result<()>| result.map_err(|error| SealFault::from(disk(&error)));
-        written(out.write_all(&self.outer))?;
+        self.through(Some(out)).map(drop)
+    }
+
+    /// The sealed message in memory, written there at once.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn into_bytes(self) -> Result<Vec<u8>, SealFault> {
+        self.through(None)
+    }
+
+    fn through(self, out: Option<&mut dyn Write>) -> Result<Vec<u8>, SealFault> {
         let Layers { payload_head, signed, encryption } = self.layers;
-        let mut pipe = Pipe::new(encryption, out);
-        pipe.begin()?;
+        let size = if out.is_some() { 0 } else { usize::try_from(self.size).unwrap_or(0) };
+        let mut pipe = Pipe::new(encryption, out, size);
+        pipe.begin(&self.outer)?;
         pipe.signed(&signed.before)?;
         pipe.signed(&payload_head)?;
         each_chunk(self.message, self.body, |octets| pipe.signed(octets))?;
@@ -299,8 +305,8 @@ impl Encryption {
     }
 }
 
-/// Most that base64 makes of the octets that come at once ([`crate::source::RUN`]), and what was left before.
-const PIECE: usize = RUN * 3 / 2;
+/// Most that base64 makes of the octets that come at once ([`crate::source::CHUNK`]), and what was left before.
+const PIECE: usize = CHUNK * 3 / 2;
 
 /// Octets of the signed container on their way out: base64 if a mail client is to read it, encryption,
 /// base64 again.
@@ -310,27 +316,36 @@ struct Pipe<'o> {
     entity: Plaintext,
     container: Vec<u8>,
     outer: Encoder,
+    /// What was made and not written yet; all of it, if it is not to be written anywhere.
     text: Vec<u8>,
-    out: &'o mut dyn Write,
+    out: Option<&'o mut dyn Write>,
 }
 
 impl<'o> Pipe<'o> {
-    fn new(encryption: Option<Encryption>, out: &'o mut dyn Write) -> Self {
+    /// `size` is what will be made, where it stays in memory.
+    fn new(encryption: Option<Encryption>, out: Option<&'o mut dyn Write>, size: usize) -> Self {
         let inner = encryption.as_ref().filter(|it| it.base64).map(|_| Encoder::default());
         // Room for one piece, or for everything if that is less: growth would leave copies behind.
         let room = encryption.as_ref().map_or(0, |it| it.container.length().min(PIECE));
         let entity = Plaintext::with_capacity(if inner.is_some() { room } else { 0 });
-        let (container, text) = (Vec::with_capacity(room), Vec::with_capacity(room.saturating_mul(3) / 2));
+        let text = if out.is_some() { room.saturating_mul(3) / 2 } else { size };
+        let (container, text) = (Vec::with_capacity(room), Vec::with_capacity(text));
         Self { encryption, inner, entity, container, outer: Encoder::default(), text, out }
     }
 
-    fn begin(&mut self) -> Result<(), SealFault> {
+    fn begin(&mut self, outer: &[u8]) -> Result<(), SealFault> {
+        self.text.extend_from_slice(outer);
         let head = self.encryption.as_mut().map(|it| std::mem::take(&mut it.entity_head)).unwrap_or_default();
         self.encrypt(&head)?;
         self.drain()
     }
 
+    /// In pieces that stay in the nearest cache from one step to the next.
     fn signed(&mut self, octets: &[u8]) -> Result<(), SealFault> {
+        octets.chunks(CHUNK).try_for_each(|piece| self.piece(piece))
+    }
+
+    fn piece(&mut self, octets: &[u8]) -> Result<(), SealFault> {
         if let Some(encoder) = &mut self.inner {
             let mut entity = std::mem::take(&mut self.entity);
             entity.clear();
@@ -356,7 +371,7 @@ impl<'o> Pipe<'o> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), SealFault> {
+    fn finish(mut self) -> Result<Vec<u8>, SealFault> {
         if let Some(encoder) = self.inner.take() {
             let mut entity = Plaintext::default();
             encoder.finish(&mut entity);
@@ -368,12 +383,15 @@ impl<'o> Pipe<'o> {
             self.outer.update(&self.container, &mut self.text);
         }
         std::mem::take(&mut self.outer).finish(&mut self.text);
-        self.drain()
+        self.drain()?;
+        Ok(self.text)
     }
 
     fn drain(&mut self) -> Result<(), SealFault> {
-        self.out.write_all(&self.text).map_err(|error| disk(&error))?;
-        self.text.clear();
+        if let Some(out) = &mut self.out {
+            out.write_all(&self.text).map_err(|error| disk(&error))?;
+            self.text.clear();
+        }
         Ok(())
     }
 }

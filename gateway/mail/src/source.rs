@@ -51,6 +51,12 @@ pub trait Source: Send + Sync {
 
 /// Where octets go that become a source afterwards. Dropping it leaves nothing.
 pub trait Scratch: Write + Send {
+    /// Where it is written to, if that is memory with room for what was announced and 64 octets more: then nothing is
+    /// copied on its way there.
+    fn memory(&mut self) -> Option<&mut Plaintext> {
+        None
+    }
+
     /// What was written.
     ///
     /// # Errors
@@ -93,6 +99,10 @@ impl Write for Memory {
 }
 
 impl Scratch for Memory {
+    fn memory(&mut self) -> Option<&mut Plaintext> {
+        Some(&mut self.0)
+    }
+
     fn into_source(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
         Ok(Arc::new(self.0))
     }
@@ -216,6 +226,11 @@ impl Letter {
     /// `head`, then everything in `rest` from this place on.
     pub fn new(head: Zeroizing<Vec<u8>>, rest: Arc<dyn Source>, from: u64) -> Self {
         Self { head: Arc::new(head), rest, from }
+    }
+
+    /// What it has of its own, and where in the rest it goes on.
+    pub(crate) fn parts(&self) -> (&[u8], u64) {
+        (&self.head, self.from)
     }
 
     /// A message in memory.

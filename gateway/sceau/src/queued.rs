@@ -286,7 +286,8 @@ pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> 
         return annotated(gateway, work, opened, format!("{head}{results}"));
     }
     let opened = reopen(gateway, work, &notes, stored).await?;
-    if work.body.inner.is_some_and(|judged| judged != opened.inner_digest) {
+    let judged = work.body.inner.map_or(Ok(true), |judged| opened.is_what_was_judged(judged));
+    if !judged.map_err(|fault| End::temporary("stored-body", fault))? {
         return Err(damaged("the body opens to something else than what was judged"));
     }
     let head = notes.body(work).map(|body| body.head.clone()).unwrap_or_default();

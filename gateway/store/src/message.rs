@@ -139,7 +139,7 @@ pub struct NewBody {
     pub profile: Option<String>,
     /// Content key under the storage key, so that delivery needs no private key again.
     pub content_key: Option<Vec<u8>>,
-    /// SHA-256 of what is inside, to be found again at delivery.
+    /// Digest of what is inside (`mail::Opened::inner_digest`), to be found again at delivery.
     pub inner: Option<Fingerprint>,
 }
 
@@ -224,7 +224,7 @@ pub struct BodyInfo {
     pub profile: Option<String>,
     /// Content key under the storage key.
     pub content_key: Option<Vec<u8>>,
-    /// SHA-256 of what is inside.
+    /// Digest of what is inside.
     pub inner: Option<Fingerprint>,
     /// SHA-256 of the body.
     pub digest: Fingerprint,

@@ -241,8 +241,8 @@ fn key_transport(to: &Certificate, key: &[u8], transport: RsaTransport) -> Resul
     let algorithm = match transport {
         RsaTransport::OaepSha256 => {
             encrypter.set_rsa_padding(Padding::PKCS1_OAEP)?;
+            // The mask's digest is this one too.
             encrypter.set_rsa_oaep_md(MessageDigest::sha256())?;
-            encrypter.set_rsa_mgf1_md(MessageDigest::sha256())?;
             identifier(oid::RSA_OAEP, Some(oaep_sha256()))
         }
         RsaTransport::Pkcs1 => {

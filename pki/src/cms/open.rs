@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    io::{BufRead, Read, Write},
+    io::{self, BufRead, Read, Write},
 };
 
 use ident::Fingerprint;
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{der, keys::DecryptionKey, plaintext::Plaintext};
 
-/// Octets decrypted at once: as much as a processor's cache holds.
-const CHUNK: usize = 64 * 1024;
+/// Octets decrypted at once: as much as a processor's nearest cache holds.
+const CHUNK: usize = 16 * 1024;
 
 /// What was inside an encrypted container, and how it was protected.
 pub struct Opened {
@@ -166,10 +166,37 @@ impl<'o> Opening<'o> {
         encrypted: &mut dyn BufRead,
         out: &mut dyn Write,
     ) -> Result<bool, StreamFault<OpenError>> {
-        let failed = |_| StreamFault::Refused(OpenError::Failed);
-        let mut decryptor = self.encrypted.decryptor(&self.content_key).map_err(failed)?;
         let most = CHUNK.min(usize::try_from(self.encrypted.length).unwrap_or(CHUNK));
         let mut plain = Plaintext::with_capacity(most.saturating_add(3 * BLOCK));
+        self.pieces(encrypted, &mut plain, |plain| {
+            out.write_all(plain)?;
+            plain.clear();
+            Ok(())
+        })
+    }
+
+    /// As [`Self::decrypt_content`], into memory: `out` has room for the content and four blocks more, so that no
+    /// growth leaves a copy behind.
+    ///
+    /// # Errors
+    /// As [`Self::decrypt`].
+    pub fn decrypt_in_memory(
+        &self,
+        encrypted: &mut dyn BufRead,
+        out: &mut Plaintext,
+    ) -> Result<bool, StreamFault<OpenError>> {
+        self.pieces(encrypted, out, |_| Ok(()))
+    }
+
+    /// Appends piece by piece what the content becomes; `each` sees what there is after each of them.
+    fn pieces(
+        &self,
+        encrypted: &mut dyn BufRead,
+        plain: &mut Plaintext,
+        mut each: impl FnMut(&mut Plaintext) -> io::Result<()>,
+    ) -> Result<bool, StreamFault<OpenError>> {
+        let failed = |_| StreamFault::Refused(OpenError::Failed);
+        let mut decryptor = self.encrypted.decryptor(&self.content_key).map_err(failed)?;
         loop {
             let octets = filled(encrypted)?;
             if octets.is_empty() {
@@ -177,14 +204,12 @@ impl<'o> Opening<'o> {
             }
             let octets = octets.get(..CHUNK).unwrap_or(octets);
             let taken = octets.len();
-            plain.clear();
-            decryptor.update(octets, &mut plain).map_err(failed)?;
-            out.write_all(&plain)?;
+            decryptor.update(octets, plain).map_err(failed)?;
+            each(plain)?;
             encrypted.consume(taken);
         }
-        plain.clear();
-        let sound = decryptor.finish(&mut plain).map_err(failed)?;
-        out.write_all(&plain)?;
+        let sound = decryptor.finish(plain).map_err(failed)?;
+        each(plain)?;
         Ok(sound)
     }
 

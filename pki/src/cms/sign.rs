@@ -136,7 +136,9 @@ impl<'k> Signing<'k> {
         let digest_algorithm = identifier(digest_oid, None);
         let about =
             [der::integer(1), issuer_serial(certificate), digest_algorithm.clone(), attributes, algorithm].concat();
-        Ok(Signed { octets: self.octets, about, value, digest_algorithm, certificate: certificate.clone() })
+        let content_digest = digest.to_vec();
+        let certificate = certificate.clone();
+        Ok(Signed { octets: self.octets, about, value, content_digest, digest_algorithm, certificate })
     }
 }
 
@@ -146,6 +148,7 @@ pub struct Signed {
     /// Members of the SignerInfo before the signature.
     about: Vec<u8>,
     value: Vec<u8>,
+    content_digest: Vec<u8>,
     digest_algorithm: Vec<u8>,
     certificate: Certificate,
 }
@@ -154,6 +157,11 @@ impl Signed {
     /// The signature: what a time stamp is about (RFC 3161 appendix A).
     pub fn value(&self) -> &[u8] {
         &self.value
+    }
+
+    /// The digest of the content, as it was signed.
+    pub fn content_digest(&self) -> &[u8] {
+        &self.content_digest
     }
 
     /// The container that will hold the content, with unsigned attributes beside the signature.

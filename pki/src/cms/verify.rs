@@ -60,6 +60,8 @@ pub struct Proof {
     pub scheme: &'static str,
     /// The digest algorithm, as people write it: `SHA-256`.
     pub digest: &'static str,
+    /// The digest of the content, which is the one that was signed.
+    pub content_digest: Vec<u8>,
     /// When the signer claims to have signed. A claim, never a time to judge by.
     pub signing_time: Option<Timestamp>,
     /// All signed attributes, in received order.
@@ -207,6 +209,7 @@ impl<'o> Verifying<'o> {
             certificates: self.signed.certificates.iter().map(|element| element.raw.to_vec()).collect(),
             scheme: scheme.name(),
             digest: self.digest,
+            content_digest: content.to_vec(),
             signing_time,
             attributes: self.attributes.iter().map(Received::to_public).collect(),
             unsigned: self.signer.unsigned.iter().map(Received::to_public).collect(),

@@ -118,8 +118,8 @@ impl DecryptionKey for FileKey {
             RsaPadding::OaepSha256 | RsaPadding::OaepSha1 => {
                 let digest = if padding == RsaPadding::OaepSha1 { Md::sha1() } else { Md::sha256() };
                 context.set_rsa_padding(Padding::PKCS1_OAEP).map_err(failed)?;
+                // The mask's digest is this one too (EVP_PKEY_CTX_set_rsa_mgf1_md(3)): naming it fetches it again.
                 context.set_rsa_oaep_md(digest).map_err(failed)?;
-                context.set_rsa_mgf1_md(digest).map_err(failed)?;
             }
         }
         // One buffer of the key's size, wiped: nothing is left behind by growing.

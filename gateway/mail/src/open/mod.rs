@@ -14,6 +14,7 @@ mod walk;
 use std::{fmt, sync::Arc};
 
 use ident::{Fingerprint, Timestamp};
+use openssl::sha::Sha256;
 use pki::{
     certificate::Certificate,
     cms::{CmsError, Proof},
@@ -31,7 +32,7 @@ use crate::{
     mime::Survey,
     read::scan,
     recipient_emails::Outside,
-    source::{InMemory, Letter, Room, Source},
+    source::{InMemory, Letter, Room, Source, each_chunk},
 };
 
 /// How the content key is had.
@@ -123,7 +124,8 @@ pub struct Opened {
     pub inner_size: u64,
     /// Its header facts; those of the outer header when the signature is broken.
     pub facts: Facts,
-    /// SHA-256 of `inner`: delivery opens again and must get the same (design §3).
+    /// SHA-256 of `inner`, or of the signed digest that stands for its octets and of what is put around them:
+    /// delivery opens again and must get the same (design §3, decision 0041).
     pub inner_digest: Fingerprint,
     /// The encryption layer, if there was one.
     pub encryption: Option<Encryption>,
@@ -141,6 +143,25 @@ pub struct Opened {
     /// Certificates of signers that did not come with the message but from `known`: whoever opens it again needs
     /// them again.
     pub lent: Vec<Certificate>,
+}
+
+impl Opened {
+    /// Whether this is the message that had this `inner_digest` when it was judged. Versions before decision 0041
+    /// digested the octets of every message: what they accepted is still known.
+    ///
+    /// # Errors
+    /// Those of the source of `inner`.
+    pub fn is_what_was_judged(&self, digest: Fingerprint) -> Result<bool, MailFault> {
+        if digest == self.inner_digest {
+            return Ok(true);
+        }
+        let mut hash = Sha256::new();
+        each_chunk(&self.inner, 0, |octets| {
+            hash.update(octets);
+            Ok::<_, MailFault>(())
+        })?;
+        Ok(digest == Fingerprint::new(hash.finish()))
+    }
 }
 
 impl fmt::Debug for Encryption {

@@ -22,6 +22,7 @@ use crate::{
     Facts, HeaderBlock, Limits, MailFault,
     coding::{Decoded, skip},
     head::{Entity, Head},
+    inner,
     lines::Fragments,
     media::{MediaType, TransferEncoding, file_name},
     mime::{self, Survey},
@@ -34,8 +35,8 @@ use crate::{
 pub(super) struct Root {
     pub(super) entity: Entity,
     pub(super) shape: Shape,
-    /// Whether the signature that counts covers all of the entity, its header too.
-    covered: bool,
+    /// The digest of the entity, its header included, if the signature that counts covers all of it.
+    covered: Option<Vec<u8>>,
     /// The message that the entity came in, for entities that are no whole message.
     pub(super) frame: Frame,
 }
@@ -72,7 +73,7 @@ impl Root {
     pub(super) const fn header(&self) -> HeaderOrigin {
         match self.shape {
             Shape::Received => HeaderOrigin::Wire,
-            _ if self.covered => HeaderOrigin::Signed,
+            _ if self.covered.is_some() => HeaderOrigin::Signed,
             _ => HeaderOrigin::Inside,
         }
     }
@@ -84,6 +85,17 @@ impl Root {
                 Frame { octets: [block.block(), b"\r\n"].concat(), origin: self.header() }
             }
             Shape::Entity | Shape::ClearSigned(_) => self.frame.clone(),
+        }
+    }
+
+    /// The digest of what is handed over of this root, if it is signed content under a header: [`inner::of_signed`].
+    fn digest(&self, handed_over: &Letter) -> Option<Fingerprint> {
+        match (&self.shape, &self.covered) {
+            (Shape::Message | Shape::Entity, Some(signed)) => {
+                let (head, from) = handed_over.parts();
+                Some(inner::of_signed(head, signed, from))
+            }
+            _ => None,
         }
     }
 }
@@ -126,6 +138,8 @@ pub(super) struct Walk<'a> {
     room: &'a dyn Room,
     encryption: Option<Encryption>,
     signature: Signature,
+    /// The digest that the last good signature covers.
+    signed: Vec<u8>,
     layers: usize,
     /// What was decrypted cannot be what was encrypted: nothing comes of it, at the end.
     damaged: bool,
@@ -135,14 +149,14 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(access: Access<'a>, known: &'a [Certificate], limits: &'a Limits, room: &'a dyn Room) -> Self {
-        let (encryption, signature) = (None, Signature::None);
-        Self { access, known, limits, room, encryption, signature, layers: 0, damaged: false, lent: Vec::new() }
+        let (encryption, signature, signed, lent) = (None, Signature::None, Vec::new(), Vec::new());
+        Self { access, known, limits, room, encryption, signature, signed, layers: 0, damaged: false, lent }
     }
 
     /// Takes layer after layer off the root.
     pub(super) fn descend(&mut self, message: Arc<dyn Source>) -> Result<Root, OpenFault> {
         let entity = Entity { source: message, from: 0 };
-        let mut root = Root { entity, shape: Shape::Received, covered: false, frame: Frame::NONE };
+        let mut root = Root { entity, shape: Shape::Received, covered: None, frame: Frame::NONE };
         loop {
             let head = root.entity.head(self.limits)?;
             let block = head.block(self.limits)?;
@@ -171,7 +185,8 @@ impl<'a> Walk<'a> {
             let frame = root.frame_of(&block);
             match step {
                 Step::Into(source) => {
-                    let covered = matches!(self.signature, Signature::Good(_));
+                    let good = matches!(self.signature, Signature::Good(_));
+                    let covered = good.then(|| std::mem::take(&mut self.signed));
                     root = Root { entity: Entity { source, from: 0 }, shape: Shape::Entity, covered, frame };
                 }
                 Step::ClearSigned(signed) => return Ok(Root { shape: Shape::ClearSigned(signed), frame, ..root }),
@@ -215,7 +230,11 @@ impl<'a> Walk<'a> {
         let mut scratch = self.room.scratch(container.outline.content_length());
         let encrypted = container.content_in_place();
         let mut reader = encrypted.pieces(0).map_err(|error| disk(&error))?;
-        match opening.decrypt_content(&mut *reader, &mut *scratch) {
+        let decrypted = match scratch.memory() {
+            Some(memory) => opening.decrypt_in_memory(&mut *reader, memory),
+            None => opening.decrypt_content(&mut *reader, &mut *scratch),
+        };
+        match decrypted {
             // A wrong padding is treated as a right one to the end, and nobody can tell them apart (A9).
             Ok(sound) => self.damaged = !sound,
             Err(StreamFault::Io(error)) => return Err(disk(&error).into()),
@@ -337,6 +356,7 @@ impl<'a> Walk<'a> {
         match cms::verify_stream(outline, detached, &mut *content, self.known) {
             Ok(proof) => {
                 let digest = proof.digest;
+                self.signed.clone_from(&proof.content_digest);
                 if !proof.certificates.iter().any(|carried| carried == proof.signer.der()) {
                     self.lent.push(proof.signer.clone());
                 }
@@ -404,9 +424,13 @@ impl<'a> Walk<'a> {
         if self.unauthenticated() && header == HeaderOrigin::Inside {
             return Err(OpenFault::Failed);
         }
+        let of_signed = root.digest(&inner).filter(|_| !broken);
         let mut hash = Sha256::new();
-        let (facts, octets) =
-            if broken { (outer.clone(), 0) } else { scan(&inner, self.limits, |octets| hash.update(octets))? };
+        let (facts, octets) = match &of_signed {
+            _ if broken => (outer.clone(), 0),
+            Some(_) => scan(&inner, self.limits, |_| ())?,
+            None => scan(&inner, self.limits, |octets| hash.update(octets))?,
+        };
         let author = match self.signature {
             Signature::Good(_) if matches!(root.shape, Shape::Message) => {
                 let message: Arc<dyn Source> = Arc::new(inner.clone());
@@ -417,7 +441,7 @@ impl<'a> Walk<'a> {
         let survey = if broken { Survey::default() } else { self.survey(&inner)? };
         Ok(Opened {
             outer,
-            inner_digest: Fingerprint::new(hash.finish()),
+            inner_digest: of_signed.unwrap_or_else(|| Fingerprint::new(hash.finish())),
             inner,
             inner_size: u64::try_from(octets).unwrap_or(u64::MAX),
             facts,

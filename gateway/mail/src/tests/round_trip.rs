@@ -44,7 +44,6 @@ fn gateway_profile_end_to_end() {
          Content-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=smime.p7m"
     );
     assert!(body.split("\r\n").all(|line| line.len() <= 76 && line.is_ascii()));
-    assert_eq!(sealed.inner_digest, Fingerprint::new(sha256(&message)));
 
     let opened = opened(&world, &sealed.bytes);
     assert_eq!(*bytes(&opened), message);
@@ -74,6 +73,36 @@ fn gateway_profile_end_to_end() {
     let notice = words::decode(&block.one("X-Sceau-Notice").unwrap().unwrap().value());
     assert_eq!(notice, "Garanti par CH EXEMPLE-TEST - auteur authentifié : Zoé MARTIN-TEST (899700000001), carte CPS");
     assert!(handed.ends_with(&message));
+}
+
+/// What no signature covers is digested as it is. Of what one covers, header and body both count, whatever the
+/// layers around it were: the same message sealed twice is the same, another body or another field is not.
+#[test]
+fn the_inner_digest_is_of_everything_that_is_handed_over() {
+    let world = World::new();
+    let message = wire(MESSAGE);
+    assert_eq!(opened(&world, &message).inner_digest, Fingerprint::new(sha256(&message)));
+    let other = Fingerprint::new(sha256(b"another message"));
+
+    let text = String::from_utf8(message.clone()).unwrap();
+    let subject = text.replacen("Subject: ", "Subject: X", 1).into_bytes();
+    let body = [&message[..], b"X\r\n"].concat();
+    for profile in [Profile::Gateway, Profile::Client, Profile::SignedOnly] {
+        let digest = |message: &[u8]| {
+            let sealed = world.seal(message, &["b@ch-autre.test"], profile).unwrap();
+            let opened = opened(&world, &sealed.bytes);
+            assert_eq!(*bytes(&opened), message);
+            assert_eq!(opened.inner_digest, sealed.inner_digest);
+            for (digest, is) in [(opened.inner_digest, true), (Fingerprint::new(sha256(message)), true), (other, false)]
+            {
+                assert_eq!(opened.is_what_was_judged(digest), Ok(is), "an older version's digest is known, no other");
+            }
+            opened.inner_digest
+        };
+        let found = [&message, &subject, &body].map(|message| digest(message));
+        assert_eq!(found[0], digest(&message), "{profile:?}");
+        assert!(found[0] != found[1] && found[0] != found[2] && found[1] != found[2], "{profile:?}");
+    }
 }
 
 #[test]

@@ -31,9 +31,7 @@ pub(crate) fn seal(world: &World, profile: Profile, message: &[u8]) -> Vec<u8> {
         limits: &limits,
     };
     let plan = SealPlan::new(&request, &facts, RsaTransport::default()).unwrap();
-    let mut out = Vec::with_capacity(usize::try_from(plan.size()).unwrap());
-    plan.write(&mut out).unwrap();
-    out
+    plan.into_bytes().unwrap()
 }
 
 /// The message opened, its signature verified. What is judged afterwards does not depend on its size.

@@ -44,9 +44,19 @@ fn cipher(profile: Profile) -> Option<(Cipher, &'static [u8])> {
 }
 
 impl Made {
+    /// Of a message.
     pub(crate) fn new(world: &World, profile: Profile, message: &[u8]) -> Self {
+        Self::around(world, profile, message, inside(profile, message.len()))
+    }
+
+    /// Of containers alone, which hold no base64.
+    pub(crate) fn of_containers(world: &World, profile: Profile, message: &[u8]) -> Self {
+        Self::around(world, profile, message, message.len())
+    }
+
+    fn around(world: &World, profile: Profile, message: &[u8], encrypted: usize) -> Self {
         let attributes = vec![b'a'; ATTRIBUTES];
-        let encrypted = vec![b'x'; inside(profile, message.len())];
+        let encrypted = vec![b'x'; encrypted];
         let mut made = Self {
             signature: Vec::new(),
             wrapped: Vec::new(),
