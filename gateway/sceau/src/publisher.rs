@@ -9,7 +9,7 @@ use std::{
 };
 
 use annuaire::{
-    Registry,
+    RegisteredMailbox, Registry,
     fhir::{Destination as Target, Done, Step},
 };
 use ident::Timestamp;
@@ -84,7 +84,7 @@ impl Publisher<'_> {
     pub(crate) async fn run(&self, registry: &Registry, memory: &Memory, accept: bool) -> io::Result<Told> {
         let (mut told, before) = (Told::default(), memory.read()?);
         let mut known: Vec<Target> = Vec::new();
-        for mailbox in registry.mailboxes() {
+        for mailbox in registry.mailboxes().iter().filter(|mailbox| mailbox.is_open()) {
             let Some(target) = Target::of(mailbox) else {
                 told.left_out = told.left_out.saturating_add(1);
                 continue;
@@ -96,7 +96,8 @@ impl Publisher<'_> {
                 known.push(target);
             }
         }
-        let gone: Vec<&Target> = before.iter().filter(|old| registry.mailbox(&old.address).is_none()).collect();
+        let open = |old: &&Target| registry.mailbox(&old.address).is_some_and(RegisteredMailbox::is_open);
+        let gone: Vec<&Target> = before.iter().filter(|old| !open(old)).collect();
         let most = CLOSED_AT_ONCE.max(before.len().div_euclid(CLOSED_SHARE));
         if gone.len() > most && !accept {
             told.held = Some(gone.len());

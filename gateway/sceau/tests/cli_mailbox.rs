@@ -65,7 +65,10 @@ fn mailboxes_are_listed_by_what_they_are() {
         let ran = place.sceau(&format!("annuaire mailbox list {filter} {AT} --json"));
         assert_eq!(ran.exit, 0, "{}", ran.err);
         let addresses = ran.json()["mailboxes"].as_array().unwrap().clone();
-        addresses.iter().map(|it| it["address"].as_str().unwrap().split('@').next().unwrap().to_owned()).collect::<Vec<_>>()
+        addresses
+            .iter()
+            .map(|it| it["address"].as_str().unwrap().split('@').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(list("--owner 899700000017"), ["anne.martin-test"]);
     assert_eq!(list("--red-list"), ["lucie.robert-test"]);

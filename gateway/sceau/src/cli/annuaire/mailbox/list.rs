@@ -87,7 +87,7 @@ pub(super) fn list(args: &Args, filter: &Filter, as_json: bool) -> Exit {
     if as_json {
         let digests = chosen.iter().map(|(domain, registry)| json!({ "domain": domain, "digest": registry.digest() }));
         let digests: Vec<Value> = digests.collect();
-        let mailboxes: Vec<Value> = found.map(|own| described(own)).collect();
+        let mailboxes: Vec<Value> = found.map(described).collect();
         say!("{}", json!({ "registries": digests, "mailboxes": mailboxes }));
         return Exit::Done;
     }
