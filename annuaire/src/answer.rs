@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     Card, Date, Generation, GoneKind, Mailbox, MailboxType, Person, RegisteredMailbox, Registry, Structure,
-    report::rfc3339,
+    ask::overlay, report::rfc3339,
 };
 
 /// How well a hit fits what was asked, best first.
@@ -348,35 +348,45 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The mailboxes of a structure that are no person's own, less the red list.
+    /// The mailboxes of a structure that are no person's own, those of the registry among them, less the red list,
+    /// preferred first, and no more than a face shows.
     pub(crate) fn shared_mailboxes_of(&self, structure: &Structure<'a>) -> Vec<MailboxAnswer> {
-        let shared = structure.mailboxes().filter(|m| m.kind() != MailboxType::Personal && !self.is_red(m));
-        let mut mailboxes: Vec<MailboxAnswer> =
-            shared.take(MAX_STRUCTURE_MAILBOXES).map(|mailbox| self.mailbox(&mailbox)).collect();
-        in_order(&mut mailboxes);
+        let mut mailboxes = self.mailboxes_of_structure(structure, |_| true, |_| true);
+        mailboxes.truncate(MAX_STRUCTURE_MAILBOXES);
         mailboxes
     }
 
     /// Every mailbox that only a structure has, none left out but those on the red list.
     pub(crate) fn service_mailboxes_of(&self, structure: &Structure<'a>) -> Vec<MailboxAnswer> {
-        let service = |m: &Mailbox<'_>| m.kind() != MailboxType::Personal && m.people().next().is_none();
-        let shown = structure.mailboxes().filter(|m| service(m) && !self.is_red(m));
-        let mut mailboxes: Vec<MailboxAnswer> = shown.map(|mailbox| self.mailbox(&mailbox)).collect();
+        self.mailboxes_of_structure(structure, |m| m.people().next().is_none(), |own| own.owner.is_none())
+    }
+
+    /// What all faces show of a structure: of what the extract lists and of what the registry adds.
+    fn mailboxes_of_structure(
+        &self,
+        structure: &Structure<'a>,
+        listed: impl Fn(&Mailbox<'_>) -> bool,
+        added: impl Fn(&RegisteredMailbox) -> bool,
+    ) -> Vec<MailboxAnswer> {
+        let shared = structure.mailboxes().filter(|m| m.kind() != MailboxType::Personal && !self.is_red(m));
+        let mut mailboxes: Vec<MailboxAnswer> =
+            shared.filter(|m| listed(m)).map(|mailbox| self.mailbox(&mailbox)).collect();
+        if let Some(registry) = self.registry {
+            let overlay = overlay(self.generation, Some(registry));
+            let own = overlay.added.of_place(registry, structure.row);
+            mailboxes.extend(own.filter(|own| added(own)).map(registered));
+        }
         in_order(&mut mailboxes);
         mailboxes
     }
 
-    fn own(&self, mailbox: &Mailbox<'_>) -> Option<&'a RegisteredMailbox> {
-        let registry = self.registry?;
-        registry.mailbox(&mailbox.address()?)
-    }
-
     pub(crate) fn is_red(&self, mailbox: &Mailbox<'_>) -> bool {
-        self.own(mailbox).is_some_and(|own| own.red_list)
+        self.registry.is_some_and(|registry| registry.is_red(mailbox.key()))
     }
 
     pub(crate) fn mailbox(&self, mailbox: &Mailbox<'_>) -> MailboxAnswer {
-        let rank = self.own(mailbox).and_then(|own| own.rank);
+        let own = self.registry.and_then(|registry| registry.by_key(mailbox.key()));
+        let rank = own.and_then(|own| own.rank);
         MailboxAnswer { address: mailbox.address_text().to_owned(), r#type: mailbox.kind(), rank }
     }
 }

@@ -337,9 +337,14 @@ impl Registry {
         self.by_address.get(&address.key()).and_then(|at| self.mailboxes.get(*at))
     }
 
+    /// The mailbox with this key ([`Address::key`]).
+    pub(crate) fn by_key(&self, key: &str) -> Option<&RegisteredMailbox> {
+        self.by_address.get(key).and_then(|at| self.mailboxes.get(*at))
+    }
+
     /// Whether the mailbox with this key ([`Address::key`]) is on the red list.
     pub fn is_red(&self, key: &str) -> bool {
-        self.by_address.get(key).and_then(|at| self.mailboxes.get(*at)).is_some_and(|mailbox| mailbox.red_list)
+        self.by_key(key).is_some_and(|mailbox| mailbox.red_list)
     }
 
     /// The personal mailboxes of one person (former identifiers lead to the current one).

@@ -2,7 +2,7 @@
 
 use ident::StructureIdKind;
 
-use super::{Filter, How, MAX_DEPTH, MAX_PARTS, Work, near};
+use super::{Filter, How, MAX_DEPTH, MAX_PARTS, Work, added::Added, near};
 use crate::{
     Field, Fields, Generation, MatchKind, Registry,
     answer::{person_forms, structure_forms},
@@ -101,6 +101,7 @@ pub(super) struct Leaf {
 pub(super) struct Compiler<'a> {
     pub(super) generation: &'a Generation,
     pub(super) registry: Option<&'a Registry>,
+    pub(super) added: &'a Added,
     pub(super) space: Space,
     pub(super) stage: Stage,
     pub(super) parts: usize,
@@ -114,12 +115,12 @@ pub(super) struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     pub(super) fn new(
         generation: &'a Generation,
-        registry: Option<&'a Registry>,
+        (registry, added): (Option<&'a Registry>, &'a Added),
         space: Space,
         stage: Stage,
         work: &'a Work,
     ) -> Self {
-        Self { generation, registry, space, stage, parts: 0, cut: false, work, inside: Vec::new() }
+        Self { generation, registry, added, space, stage, parts: 0, cut: false, work, inside: Vec::new() }
     }
 
     pub(super) fn node(&mut self, filter: &Filter, depth: usize) -> Node {
@@ -239,7 +240,13 @@ impl<'a> Compiler<'a> {
                 spans.push(Span { from: alike.start, to: alike.end, fields, kind, inner: false });
             }
         }
-        Leaf { spans: Spans::new(spans), docs: Vec::new(), ranked: how != How::Exact }
+        Leaf { spans: Spans::new(spans), docs: self.added(word, fields, how), ranked: how != How::Exact }
+    }
+
+    /// The documents that have a word through a mailbox that only the registry knows.
+    fn added(&mut self, word: &str, fields: Fields, how: How) -> Vec<(u32, MatchKind)> {
+        let docs = self.added.by_word((self.generation, self.space), word, fields, how, self.work);
+        self.finish(docs).docs
     }
 
     /// Words that have these letters anywhere but at their start.
@@ -269,7 +276,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn value(&self, value: &str, fields: Fields) -> Leaf {
+    fn value(&mut self, value: &str, fields: Fields) -> Leaf {
         let domains = Fields::of(&[Field::Domain, Field::SharedDomain]);
         let folded = match fields.and(domains) != Fields::NONE {
             true => value.trim().to_lowercase(),
@@ -277,11 +284,12 @@ impl<'a> Compiler<'a> {
         };
         let range = self.generation.entries_from(&format!("{folded}\0"));
         let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact, inner: false };
-        Leaf { spans: Spans::new(vec![span]), docs: Vec::new(), ranked: false }
+        Leaf { spans: Spans::new(vec![span]), docs: self.added(&folded, fields, How::Exact), ranked: false }
     }
 
-    fn finish(&mut self, mut docs: Vec<(u32, MatchKind)>) -> Leaf {
+    fn finish(&self, mut docs: Vec<(u32, MatchKind)>) -> Leaf {
         self.work.spend_on(docs.len(), 4);
+        docs.retain(|(doc, _)| *doc < self.generation.docs(self.space));
         docs.sort_unstable();
         docs.dedup_by_key(|(doc, _)| *doc);
         Leaf { spans: Spans::default(), docs, ranked: false }
@@ -397,34 +405,9 @@ impl<'a> Compiler<'a> {
             };
             docs.extend(list.of(starts, row).iter().map(|row| (g.doc_of(self.space, *row), kind)));
         }
-        self.registered(&start, how, &mut docs);
+        self.added.by_address((g, self.space), &start, how, self.work, &mut docs);
         docs.retain(|(doc, _)| *doc < g.docs(self.space));
         self.finish(docs)
-    }
-
-    /// The operator's own mailboxes, which the extract may not have yet.
-    fn registered(&self, start: &str, how: How, docs: &mut Vec<(u32, MatchKind)>) {
-        let g = self.generation;
-        let Some(registry) = self.registry else { return };
-        // A whole address names one of them.
-        let one = ident::Address::parse(start).ok().and_then(|address| registry.mailbox(&address));
-        let named = match how {
-            How::Exact => one.map(std::slice::from_ref).unwrap_or_default(),
-            _ => registry.mailboxes(),
-        };
-        self.work.spend_on(named.len(), KEY);
-        for own in named {
-            let key = own.address.key();
-            let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };
-            if own.red_list || !key.starts_with(start) || (how == How::Exact && kind != MatchKind::Exact) {
-                continue;
-            }
-            let row = match self.space {
-                Space::People => own.owner.as_ref().and_then(|id| g.person(id)).map(|person| person.row),
-                Space::Places => own.structure.as_ref().and_then(|id| g.structure(id)).map(|place| place.row),
-            };
-            docs.extend(row.map(|row| (g.doc_of(self.space, row), kind)));
-        }
     }
 }
 

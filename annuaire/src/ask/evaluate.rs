@@ -4,7 +4,7 @@
 use super::{
     Filter, Page, Question, Similar, Total, WORK_LIMIT, Work,
     compile::{Compiler, Leaf, Node, Span, Spans, Stage},
-    hidden::{Hidden, hidden},
+    hidden::{Hidden, overlay},
     set::Set,
 };
 use crate::{
@@ -35,14 +35,14 @@ pub(super) fn run(
     page: Page,
     work: &Work,
 ) -> Found {
-    let hidden = hidden(generation, registry);
+    let hidden = overlay(generation, registry);
     let stages: &[Stage] = match question.similar {
         Similar::Never => &[Stage::Typed],
         Similar::IfNone => &Stage::ALL,
     };
     let mut cut = false;
     for stage in stages {
-        let mut compiler = Compiler::new(generation, registry, space, *stage, work);
+        let mut compiler = Compiler::new(generation, (registry, &hidden.added), space, *stage, work);
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
         let run = Run { generation, space, hidden: &hidden, work };
@@ -64,7 +64,8 @@ pub(super) fn compile(
     filter: &Filter,
     work: &Work,
 ) -> Node {
-    Compiler::new(generation, registry, space, Stage::Typed, work).node(filter, 0)
+    let overlay = overlay(generation, registry);
+    Compiler::new(generation, (registry, &overlay.added), space, Stage::Typed, work).node(filter, 0)
 }
 
 /// Whether a compiled filter is true of one document.
@@ -296,7 +297,8 @@ impl Run<'_> {
     fn test_leaf(&self, leaf: &Leaf, doc: u32) -> Option<(MatchKind, u32)> {
         let g = self.generation;
         let listed = leaf.docs.binary_search_by_key(&doc, |(doc, _)| *doc).ok();
-        let mut best = listed.and_then(|at| leaf.docs.get(at)).map(|(_, kind)| (*kind, 0));
+        let of_list = if leaf.ranked { FAR } else { 0 };
+        let mut best = listed.and_then(|at| leaf.docs.get(at)).map(|(_, kind)| (*kind, of_list));
         let mut looked = 4u64;
         lists_of(&g.tables, self.space, g.row_of(self.space, doc), |bearer, words| {
             looked = looked.saturating_add(u64::try_from(words.len()).unwrap_or(0));
@@ -315,6 +317,9 @@ impl Run<'_> {
     }
 }
 
+/// How far what is no name is from it.
+const FAR: u32 = 3;
+
 /// How far a field is from the name.
 fn weight(field: u32) -> u32 {
     let is = |wanted: crate::Field| wanted.number() == field;
@@ -323,7 +328,7 @@ fn weight(field: u32) -> u32 {
     } else if is(crate::Field::Given) || is(crate::Field::Structure) {
         1
     } else {
-        3
+        FAR
     }
 }
 
@@ -357,9 +362,11 @@ fn held(leaf: &Leaf, level: Level) -> Leaf {
         Level::Name => !span.inner,
         Level::Exact | Level::ExactName => span.kind == MatchKind::Exact,
     });
+    // What stands in a list by itself is the word of an added mailbox: no name.
+    let docs = leaf.docs.iter().filter(|(_, kind)| level == Level::Exact && *kind == MatchKind::Exact);
     Leaf {
         spans: Spans::new(spans.map(|span| Span { fields: fields(span), ..*span }).collect()),
-        docs: leaf.docs.clone(),
+        docs: docs.copied().collect(),
         ranked: true,
     }
 }

@@ -1,4 +1,4 @@
-//! What the red list takes out of the word index, which is built without any registry.
+//! What the registry changes of the word index, which is built without it: what the red list takes out, and what is added.
 //!
 //! A red-listed mailbox shows itself by what it lets be found: asked letter by letter, an index tells an address that
 //! no answer holds. So the words that somebody bears through red-listed mailboxes only count for nothing.
@@ -8,13 +8,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::added::Added;
 use crate::{
     Field, Generation, Mailbox, Registry,
     fold::fold,
     generation::{Bearer, Space, lists_of, mailbox_words},
 };
 
-/// Words that do not count, for one generation and registry.
+/// Words that do not count, and those that do beside the index, for one generation and registry.
 #[derive(Debug, Default)]
 pub(crate) struct Hidden {
     /// Who bears what through red-listed mailboxes only.
@@ -24,6 +25,8 @@ pub(crate) struct Hidden {
     /// The people and structures that this touches, by document, sorted.
     people: Vec<u32>,
     places: Vec<u32>,
+    /// What counts beside what the index has.
+    pub(crate) added: Added,
 }
 
 impl Hidden {
@@ -36,7 +39,7 @@ impl Hidden {
                 bearers.extend(mailbox.structures().map(|place| Bearer::Structure(place.row)));
             }
         }
-        let mut hidden = Self::default();
+        let mut hidden = Self { added: Added::of(g, registry), ..Self::default() };
         for bearer in bearers {
             let (red, shown): (Vec<_>, Vec<_>) =
                 mailboxes(g, bearer).into_iter().partition(|mailbox| registry.is_red(mailbox.key()));
@@ -148,8 +151,8 @@ impl PartialEq for Memory {
 
 impl Eq for Memory {}
 
-/// What a registry hides in a generation.
-pub(super) fn hidden(g: &Generation, registry: Option<&Registry>) -> Arc<Hidden> {
+/// What a registry hides in a generation, and what it adds.
+pub(crate) fn overlay(g: &Generation, registry: Option<&Registry>) -> Arc<Hidden> {
     let Some(registry) = registry else { return Arc::default() };
     let mut known = registry.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, hidden)) = known.iter().find(|(id, _)| id == g.id()) {

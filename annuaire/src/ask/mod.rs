@@ -5,6 +5,7 @@
 //! [`Page`]: the faces make tokens of it. No question costs more than [`WORK_LIMIT`]: what is beyond is cut, and
 //! [`Hits::cut`] says so.
 
+mod added;
 mod compile;
 mod evaluate;
 mod hidden;
@@ -16,7 +17,7 @@ mod work;
 use crate::{Fields, Generation, MatchKind, Person, Registry, Structure, generation::Space};
 
 pub(crate) use compile::MIN_NUMBER;
-pub(crate) use hidden::Memory;
+pub(crate) use hidden::{Memory, overlay};
 pub(crate) use near::distance;
 pub use text::{MAX_QUESTION, MAX_WORDS};
 pub(crate) use work::Work;
@@ -253,7 +254,7 @@ impl Generation {
         work: &'g Work,
     ) -> Trial<'g> {
         let node = evaluate::compile(self, registry, space, filter, work);
-        Trial { generation: self, space, node, hidden: hidden::hidden(self, registry), work }
+        Trial { generation: self, space, node, hidden: overlay(self, registry), work }
     }
 
     fn shown<'g, T>(&'g self, found: evaluate::Found, space: Space, of: impl Fn(&'g Self, u32) -> T) -> Hits<T> {

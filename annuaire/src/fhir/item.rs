@@ -7,16 +7,13 @@ use super::{
     table::{Kind, What},
 };
 use crate::{
-    Activity, Generation, Mailbox, MailboxAnswer, MailboxType, Person, Structure,
+    Activity, Generation, Mailbox, MailboxAnswer, Person, Structure,
     answer::{Shown, in_order, registered},
     generation::Column,
 };
 
-/// Most mailboxes that are shown under a structure.
-const MAX_PLACE_MAILBOXES: usize = crate::MAX_STRUCTURE_MAILBOXES;
-
 /// Most activities that say in which sectors a structure works.
-const MAX_ACTIVITIES: usize = 1000;
+pub(super) const MAX_ACTIVITIES: usize = 1000;
 /// What reading the sector of one activity costs, in list entries read.
 const ACTIVITY: u64 = 12;
 /// What reading one qualification of a person costs.
@@ -107,7 +104,7 @@ impl<'g> Item<'g> {
         match self {
             Self::Person(person) => shown.mailboxes_of(person),
             Self::Role(activity) => role_mailboxes(&shown, activity),
-            Self::Place(place) => place_mailboxes(&shown, place),
+            Self::Place(place) => shown.shared_mailboxes_of(place),
             Self::Service(mailbox) if shown.is_red(mailbox) => Vec::new(),
             Self::Service(mailbox) => vec![shown.mailbox(mailbox)],
         }
@@ -193,22 +190,6 @@ fn role_mailboxes(shown: &Shown<'_>, activity: &Activity<'_>) -> Vec<MailboxAnsw
             .owned_by(&id)
             .filter(|own| !own.red_list && own.structure.as_ref().is_some_and(answers) && !known(&own.address.key()));
         mailboxes.extend(added.map(registered));
-    }
-    in_order(&mut mailboxes);
-    mailboxes
-}
-
-/// The mailboxes of a structure that are no person's own, those of the registry among them.
-fn place_mailboxes(shown: &Shown<'_>, place: &Structure<'_>) -> Vec<MailboxAnswer> {
-    let shared = place.mailboxes().filter(|m| m.kind() != MailboxType::Personal && !shown.is_red(m));
-    let mut mailboxes: Vec<MailboxAnswer> =
-        shared.take(MAX_PLACE_MAILBOXES).map(|mailbox| shown.mailbox(&mailbox)).collect();
-    if let (Some(registry), Some(id)) = (shown.registry, place.id()) {
-        let known = |key: &str| place.mailboxes().any(|mailbox| mailbox.key() == key);
-        let added = registry
-            .of_structure(&id)
-            .filter(|own| own.kind != MailboxType::Personal && !own.red_list && !known(&own.address.key()));
-        mailboxes.extend(added.take(MAX_PLACE_MAILBOXES).map(registered));
     }
     in_order(&mut mailboxes);
     mailboxes

@@ -7,6 +7,7 @@
 
 mod budget;
 mod capability;
+mod codes;
 mod criteria;
 mod door;
 mod export;

@@ -122,7 +122,14 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
                 (walked, Some(total))
             }
             (Some(token), true) => (walk.page(at, count).map_err(spent)?, token.total),
-            (None, true) => (walk.page(at, count).map_err(spent)?, walk.total(form.total)),
+            (None, true) => {
+                let (page, total) = (walk.page(at, count).map_err(spent)?, walk.total(form.total));
+                // Whoever asks for the number gets it, or is told why not: nobody takes its absence for none.
+                if total.is_none() && form.total == TotalMode::Accurate {
+                    return Err(Spent.problem(&parameters));
+                }
+                (page, total)
+            }
         })
     })?;
     total = total.filter(|_| form.total != TotalMode::No);
@@ -259,6 +266,10 @@ fn form(kind: Kind, parameters: &[Parameter]) -> Result<Form, Problem> {
             "_page" => form.page = Some(raw.to_owned()),
             _ => {}
         }
+    }
+    // A page of none is asked for its total.
+    if form.count == 0 && form.total == TotalMode::Free {
+        form.total = TotalMode::Accurate;
     }
     Ok(form)
 }

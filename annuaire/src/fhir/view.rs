@@ -1,10 +1,14 @@
 //! The generations that are kept and what changed from each to the next: `meta.lastUpdated`, `_lastUpdated`, `_history`.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{
+    cmp::Ordering,
+    sync::{Arc, OnceLock},
+};
 
 use ident::Timestamp;
 
 use super::{
+    codes::Codes,
     ids,
     item::Item,
     render::{Renderer, version},
@@ -25,6 +29,8 @@ pub struct View {
     current: Arc<Generation>,
     /// What differs between each generation and the one before it, newest first.
     steps: Vec<Step>,
+    /// The codes of each generation, read when they are first asked for.
+    codes: Vec<Arc<OnceLock<Codes>>>,
 }
 
 /// What became of something between two generations.
@@ -69,12 +75,20 @@ impl View {
         let generations: Vec<Arc<Generation>> = std::iter::once(current.clone()).chain(earlier).collect();
         let pairs = generations.iter().zip(generations.iter().skip(1));
         let steps = pairs.map(|(new, old)| Step::between(old, new)).collect();
-        Self { generations, current, steps }
+        let codes = generations.iter().map(|_| Arc::default()).collect();
+        Self { generations, current, steps, codes }
     }
 
     /// The generation in service.
     pub fn current(&self) -> &Generation {
         &self.current
+    }
+
+    /// The codes that one of the generations holds.
+    pub(super) fn codes(&self, of: &Generation) -> Option<&Codes> {
+        let at = self.generations.iter().position(|generation| generation.id() == of.id())?;
+        let codes = self.codes.get(at)?.get_or_init(|| Codes::of(of));
+        Some(codes)
     }
 
     pub(super) fn named(&self, id: &str) -> Option<&Generation> {

@@ -9,7 +9,7 @@ use super::{
     table::Kind,
     token::Position,
 };
-use crate::{Filter, Hits, MatchKind, Page, Person, Question, Similar, Total, generation::Space};
+use crate::{Field, Filter, Hits, MatchKind, Page, Person, Question, Similar, Total, generation::Space};
 
 /// Most hits of the model that are opened and judged for one page.
 const MAX_CANDIDATES: usize = 20_000;
@@ -48,10 +48,14 @@ pub(super) enum TotalMode {
 
 impl<'a, 'g> Walk<'a, 'g> {
     pub(super) fn new(criteria: &'a Criteria<'g>, plan: &'a Plan<'g>) -> Self {
-        let filter = match plan.filters.as_slice() {
+        // Services are mailboxes of organisations: no other structure has any.
+        let org = Filter::Value { fields: Field::SharedType.into(), value: "org".to_owned() };
+        let own = (criteria.kind == Kind::HealthcareService).then_some(org);
+        let filters: Vec<Filter> = plan.filters.iter().cloned().chain(own).collect();
+        let filter = match filters.as_slice() {
             [] => Filter::All,
             [one] => one.clone(),
-            several => Filter::And(several.to_vec()),
+            _ => Filter::And(filters),
         };
         let similar = if plan.similar { Similar::IfNone } else { Similar::Never };
         Self { criteria, plan, question: Question { filter, similar } }
@@ -168,13 +172,12 @@ impl<'a, 'g> Walk<'a, 'g> {
         if self.criteria.kind == Kind::PractitionerRole && self.plan.judges.is_empty() && self.plan.filters.is_empty() {
             return Some(u64::from(totals.activities));
         }
-        let most =
-            if mode == TotalMode::Accurate { u64::try_from(MAX_CANDIDATES).unwrap_or(u64::MAX) } else { FREE_TOTAL };
+        let work = self.criteria.renderer.work;
+        let most = if mode == TotalMode::Accurate { work.left() / JUDGE } else { FREE_TOTAL };
         if hits > most {
             return None;
         }
         let all = self.hits(Page::first(usize::try_from(hits).unwrap_or(usize::MAX)));
-        let work = self.criteria.renderer.work;
         let counts = all.hits.into_iter().take_while(|_| !work.is_spent()).map(|hit| self.opened(hit.of).len());
         let count: usize = counts.sum();
         u64::try_from(count).ok().filter(|_| !work.is_spent())

@@ -74,12 +74,25 @@ impl Asked {
 pub struct Questions<'g> {
     generation: &'g Generation,
     people: Vec<annuaire::Person<'g>>,
+    addresses: &'static [&'static str],
     state: u64,
 }
 
 impl<'g> Questions<'g> {
     pub fn new(generation: &'g Generation, seed: u64) -> Self {
-        Self { generation, people: generation.people().collect(), state: seed }
+        Self { generation, people: generation.people().collect(), addresses: &[], state: seed }
+    }
+
+    /// About these addresses, too.
+    pub fn and(self, addresses: &'static [&'static str]) -> Self {
+        Self { addresses, ..self }
+    }
+
+    /// One of them, now and then.
+    fn address(&mut self, one_in: usize) -> Option<&'static str> {
+        let at = if self.addresses.is_empty() { 1 } else { self.below(one_in) };
+        let (all, n) = (self.addresses, self.state as usize);
+        (at == 0).then(|| all[n % all.len()])
     }
 
     /// A number below `bound` (SplitMix64).
@@ -140,6 +153,7 @@ impl Iterator for Questions<'_> {
                     .map(|_| {
                         let place = Place::ALL[self.below(Place::ALL.len())];
                         let said = self.said(&person, place);
+                        let said = self.address(8).map_or(said, |address| address.replace('@', " "));
                         self.word(&said)
                     })
                     .collect();
@@ -162,6 +176,7 @@ impl Iterator for Questions<'_> {
             _ => {
                 let mailboxes: Vec<String> = person.mailboxes().map(|m| m.key().to_owned()).collect();
                 let key = mailboxes.first().cloned().unwrap_or_else(|| "personne@nulle-part.test".into());
+                let key = self.address(2).map_or(key, str::to_owned);
                 let most = 1 + self.below(key.len());
                 let _ = self.generation;
                 Asked::Address(key.chars().take(most).collect())

@@ -34,16 +34,23 @@ fn values(n: usize, start: &str) -> String {
 /// The questions that brought a core to its knees for seconds or minutes, as large as they are still taken.
 fn bombs() -> Vec<(&'static str, String)> {
     let role = |rest: String| ("PractitionerRole", rest);
+    let same = |n: usize, value: &str| vec![value; n].join(",");
     vec![
-        role(format!("role:not={}&role=zz", values(99, "x"))),
-        role(format!("{}&role=zz", vec![format!("role:not={}", values(9, "x")); 11].join("&"))),
+        role(format!("role:not={}&role=x", same(99, "10"))),
+        role(format!(
+            "{}&role:not=10",
+            vec![format!("data-registration-authority:missing=false&role:not={}", same(8, "21")); 10].join("&")
+        )),
         role(format!("specialty:text={}&_count=500", values(12, "x"))),
-        role(format!("organization.type={}", values(100, "x"))),
-        role(format!("{}&role=zz", vec![format!("organization.type={}", values(9, "x")); 11].join("&"))),
+        role(format!("organization.type={}", same(100, "GEOGRAPHICAL-ENTITY"))),
+        role(format!(
+            "{}&role=10",
+            vec![format!("organization.type={}", same(9, "GEOGRAPHICAL-ENTITY")); 11].join("&")
+        )),
         role(format!("organization.identifier-type={}", values(100, "x"))),
         role(format!("organization._lastUpdated={}", ["gt2026-01-01"; 100].join(","))),
-        role(format!("organization.partof.type={}", values(100, "x"))),
-        role(format!("organization.mailbox-mss-type:missing=true&practitioner.qualification-code={}", values(90, "x"))),
+        role(format!("organization.partof.identifier-type={}", values(100, "x"))),
+        role(format!("organization.mailbox-mss-type:missing=true&practitioner.qualification-code={}", same(90, "c"))),
         role(format!("_id={}", ["003-8..0123456789abcdef"; 100].join(","))),
         role(format!("organization={}", ["001-1..0"; 100].join(","))),
         (
@@ -51,18 +58,19 @@ fn bombs() -> Vec<(&'static str, String)> {
             format!("mailbox-mss={}", (0..100).map(|n| ["a", "b", "c", "m"][n % 4]).collect::<Vec<_>>().join(",")),
         ),
         ("Practitioner", format!("mailbox-mss:contains={}&_total=accurate", ["."; 12].join(","))),
-        ("Practitioner", format!("qualification-code:not={}&_count=500", values(100, "x"))),
-        ("Practitioner", format!("type-smartcard={}&_sort=-_lastUpdated,name,_id", values(100, "x"))),
-        ("Practitioner", format!("_has:PractitionerRole:practitioner:role={}", values(99, "x"))),
+        ("Practitioner", format!("data-registration-authority={}&_count=500", values(100, "x"))),
+        ("Practitioner", format!("qualification-code:not={}&_sort=-_lastUpdated,name,_id", same(100, "de28"))),
+        ("Practitioner", format!("_has:PractitionerRole:practitioner:data-registration-authority={}", values(99, "x"))),
         ("Practitioner", "_count=500&_revinclude=*".to_owned()),
         ("Practitioner", format!("name:contains={}&_count=500", "a,e,i,o,u,r,s,t,n,l,m,d")),
         ("Organization", format!("type={}&_summary=count", values(100, "SA"))),
-        ("Organization", format!("_has:PractitionerRole:organization:role={}", values(99, "x"))),
+        ("Organization", format!("identifier-type={}&_summary=count", values(100, "x"))),
+        ("Organization", format!("_has:PractitionerRole:organization:role:not={}", same(99, "21"))),
         ("Organization", format!("_has:HealthcareService:organization:name={}", values(99, "x"))),
         ("Organization", format!("identifier={}", values(100, "99000000"))),
         ("Organization", "_count=500&_include=*&_revinclude=*&_total=accurate".to_owned()),
         ("HealthcareService", format!("name={}", values(100, "x"))),
-        ("HealthcareService", format!("organization.type:not={}", values(100, "x"))),
+        ("HealthcareService", format!("organization.identifier-type:not={}", values(100, "x"))),
     ]
 }
 
@@ -133,6 +141,60 @@ fn pages_that_end_early_lose_nothing() {
         assert_eq!(tight, wide, "{query}");
         assert_eq!(tight.iter().collect::<BTreeSet<_>>().len(), tight.len(), "each once");
         println!("{query}: {} in {pages} pages", tight.len());
+    }
+}
+
+#[test]
+fn who_asks_how_many_is_told_or_told_why_not() {
+    let world = World::of(300);
+    let tight = World::with(world.current.clone(), Vec::new()).tight(3000);
+    for question in [
+        "/PractitionerRole?role=10",
+        "/PractitionerRole?role:not=10",
+        "/Practitioner?qualification-code:not=10",
+        "/HealthcareService?active=true",
+        "/Organization?type=SA07",
+        "/Organization?type=SA07,GEOGRAPHICAL-ENTITY",
+    ] {
+        let (mut walked, mut path) = (0, Some(format!("{question}&_count=500")));
+        while let Some(at) = path {
+            let bundle = world.ok(&at);
+            walked += matches(&bundle).len();
+            path = next(&bundle);
+        }
+        for asked in ["_summary=count", "_count=0", "_total=accurate"] {
+            assert_eq!(world.ok(&format!("{question}&{asked}"))["total"], walked, "{question}&{asked}");
+        }
+        assert!(walked > 0, "{question}");
+        let (status, value) = tight.get(&format!("{question}&_summary=count"));
+        let told = value["total"] == walked || (status, &value["issue"][0]["code"]) == (400, &"too-costly".into());
+        assert!(told, "{question}: {value:#}");
+    }
+    assert_eq!(tight.get("/PractitionerRole?role:not=10&_summary=count").0, 400);
+}
+
+#[test]
+fn a_code_that_nobody_has_is_nothing_at_once() {
+    let world = World::of(300);
+    for (question, some) in [
+        ("/Practitioner?specialty=XX99", false),
+        ("/Practitioner?qualification-code=XX99", false),
+        ("/Practitioner?type-smartcard=XX99", false),
+        ("/PractitionerRole?role=XX99", false),
+        ("/PractitionerRole?specialty=XX99", false),
+        ("/PractitionerRole?organization.type=XX99", false),
+        ("/Organization?type=XX99", false),
+        ("/Organization?type=sa07", true),
+        ("/Organization?type=TRE_R02-SecteurActivite|SA07", true),
+        ("/Organization?type=TRE_R38-SpecialiteOrdinale|SA07", false),
+        ("/Practitioner?qualification-code=c", true),
+        ("/HealthcareService", true),
+    ] {
+        let (cost, status, bundle) = cost(&world, &get(question));
+        assert_eq!(status, 200, "{bundle:#}");
+        assert_eq!(!matches(&bundle).is_empty(), some, "{question}");
+        assert!(some || (next(&bundle).is_none() && bundle["total"] == 0), "{question}: {bundle:#}");
+        assert!(some || cost < 5000, "{question} cost {cost}");
     }
 }
 

@@ -6,7 +6,7 @@ use annuaire::{How, Page, Question};
 
 use crate::{
     common::questions::{Asked, Place, Questions},
-    world::{World, matches, post, read},
+    world::{OURS, World, matches, post, read},
 };
 
 /// So many questions, of so many people besides the cast; more of both in `SCEAU_TESTS_TIER=full`.
@@ -47,16 +47,16 @@ pub fn spelt(asked: &Asked) -> String {
 }
 
 pub fn expected(world: &World, question: &Question) -> Vec<String> {
-    let hits = world.current.people_where(None, question, Page::first(500)).hits;
+    let hits = world.current.people_where(world.registry.as_ref(), question, Page::first(500)).hits;
     hits.into_iter().map(|hit| hit.of.id_text().to_owned()).collect()
 }
 
 #[test]
 fn thousands_of_random_questions_give_the_people_of_the_query_model() {
     let (count, people) = size();
-    let world = World::of(people);
+    let world = World::ours(people);
     let mut answered = 0;
-    for (n, asked) in Questions::new(&world.current, 20_261_122).take(count).enumerate() {
+    for (n, asked) in Questions::new(&world.current, 20_261_122).and(OURS).take(count).enumerate() {
         let body = format!("{}&_count=500&_elements=identifier&_total=none", spelt(&asked));
         let (status, bundle) = read(&world.ask(&post("/Practitioner/_search", &body)));
         assert_eq!(status, 200, "question {n}: {asked:?}: {bundle:#}");

@@ -6,7 +6,7 @@ use http::Request;
 use crate::{
     common::questions::{Asked, Place, Questions},
     equal::{size, spelt},
-    world::{World, post, read},
+    world::{OURS, World, post, read},
 };
 
 /// What one face shows: people in order, and whether each is a near miss.
@@ -78,7 +78,7 @@ fn by_page(world: &World, form: &str) -> People {
 
 /// What `sceau annuaire search` prints.
 fn by_command(world: &World, text: &str) -> (People, bool) {
-    let answer = annuaire::search(&world.current, None, text, 500);
+    let answer = annuaire::search(&world.current, world.registry.as_ref(), text, 500);
     let near = |kind: MatchKind| kind > MatchKind::Prefix;
     let typed_place = answer.structures.iter().any(|place| !near(place.r#match));
     (answer.people.into_iter().map(|person| (person.id, near(person.r#match))).collect(), typed_place)
@@ -87,9 +87,9 @@ fn by_command(world: &World, text: &str) -> (People, bool) {
 #[test]
 fn fhir_the_page_and_the_command_line_give_the_same_people() {
     let (count, people) = size();
-    let world = World::of(people);
+    let world = World::ours(people);
     let (mut by_form, mut typed, mut answered) = (0, 0, 0);
-    for (n, asked) in Questions::new(&world.current, 6_112_026).take(count).enumerate() {
+    for (n, asked) in Questions::new(&world.current, 6_112_026).and(OURS).take(count).enumerate() {
         let fhir = by_fhir(&world, &asked);
         answered += usize::from(!fhir.is_empty());
         let mut expected = fhir;

@@ -11,7 +11,7 @@ use annuaire::{
 use crate::{
     common::questions::{Asked, Place, Questions, Word},
     equal::{expected, size},
-    world::World,
+    world::{OURS, World},
 };
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -19,7 +19,7 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, 0x84], &length[..], content].concat()
 }
 
-fn piece(attribute: &str, tag: u8, text: &str) -> Vec<u8> {
+pub fn piece(attribute: &str, tag: u8, text: &str) -> Vec<u8> {
     element(0xa4, &[element(4, attribute.as_bytes()), element(0x30, &element(tag, text.as_bytes()))].concat())
 }
 
@@ -65,6 +65,13 @@ fn split(octets: &[u8]) -> (u8, &[u8], &[u8]) {
 
 /// The people that a session answers with.
 fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
+    let names = names(world, "ou=people,dc=annuaire", filter);
+    let ids = names.iter().filter_map(|name| name.strip_prefix("uid="));
+    ids.map(|id| id.split(['+', ',']).next().unwrap().to_owned()).collect()
+}
+
+/// The names of the entries that a session answers with.
+pub fn names(world: &World, base: &str, filter: &[u8]) -> BTreeSet<String> {
     let all = Rights { entries: 100_000, paged: None };
     let settings = Settings {
         base: "dc=annuaire".into(),
@@ -78,14 +85,15 @@ fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
     let mut session = Session::new(Arc::new(settings), true);
     let numbers = [0x0a, 1, 2, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
     let attributes = element(0x30, &element(4, b"1.1"));
-    let base = element(4, b"ou=people,dc=annuaire");
+    let base = element(4, base.as_bytes());
     let search = element(0x63, &[&base[..], &numbers, filter, &attributes].concat());
     session.receive(&element(0x30, &[&[2, 1, 1][..], &search].concat()));
     let Some(Work::Search(search)) = session.poll() else { unreachable!("no search in {filter:02x?}") };
-    let entries = Entries { generation: &world.current, registry: None, certificates: &NoCertificates };
+    let entries =
+        Entries { generation: &world.current, registry: world.registry.as_ref(), certificates: &NoCertificates };
     session.found(search.run(entries, &|| false));
     let output = session.take_output();
-    let (mut rest, mut people, mut ended) = (&output[..], BTreeSet::new(), false);
+    let (mut rest, mut names, mut ended) = (&output[..], BTreeSet::new(), false);
     while !rest.is_empty() {
         let (_, message, next) = split(rest);
         let (_, _, after) = split(message);
@@ -94,25 +102,22 @@ fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
             assert_eq!(operation[..3], [0x0a, 1, 0], "{filter:02x?}");
             ended = true;
         } else {
-            let name = String::from_utf8(split(operation).1.to_vec()).unwrap();
-            if let Some(id) = name.strip_prefix("uid=") {
-                people.insert(id.split(['+', ',']).next().unwrap().to_owned());
-            }
+            names.insert(String::from_utf8(split(operation).1.to_vec()).unwrap());
         }
         rest = next;
     }
     assert!(ended);
-    people
+    names
 }
 
 #[test]
 fn ldap_gives_the_people_of_the_query_model() {
     let (count, people) = size();
-    let world = World::of(people);
+    let world = World::ours(people);
     let active: BTreeSet<String> =
         world.current.people().filter(|person| person.active()).map(|person| person.id_text().to_owned()).collect();
     let (mut spellable, mut answered) = (0, 0);
-    for (n, asked) in Questions::new(&world.current, 389_636).take(count).enumerate() {
+    for (n, asked) in Questions::new(&world.current, 389_636).and(OURS).take(count).enumerate() {
         let Some(filter) = spelt(&asked) else { continue };
         let model = expected(&world, &asked.question());
         let model: BTreeSet<String> = model.into_iter().filter(|id| active.contains(id)).collect();

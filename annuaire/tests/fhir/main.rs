@@ -12,6 +12,7 @@
 mod common;
 
 mod answers;
+mod boxes;
 mod budget;
 mod client;
 mod equal;

@@ -96,6 +96,32 @@ pub fn cast() -> Cast {
     }
 }
 
+/// Addresses of the operator's own: shown or hidden, in the extract or not.
+pub const OURS: &[&str] = &[
+    "zoe.val-test@ch-exemple.test",
+    "urgences@ch-exemple.test",
+    "automate@ch-exemple.test",
+    "cabinet-val@medecin.pro.test",
+    "rouge-zwickyz@ch-exemple.test",
+    "direction-rouge@ch-exemple.test",
+    "lepinaie-test@medecin.pro.test",
+    "tourelle-test@medecin.pro.test",
+];
+
+/// What the operator says of them: opened today, for all of a house, for a program, shared, and on the red list.
+const REGISTRY: &str = r#"
+mailbox = [
+  { address = "zoe.val-test@ch-exemple.test", type = "PER", owner = "899700000003" },
+  { address = "urgences@ch-exemple.test", type = "ORG", structure = "1990000001", name = "Urgences adultes" },
+  { address = "automate@ch-exemple.test", type = "APP", structure = "1990000001", rank = 2 },
+  { address = "cabinet-val@medecin.pro.test", type = "CAB", structure = "1990000009", name = "Cabinet Val" },
+  { address = "rouge-zwickyz@ch-exemple.test", type = "PER", owner = "899700000003", red_list = true },
+  { address = "direction-rouge@ch-exemple.test", type = "ORG", structure = "1990000001", red_list = true },
+  { address = "lepinaie-test@medecin.pro.test", type = "PER", owner = "899700000001", red_list = true },
+  { address = "tourelle-test@medecin.pro.test", type = "PER", owner = "899700000002", rank = 1 },
+]
+"#;
+
 /// A nation of so many people, the cast among them.
 pub fn ground(people: u32) -> Ground {
     Ground::with(&GenerateOptions { cast: cast(), ..GenerateOptions::new(3, people) })
@@ -143,6 +169,11 @@ pub struct World {
 impl World {
     pub fn of(people: u32) -> Self {
         Self::with(built(&ground(people)), Vec::new())
+    }
+
+    /// The same, with the operator's own mailboxes laid over it.
+    pub fn ours(people: u32) -> Self {
+        Self { registry: Some(Registry::parse(REGISTRY).unwrap()), ..Self::of(people) }
     }
 
     pub fn with(current: Arc<Generation>, earlier: Vec<Arc<Generation>>) -> Self {

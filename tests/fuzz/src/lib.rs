@@ -42,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     targets::client::TARGET,
     targets::ldap::TARGET,
     targets::extract::TARGET,
+    targets::fhir::TARGET,
 ];
 
 /// The target of this name.

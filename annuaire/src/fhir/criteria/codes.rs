@@ -1,6 +1,6 @@
 //! Codes with their systems, and their labels.
 
-use super::{Atom, Criteria, begins, words_of};
+use super::{Atom, Criteria, all_or_nothing, begins, words_of};
 use crate::{
     Field, Fields, Filter, How,
     fhir::{
@@ -44,19 +44,30 @@ impl<'g> Criteria<'g> {
             (What::Speciality, _) => Field::SpecialityCode.into(),
             _ => Fields::NONE,
         };
-        // A code that the dictionary has among professions and skills means these; others are looked for one by one.
+        let typed = what == What::Sector && code_is_geographical(part);
+        // A code that the dictionary has among professions and skills means these; others are looked for one by one. What
+        // nobody has is nothing, and no walk through the country.
         let known = self.has_code(code, fields);
-        let base = match known {
-            true => Filter::Value { fields, value: code.to_owned() },
-            false => Filter::All,
+        let held = self.view.codes(renderer.generation);
+        let sector = held.and_then(|held| held.sector(code)).filter(|_| what == What::Sector);
+        let elsewhere = |system: &str| !system.is_empty() && !Systems::same(&settings.systems.sector, system);
+        let foreign = what == What::Sector && !typed && system.is_some_and(elsewhere);
+        let nobody = what == What::Speciality || held.is_some_and(|held| !held.may_have(what, code));
+        if foreign || (!known && !typed && nobody) {
+            return all_or_nothing(false);
+        }
+        let base = match (known, sector) {
+            (true, _) => Filter::Value { fields, value: code.to_owned() },
+            (false, Some(rows)) if !typed => Filter::Rows(rows.clone()),
+            _ => Filter::All,
         };
-        let precise = known && self.kind == Kind::Practitioner && what == What::Qualification;
+        let precise =
+            (known && self.kind == Kind::Practitioner && what == What::Qualification) || (sector.is_some() && !typed);
         let (system, code) = (system.map(str::to_owned), code.to_owned());
         let same = move |coding: &Coding<'_>| {
             let system = system.as_deref().filter(|system| !system.is_empty());
             coding.code.eq_ignore_ascii_case(&code) && system.is_none_or(|system| Systems::same(coding.system, system))
         };
-        let typed = what == What::Sector && code_is_geographical(part);
         let judge = move |item: &Item<'g>| match item {
             Item::Place(place) if typed => !place.finess().is_empty(),
             _ => item.codings(what, &renderer).iter().any(&same),

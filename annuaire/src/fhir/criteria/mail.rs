@@ -1,6 +1,6 @@
 //! Mailboxes: by address, by part of it, by type. The red list is obeyed, the registry's own are found.
 
-use super::{Atom, Criteria, sorted, space, words_of};
+use super::{Atom, Criteria, words_of};
 use crate::{
     Field, Fields, Filter, How, MailboxType,
     fhir::{
@@ -10,31 +10,9 @@ use crate::{
         table::Kind,
     },
     fold::words,
-    generation::Space,
 };
 
-/// Most mailboxes of the registry, missing in the extract, that are looked through.
-const MAX_ADDED: usize = 256;
-
 impl<'g> Criteria<'g> {
-    /// People or structures to which the registry gives a mailbox that the extract has not.
-    pub(super) fn added(&self, meant: impl Fn(&str, MailboxType) -> bool) -> Vec<u32> {
-        let g = self.renderer.generation;
-        let own = self.renderer.registry.map(crate::Registry::mailboxes).unwrap_or_default();
-        self.renderer.work.spend_on(own.len(), 8);
-        let new = own.iter().filter(|own| !own.red_list && g.mailbox(&own.address).is_none());
-        let meant = new.filter(|own| meant(&own.address.key(), own.kind)).take(MAX_ADDED);
-        let row = |own: &crate::RegisteredMailbox| match space(self.kind) {
-            Space::People => own.owner.as_ref().and_then(|id| g.person(id)).map(|person| person.row),
-            Space::Places => own.structure.as_ref().and_then(|id| g.structure(id)).map(|place| place.row),
-        };
-        meant.filter_map(row).collect()
-    }
-
-    pub(super) fn red(&self) -> bool {
-        self.renderer.registry.is_some_and(|registry| registry.mailboxes().iter().any(|own| own.red_list))
-    }
-
     pub(super) fn mailbox(&self, text: &str, modifier: Option<&str>) -> Atom<'g> {
         let wanted = text.trim().to_lowercase();
         let renderer = self.renderer;
@@ -52,13 +30,10 @@ impl<'g> Criteria<'g> {
         };
         let test = fits(how);
         let base = match how {
-            How::Contains => {
-                let added = self.added(|address, _| address.contains(&wanted));
-                Filter::Or(vec![self.fragment(&wanted), Filter::Rows(sorted(added))])
-            }
+            How::Contains => self.fragment(&wanted),
             _ => Filter::Address { text: wanted.clone(), how },
         };
-        let precise = self.kind == Kind::Practitioner && (how != How::Contains || (wanted == "@" && !self.red()));
+        let precise = self.kind == Kind::Practitioner && (how != How::Contains || wanted == "@");
         let judge = move |item: &Item<'g>| {
             let mailboxes = item.mailboxes(&renderer);
             mailboxes.iter().any(|mailbox| test(&mailbox.address.to_lowercase(), &wanted))
@@ -96,14 +71,13 @@ impl<'g> Criteria<'g> {
             Kind::Practitioner => Field::MailboxType.into(),
             _ => Fields::of(&[Field::MailboxType, Field::SharedType]),
         };
-        let added = self.added(|_, own| kind.is_none_or(|kind| kind == own));
-        let base = Filter::Or(vec![Filter::Value { fields, value }, Filter::Rows(sorted(added))]);
+        let base = Filter::Value { fields, value };
         let renderer = self.renderer;
         let judge = move |item: &Item<'g>| {
             let mailboxes = item.mailboxes(&renderer);
             mailboxes.iter().any(|mailbox| kind.is_none_or(|kind| kind == mailbox.r#type))
         };
-        let precise = self.kind == Kind::Practitioner && !self.red();
+        let precise = self.kind == Kind::Practitioner;
         Ok(Atom { base, precise, judge: Box::new(judge) })
     }
 }

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod cms;
 pub mod crl;
 pub mod extract;
+pub mod fhir;
 pub mod headers;
 pub mod judge;
 pub mod key_file;

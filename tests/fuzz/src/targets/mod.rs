@@ -5,6 +5,7 @@ pub mod client;
 pub mod cms;
 pub mod crl;
 pub mod extract;
+pub mod fhir;
 pub mod headers;
 pub mod judge;
 pub mod ldap;
