@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use annuaire::LoadReport;
+use annuaire::{Generation, LoadReport};
 use ident::Timestamp;
 use tokio::sync::watch;
 
@@ -98,8 +98,8 @@ impl Keeper {
         }
         let snapshot = gateway.snapshot();
         let old =
-            snapshot.generation.as_ref().filter(|it| gateway.now().since(it.data_as_of()) > settings.stale_after.0);
-        let stale = old.map(|it| (STALE, format!("the data are of {}", it.data_as_of())));
+            snapshot.generation.as_ref().filter(|it| gateway.now().since(it.oldest_as_of()) > settings.stale_after.0);
+        let stale = old.map(|it| (STALE, oldest(it)));
         let held = self.held.clone().map(|why| (HELD, why));
         let failed = self.failed.clone().map(|why| (FAILING, why));
         let told = [
@@ -206,6 +206,14 @@ impl Keeper {
         if !report.unchanged {
             serve::reload(gateway).await;
         }
+    }
+}
+
+/// How old the data are, by the file that came last longest ago.
+pub fn oldest(generation: &Generation) -> String {
+    match generation.oldest() {
+        Some(source) => format!("{} is of {}", source.name, generation.oldest_as_of()),
+        None => format!("the data are of {}", generation.data_as_of()),
     }
 }
 
