@@ -194,6 +194,8 @@ pub struct Operator<'a> {
     pub name: &'a str,
     /// Mail address, telephone number or page.
     pub help: &'a str,
+    /// What an audit of the pages' accessibility has found, where there was one.
+    pub audit: Option<&'a crate::web::Audit>,
 }
 
 impl Context<'_> {

@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ident::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    Generation, StoredError,
-    generation::{read_file, read_to_compare, save_file, sync_folder},
+    Generation, Source, StoredError,
+    generation::{read_file, read_sources, read_to_compare, save_file, sync_folder},
 };
 
 /// How many generations stay: the one in service and those before it.
@@ -112,6 +113,14 @@ impl DataFolder {
             [id] => self.read(id),
             _ => Err(FolderError::Unknown { wanted: wanted.to_owned(), known: ids.join(", ") }),
         }
+    }
+
+    /// The files that a stored generation was made from and the moment that it speaks of, without reading the rest.
+    ///
+    /// # Errors
+    /// [`FolderError::Stored`] when its description cannot be read.
+    pub fn sources(&self, id: &str) -> Result<(Timestamp, Vec<Source>), FolderError> {
+        read_sources(&self.file(id)).map_err(|error| FolderError::Stored { id: id.to_owned(), error })
     }
 
     /// The generation in service, with no more than [`crate::diff`] and what is gone need: it answers no question.

@@ -144,7 +144,8 @@ fn build_watched(from: &Path, watch: &mut Watch<'_>) -> Result<(LoadReport, Opti
         }
         let extract::Outcome { rows, kept, merged, refused, sha256, .. } = outcome;
         report.files.push(FileReport { name: name.clone(), rows, kept, merged, refused });
-        sources.push(Source { name, sha256, kept });
+        let as_of = Some(candidate.dated.unwrap_or(candidate.modified));
+        sources.push(Source { name, sha256, kept, kind: Some(candidate.kind), as_of });
     }
     report.problems = problems.listed;
     report.problems_omitted = problems.omitted;

@@ -1,51 +1,50 @@
-//! axe-core, the checker of accessibility that auditors use. It is MPL-2.0 and half a megabyte, so it is not in this
-//! repository: npm fetches it where there is an npm and a registry, and its digest is compared. Without it the tests
-//! have their own checks only, and say so.
+//! axe-core, the checker of accessibility that auditors use. It is not in this repository, and needs no network: Debian's
+//! Chromium carries it inside the Lighthouse of its developer tools, from where the browser itself hands it out.
+//! `SCEAU_AXE` names a file with another version of it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use crate::browser::Browser;
 
-use crate::place::Scratch;
+/// Where Chromium has it.
+const TOOLS: &str = "devtools://devtools/bundled/third_party/lighthouse/lighthouse-dt-bundle.js";
 
-const VERSION: &str = "4.14.1";
-/// SHA-256 of `axe.min.js` in the package of that version.
-const DIGEST: &str = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c";
-
-/// The library's text, from `SCEAU_AXE`, from an earlier fetch, or from the registry.
+/// The library's text; nothing where this browser was built without it.
 #[must_use]
-pub fn axe() -> Option<String> {
-    let kept = kept();
-    let given = std::env::var_os("SCEAU_AXE").map(PathBuf::from);
-    let known = [given.as_deref(), Some(kept.as_path())].into_iter().flatten().find_map(genuine);
-    known.or_else(|| {
-        let text = fetched()?;
-        // Two tests at once: the rename makes each see a whole file.
-        let part = kept.with_extension(format!("{}", std::process::id()));
-        let _ = std::fs::write(&part, &text).and_then(|()| std::fs::rename(&part, &kept));
-        Some(text)
-    })
+#[track_caller]
+pub fn axe(browser: &Browser) -> Option<String> {
+    if let Some(given) = std::env::var_os("SCEAU_AXE") {
+        return Some(std::fs::read_to_string(given).unwrap());
+    }
+    browser.go(TOOLS);
+    let tools = browser.run("return document.body ? document.body.textContent : '';");
+    let literal = template(tools.as_str().unwrap_or_default())?.to_owned();
+    // The browser reads its own notation: a template literal without anything to be filled in.
+    browser.go("about:blank");
+    let text = browser.run(&format!("return {literal};"));
+    text.as_str().filter(|text| text.contains("axe.run")).map(str::to_owned)
 }
 
-/// Beside the test programs, so that `cargo clean` takes it away.
-fn kept() -> PathBuf {
-    std::env::current_exe().unwrap().parent().unwrap().join(format!("axe-core-{VERSION}.min.js"))
+/// The template literal that begins as the library's licence does, with its quotes.
+fn template(tools: &str) -> Option<&str> {
+    let start = tools.find("`/*! axe v")?;
+    let mut escaped = false;
+    let end = tools[start + 1..].char_indices().find(|(_, c)| {
+        let ends = *c == '`' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    })?;
+    let literal = &tools[start..=start + 1 + end.0];
+    (!literal.replace("\\$", "").contains("${")).then_some(literal)
 }
 
-fn genuine(path: &Path) -> Option<String> {
-    let text = std::fs::read(path).ok()?;
-    let digest: String = openssl::sha::sha256(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest == DIGEST { String::from_utf8(text).ok() } else { None }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn fetched() -> Option<String> {
-    let folder = Scratch::new("axe");
-    let quiet = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new("timeout");
-        let done = command.arg("60").arg(program).args(arguments).current_dir(folder.path()).output();
-        done.is_ok_and(|done| done.status.success())
-    };
-    let package = format!("axe-core-{VERSION}.tgz");
-    let there = quiet("npm", &["pack", "--ignore-scripts", "--fetch-retries=1", &format!("axe-core@{VERSION}")])
-        && quiet("tar", &["-xzf", &package, "package/axe.min.js"]);
-    there.then(|| genuine(&folder.join("package/axe.min.js"))).flatten()
+    #[test]
+    fn the_library_is_cut_out_of_the_tools() {
+        let tools = r"var a=1;j8=`/*! axe v4.13.0\n\`x\` \${y} \\`;var b=`z`";
+        assert_eq!(template(tools), Some(r"`/*! axe v4.13.0\n\`x\` \${y} \\`"));
+        assert_eq!(template("`/*! axe v4.13.0 ${x}`"), None, "nothing of theirs is run on the way");
+        assert_eq!(template("`/*! axe v4"), None);
+    }
 }

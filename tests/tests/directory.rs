@@ -119,6 +119,8 @@ fn what_is_put_into_the_folder_is_in_service_soon() {
     let (_, list) = sceau_json(&["annuaire", "list", place]);
     assert_eq!(list["generations"][0]["generation"], first.as_str(), "{list}");
     assert_eq!(list["generations"][1]["generation"], second.as_str(), "{list}");
+    let files = list["generations"][0]["files"].as_array().unwrap();
+    assert!(files.len() == 5 && files.iter().all(|file| file["as_of"].as_str().is_some()), "{list}");
     assert_eq!(sceau(&["annuaire", "use", place, "nothing"], b"").code, Some(2));
 }
 

@@ -74,6 +74,8 @@ fn a_colleague_is_found_while_typing_and_by_keyboard() {
     assert_eq!(people(&browser), [ground.id("martin")]);
     browser.wait("document.getElementById('status').textContent === '1 professionnel'");
     assert!(browser.run("return document.title").as_str().unwrap().starts_with("martin-test anne"));
+    let other = browser.run("return document.querySelector('.language').getAttribute('href')");
+    assert_eq!(other, "/annuaire/?q=martin-test+anne&lang=en", "the other language shows the same people");
 
     // By keyboard alone: the first result, its links in order, and the copy.
     browser.type_in(keys::DOWN);
@@ -100,6 +102,19 @@ fn a_colleague_is_found_while_typing_and_by_keyboard() {
     browser.type_in(keys::ENTER);
     browser.wait("location.pathname.includes('/person/') && document.querySelector('h1')");
     assert!(browser.address().ends_with(&ground.id("martin")));
+
+    // Typing on a person's page leads on, and Back leads back to the person; date and warning are those of the results.
+    browser.run(
+        "document.getElementById('dated').textContent = 'Monday'; document.getElementById('stale').hidden = false;
+         document.getElementById('q').focus();",
+    );
+    browser.type_in("durand-test");
+    browser.wait("location.pathname === '/annuaire/' && location.search === '?q=durand-test'");
+    let dated = browser.run("return document.getElementById('dated').textContent");
+    assert!(dated.as_str().unwrap().starts_with("Données nationales du"), "{dated}");
+    assert_eq!(browser.run("return document.getElementById('stale').hidden"), true);
+    browser.run("history.back(); return 0;");
+    browser.wait("location.pathname.includes('/person/') && document.querySelector('article.record h1')");
 
     // A slow answer does not overtake a newer one: only the last question is shown.
     browser.go(&ground.address("/"));
@@ -174,9 +189,9 @@ fn every_page_is_accessible() {
     {
         assert!(found.contains(fault), "{fault}: {found}");
     }
-    let axe = axe();
+    let axe = axe(&browser);
     if axe.is_none() {
-        println!("axe-core could not be had (no npm, or no registry): the checks of our own ran alone");
+        println!("this Chromium was built without Lighthouse, which has axe-core: the checks of our own ran alone");
     }
     let pictures = std::env::var_os("SCEAU_TESTS_PICTURES").map(std::path::PathBuf::from);
     let pages = [

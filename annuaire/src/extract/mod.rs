@@ -8,6 +8,8 @@ mod read;
 mod row;
 
 use crate::fold::fold;
+use serde::{Deserialize, Serialize};
+
 use columns::{ActivityColumn, CardColumn, Column, DiplomaColumn, MailboxColumn, SkillColumn};
 use row::Header;
 
@@ -15,7 +17,8 @@ pub(crate) use find::{Candidate, Found, find};
 pub(crate) use read::{Octets, Outcome, read};
 
 /// The five files, in the order in which they are read: the first names the people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FileKind {
     /// People and what they do where: the one file that a directory cannot do without.
     Activities,
@@ -32,6 +35,12 @@ pub enum FileKind {
 impl FileKind {
     /// All five.
     pub const ALL: [Self; 5] = [Self::Activities, Self::Skills, Self::Diplomas, Self::Mailboxes, Self::Cards];
+
+    /// Whether an old file of this kind leads somebody astray who writes to a person: who practises, where their
+    /// mailbox is, whether their card still holds.
+    pub const fn is_needed_fresh(self) -> bool {
+        matches!(self, Self::Activities | Self::Mailboxes | Self::Cards)
+    }
 
     /// The published name, without a date.
     pub const fn file_name(self) -> &'static str {

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn every_refusal_of_the_listener_is_an_operation_outcome() {
         let fhir = Fhir::new(Settings::default());
-        let operator = Operator { name: "CH EXEMPLE-TEST", help: "dsi@ch-exemple.test" };
+        let operator = Operator { name: "CH EXEMPLE-TEST", help: "dsi@ch-exemple.test", audit: None };
         let (parts, _) = http::Request::get("/Practitioner").body(()).unwrap().into_parts();
         for refused in Refused::ALL {
             let response = fhir.refuse(refused, &parts, operator, "/fhir");

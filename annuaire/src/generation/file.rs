@@ -143,6 +143,12 @@ fn blocks(values: &[u32], mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::
     Ok(())
 }
 
+/// The files that a stored generation was made from, and the moment that it speaks of: its description alone is read.
+pub(crate) fn read_sources(path: &Path) -> Result<(Timestamp, Vec<Source>), StoredError> {
+    let head = read_head(&mut BufReader::new(File::open(path)?))?;
+    Ok((head.data_as_of, head.sources))
+}
+
 /// Reads a generation and checks every octet of it.
 pub(crate) fn read(path: &Path) -> Result<Generation, StoredError> {
     read_parts(path, |_| true)

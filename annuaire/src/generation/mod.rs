@@ -28,7 +28,7 @@ pub use diff::{Diff, FileDiff, SHRINK_LIMIT_PERCENT, diff};
 pub(crate) use digest::hex;
 pub use field::{Field, Fields};
 pub use file::StoredError;
-pub(crate) use file::{read as read_file, read_to_compare, save as save_file, sync_folder};
+pub(crate) use file::{read as read_file, read_sources, read_to_compare, save as save_file, sync_folder};
 pub(crate) use gone::remember_gone;
 pub(crate) use index::{Bearer, Index, Space, lists_of};
 pub use records::{Change, Record, RecordKind, changes, records};
@@ -39,6 +39,8 @@ pub(crate) use strings::{extend_hash, hash};
 pub(crate) use tables::Column;
 pub(crate) use tables::Tables;
 pub(crate) use words::{PARTICLES, mailbox_words, other_forms, other_forms_of_town};
+
+use crate::FileKind;
 
 /// Age of the data from which on somebody should be told: the national files come out daily, and stopped once for ten
 /// days without a word.
@@ -53,6 +55,12 @@ pub struct Source {
     pub sha256: String,
     /// Rows that the generation rests on.
     pub kept: u64,
+    /// Which of the national files it is; unknown of generations that were stored before it was kept.
+    #[serde(default)]
+    pub kind: Option<FileKind>,
+    /// The moment that it speaks of: the date in its name, else the file's own.
+    #[serde(default)]
+    pub as_of: Option<Timestamp>,
 }
 
 /// One immutable state of the directory.
@@ -101,7 +109,19 @@ impl Generation {
     /// Whether its data are so old that somebody should be told ([`STALE_AFTER`]). It answers on all the same: stale
     /// data do not block care.
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        now.since(self.data_as_of) > STALE_AFTER
+        now.since(self.oldest_as_of()) > STALE_AFTER
+    }
+
+    /// The oldest of the files that must be fresh ([`FileKind::is_needed_fresh`]): each of them stops coming by itself,
+    /// and the mailbox file once did for ten days while the others went on.
+    pub fn oldest(&self) -> Option<&Source> {
+        let needed = self.sources.iter().filter(|source| source.kind.is_some_and(FileKind::is_needed_fresh));
+        needed.filter(|source| source.as_of.is_some()).min_by_key(|source| source.as_of)
+    }
+
+    /// The moment that the oldest of them speaks of.
+    pub fn oldest_as_of(&self) -> Timestamp {
+        self.oldest().and_then(|source| source.as_of).unwrap_or(self.data_as_of)
     }
 
     /// The files that it was made from.

@@ -110,6 +110,11 @@ macro_rules! coded {
 }
 
 impl<'a> Person<'a> {
+    /// Its place among all people: who can be written to first, then by name.
+    pub(crate) fn order(&self) -> u32 {
+        self.generation.tables.person_doc.at(self.row)
+    }
+
     texts! {
         /// National identifier with its type digit.
         id_text = person_id,

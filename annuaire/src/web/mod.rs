@@ -4,6 +4,7 @@
 //! shows the answer. It works without script; the script only shortens the way.
 
 mod assets;
+mod audit;
 mod pages;
 mod query;
 mod record;
@@ -11,15 +12,18 @@ mod vcard;
 mod views;
 mod words;
 
+pub use audit::Audit;
+
 use askama::Template;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use ident::Timestamp;
 
 use self::{
     assets::ASSETS,
     pages::{AccessibilityPage, Form, Frame, Input, MessagePage, Results, ResultsPart, SearchPage},
     query::{Criterion, LAST_PAGE, PAGE, Search},
     views::{Views, has_homonyms, near_miss},
-    words::{Lang, counted, kind_of_box, moment, stale, vanished},
+    words::{Lang, counted, dated, kind_of_box, stale, vanished},
 };
 use crate::{
     MailboxType, MatchKind, Page, Question, Similar, StructureAnswer, Total,
@@ -63,7 +67,8 @@ impl Face for Web {
             Lang::Fr => vec![("fr", text.fr), ("en", text.en)],
             Lang::En => vec![("en", text.en), ("fr", text.fr)],
         };
-        let frame = Frame { root: mount, operator: operator.name, help: operator.help, ..bare(lang) };
+        let frame =
+            Frame { root: mount, operator: operator.name, help: operator.help, audit: operator.audit, ..bare(lang) };
         html(&MessagePage { frame, heading: lang.words().refused, texts: both })
     }
 
@@ -118,14 +123,26 @@ impl<'a> Visit<'a> {
             root: context.mount,
             suffix: &self.suffix,
             title: titled(title, t.directory, context.operator.name),
-            other: format!("{}{}{}", context.mount, self.path, other.address()),
+            other: format!("{}{}{}", context.mount, self.shared_path(), other.address()),
             operator: context.operator.name,
             help: context.operator.help,
-            data: Some((moment(self.lang, generation.data_as_of()), generation.id().to_owned())),
-            stale: generation.is_stale(context.now).then(|| stale(self.lang, generation.data_as_of())),
+            audit: context.operator.audit,
+            now: context.now,
+            data: Some((dated(self.lang, generation), generation.id().to_owned())),
+            stale: if generation.is_stale(context.now) {
+                stale(self.lang, generation, context.now)
+            } else {
+                String::new()
+            },
             form: self.form(),
             ..bare(self.lang)
         }
+    }
+
+    /// The path of a page that can be linked to: what is not ours to name becomes the first page.
+    fn shared_path(&self) -> &str {
+        let kinds = ["/person/", "/structure/", "/accessibility"];
+        if kinds.iter().any(|kind| self.path.starts_with(kind)) { &self.path } else { "/" }
     }
 
     fn form(&self) -> Form {
@@ -236,7 +253,10 @@ impl<'a> Visit<'a> {
         let results = Results {
             asked: true,
             title: asked_for(search),
-            count: counted(lang, found.people, found.structures),
+            count: match shown.is_empty() && found.answer.cut {
+                true => t.too_wide.to_owned(),
+                false => counted(lang, found.people, found.structures),
+            },
             notes,
             // A question that was cut has cost enough already.
             without: if shown.is_empty() && !found.answer.cut { self.without_one_word() } else { Vec::new() },
@@ -310,7 +330,9 @@ fn bare<'a>(lang: Lang) -> Frame<'a> {
         operator: "",
         help: "",
         data: None,
-        stale: None,
+        stale: String::new(),
+        audit: None,
+        now: Timestamp::EPOCH,
         form: Form::default(),
     }
 }

@@ -2,9 +2,12 @@
 
 use askama::Template;
 
+use ident::Timestamp;
+
 use super::{
+    audit::Audit,
     views::{PersonView, StructureView},
-    words::{Lang, Words},
+    words::{Lang, Words, day},
 };
 
 /// What stands around every page.
@@ -26,8 +29,11 @@ pub(super) struct Frame<'a> {
     pub(super) help: &'a str,
     /// Date of the data and name of the generation; nothing where there are none.
     pub(super) data: Option<(String, String)>,
-    /// A warning that they are old.
-    pub(super) stale: Option<String>,
+    /// A warning that they are old; empty when they are not.
+    pub(super) stale: String,
+    /// What somebody else found out about these pages' accessibility.
+    pub(super) audit: Option<&'a Audit>,
+    pub(super) now: Timestamp,
     pub(super) form: Form,
 }
 
@@ -35,6 +41,25 @@ impl Frame<'_> {
     /// Whether the page is in French.
     fn is_french(&self) -> bool {
         self.lang == Lang::Fr
+    }
+
+    /// In the line at the foot of every page.
+    fn accessibility(&self) -> &'static str {
+        Audit::state(self.audit, self.now).at_the_foot(self.lang)
+    }
+
+    /// How far the pages conform.
+    fn state(&self) -> &'static str {
+        Audit::state(self.audit, self.now).words(self.lang)
+    }
+
+    /// The day of the audit.
+    fn audited(&self) -> String {
+        self.audit.map(|audit| day(self.lang, audit.date.midnight())).unwrap_or_default()
+    }
+
+    fn audit_is_old(&self) -> bool {
+        self.audit.is_some_and(|audit| audit.is_old(self.now))
     }
 
     /// `lang="fr"` around what the data say in French on a page in another language.

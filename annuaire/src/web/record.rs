@@ -35,7 +35,8 @@ impl Visit<'_> {
     pub(super) fn contact_card(&self, id: &str) -> Option<Response> {
         let person = self.one_person(id)?;
         let generation = self.context.generation;
-        let as_of = moment(self.lang, generation.data_as_of());
+        // An address is as good as the oldest of the files that it rests on.
+        let as_of = moment(self.lang, generation.oldest_as_of());
         let note = match self.lang {
             Lang::Fr => format!("Annuaire national, données du {as_of} : vérifiez l’adresse avant d’écrire."),
             Lang::En => format!("National directory, data of {as_of}: check the address before you write."),
@@ -116,13 +117,12 @@ impl Visit<'_> {
     }
 }
 
-/// Who works at a structure: each once, by name.
+/// Who works at a structure: each once, in the order of every list. That is numbered beforehand: a hospital has thirty
+/// thousand, and the page is asked for again at each leaf.
 fn people_of<'a>(place: &Structure<'a>) -> Vec<Person<'a>> {
     let mut people: Vec<Person<'a>> = place.activities().map(|activity| activity.person()).collect();
-    people.sort_by_cached_key(|person| {
-        (crate::fold(person.family()), crate::fold(person.given()), person.id_text().to_owned())
-    });
-    people.dedup_by(|a, b| a.id_text() == b.id_text());
+    people.sort_unstable_by_key(Person::order);
+    people.dedup_by_key(|person| person.order());
     people
 }
 

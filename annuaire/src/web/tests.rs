@@ -7,8 +7,8 @@ use ident::{Address, PersonId, StructureId, Timestamp};
 
 use super::*;
 use crate::{
-    Cast, CastMailbox, CastPerson, CastStructure, GenerateOptions, Generation, MailboxType, Registry, build, generate,
-    search,
+    Cast, CastMailbox, CastPerson, CastStructure, FileKind, GenerateOptions, Generation, MailboxType, Registry, build,
+    generate, search,
 };
 
 fn id(text: &str) -> PersonId {
@@ -77,6 +77,14 @@ owner = "899700000001"
 rank = 1
 "#;
 
+/// Says that a file of the extracts is so many days older than those that are generated.
+fn age(extracts: &std::path::Path, kind: FileKind, days: u64) {
+    let day = crate::Date::GENERATED.midnight().seconds().unsigned_abs();
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(day - 86_400 * days);
+    let file = std::fs::File::options().append(true).open(extracts.join(kind.file_name())).unwrap();
+    file.set_modified(at).unwrap();
+}
+
 struct Ground {
     generation: Arc<Generation>,
     registry: Registry,
@@ -88,6 +96,7 @@ impl Ground {
         let folder = tempfile::tempdir().unwrap();
         let extracts = folder.path().join("extracts");
         generate(&extracts, &GenerateOptions { cast: cast(), ..GenerateOptions::new(3, 300) }).unwrap();
+        FileKind::ALL.iter().for_each(|kind| age(&extracts, *kind, 0));
         let generation = build(&extracts).unwrap().1.unwrap();
         Self {
             now: generation.data_as_of(),
@@ -105,7 +114,7 @@ impl Ground {
             secret: &[0; 32],
             origin: "https://annuaire.test",
             mount: "/annuaire",
-            operator: Operator { name: "CH Exemple & fils (test)", help: "aide@ch-exemple.test" },
+            operator: Operator { name: "CH Exemple & fils (test)", help: "aide@ch-exemple.test", audit: None },
             publication: None,
         };
         let (parts, ()) = request.body(()).unwrap().into_parts();
@@ -141,7 +150,7 @@ fn a_search_shows_what_a_doctor_needs() {
         "1 professionnel",
         "Personnelle · préférée",
         "value=\"epinaie cardio\"",
-        "2 novembre 2026",
+        "du 2 novembre 2026",
         ground.generation.id(),
     ] {
         assert!(page.contains(part), "{part}\n{page}");
@@ -333,9 +342,89 @@ fn both_languages_and_a_switch() {
 #[test]
 fn old_data_say_so() {
     let mut ground = Ground::new();
-    assert!(!ground.get("/").1.contains("class=\"stale\""));
+    assert!(ground.get("/").1.contains("id=\"stale\" role=\"note\" hidden"));
     ground.now = ground.now.plus(std::time::Duration::from_secs(40 * 3600));
-    assert!(ground.get("/").1.contains("plus de 36 heures"));
+    let page = ground.get("/").1;
+    assert!(page.contains("Ces données ont plus de 36 heures") && !page.contains("role=\"note\" hidden"), "{page}");
+    // What is put in place while typing says so, too: date, warning and language are those of these results.
+    let part = ground.get("/results?q=epinaie").1;
+    for expected in [
+        "data-stale=\"Ces données ont plus de 36 heures",
+        "data-dated=\"Données nationales du 2 novembre 2026",
+        &format!("data-generation=\"{}\"", ground.generation.id()),
+        "data-other=\"/annuaire/?q=epinaie&#38;lang=en\"",
+    ] {
+        assert!(part.contains(expected), "{expected}\n{part}");
+    }
+}
+
+/// WEB11: one file that no longer comes is noticed although the others do, and named.
+#[test]
+fn a_mailbox_file_that_no_longer_comes_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let extracts = folder.path().join("extracts");
+    generate(&extracts, &GenerateOptions { cast: cast(), ..GenerateOptions::new(3, 300) }).unwrap();
+    let ground = |days: u64, kind: FileKind| {
+        FileKind::ALL.iter().for_each(|kind| age(&extracts, *kind, 0));
+        age(&extracts, kind, days);
+        let generation = Arc::new(build(&extracts).unwrap().1.unwrap());
+        Ground { now: generation.data_as_of(), generation, ..Ground::new() }
+    };
+    let ten_days = ground(10, FileKind::Mailboxes);
+    assert!(ten_days.generation.is_stale(ten_days.now));
+    let page = ten_days.get("/").1;
+    assert!(page.contains("Données nationales du 2 novembre 2026 (boîtes aux lettres du 23 octobre 2026)"), "{page}");
+    assert!(page.contains("Une partie de ces données a plus de 36 heures (boîtes aux lettres : 23 octobre 2026)"));
+    let card = ten_days.get("/person/899700000001.vcf").1.replace("\r\n ", "");
+    assert!(card.contains("données du 23 octobre 2026"), "{card}");
+    // The same rows in a newer file are another generation: the warning goes.
+    let fresh = ground(0, FileKind::Mailboxes);
+    assert!(!fresh.generation.is_stale(fresh.now));
+    assert_ne!(fresh.generation.id(), ten_days.generation.id());
+    assert!(fresh.get("/").1.contains("<strong id=\"dated\">Données nationales du 2 novembre 2026</strong>"));
+    // Diplomas lead nobody astray.
+    let diplomas = ground(10, FileKind::Diplomas);
+    assert!(!diplomas.generation.is_stale(diplomas.now));
+}
+
+/// L1, L2 of the review: no link leads elsewhere, and no address adds a header to a message.
+#[test]
+fn links_lead_where_they_say() {
+    let mut ground = Ground::new();
+    for uri in ["/evil.test/", "/x%22y", "/assets/none", "/results/x"] {
+        let page = ground.get(uri).1;
+        assert!(page.contains("class=\"language\" href=\"/annuaire/?lang=en\""), "{uri}\n{page}");
+    }
+    ground.registry = Registry::parse(
+        "[[mailbox]]\naddress = \"x?bcc=a%40b.c&'@ch-exemple.test\"\ntype = \"PER\"\nowner = \"899700000002\"\n",
+    )
+    .unwrap();
+    let page = ground.get("/person/899700000002").1;
+    assert!(page.contains("href=\"mailto:x%3Fbcc%3Da%2540b.c%26%27@ch-exemple.test\""), "{page}");
+}
+
+/// WEB12: the statement claims no more than an audit that holds has shown.
+#[test]
+fn without_an_audit_the_pages_do_not_conform() {
+    let ground = Ground::new();
+    let page = ground.get("/accessibility").1;
+    assert!(page.contains("<strong>non conforme</strong>") && !page.contains("partiellement conforme"), "{page}");
+    assert!(page.contains("Accessibilité : non conforme</a>"));
+    assert!(ground.get("/?lang=en").1.contains("Accessibility: not conforming</a>"));
+    let refused = Web.refuse(
+        Refused::Busy,
+        &HttpRequest::builder().uri("/").body(()).unwrap().into_parts().0,
+        Operator { name: "CH", help: "aide@x.test", audit: None },
+        "",
+    );
+    assert!(!String::from_utf8(refused.into_body()).unwrap().contains("partiellement"));
+}
+
+#[test]
+fn a_question_that_is_too_wide_is_not_said_to_fit_nobody() {
+    assert_eq!(counted(Lang::Fr, Total::AtLeast(20), Total::Exactly(0)), "au moins 20 professionnels");
+    let words = Lang::Fr.words();
+    assert!(!words.too_wide.is_empty() && !words.wait.is_empty());
 }
 
 #[test]
@@ -370,7 +459,8 @@ fn refusals_speak_both_languages() {
     let request = HttpRequest::builder().uri("/").header("Accept-Language", "en").body(()).unwrap();
     let (parts, ()) = request.into_parts();
     for refused in Refused::ALL {
-        let response = Web.refuse(refused, &parts, Operator { name: "CH", help: "aide@x.test" }, "/annuaire");
+        let response =
+            Web.refuse(refused, &parts, Operator { name: "CH", help: "aide@x.test", audit: None }, "/annuaire");
         let page = String::from_utf8(response.into_body()).unwrap();
         let text = refused.text();
         // Where the face is mounted its style is found, and the way back to the first page.

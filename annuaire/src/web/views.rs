@@ -33,6 +33,8 @@ pub(super) struct PersonView {
 #[derive(Debug)]
 pub(super) struct BoxView {
     pub(super) address: String,
+    /// The same in a `mailto:` link (RFC 6068 §2): nothing in it begins another header.
+    pub(super) mailto: String,
     /// The address may be broken between this part…
     pub(super) local: String,
     /// … and that one.
@@ -164,6 +166,7 @@ impl Views<'_> {
         let (local, domain) = mailbox.address.rsplit_once('@').unwrap_or((&mailbox.address, ""));
         BoxView {
             address: mailbox.address.clone(),
+            mailto: format!("{}@{domain}", segment(local)),
             local: local.to_owned(),
             domain: domain.to_owned(),
             kind: kind_of_box(self.lang, mailbox.r#type),

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use ident::Timestamp;
 use time::{Month, OffsetDateTime};
 
-use crate::{Date, MailboxType, MatchKind, Total};
+use crate::{Date, FileKind, Generation, MailboxType, MatchKind, STALE_AFTER, Total};
 
 /// A language of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,13 +123,13 @@ catalogue! {
     next: "Page suivante", "Next page";
     pages: "Pages de résultats", "Result pages";
     last_page: "La suite n’est pas feuilletée : précisez la demande.", "There are no further pages: narrow the question down.";
-    data_of: "Données nationales du", "National data of";
     generation: "génération", "generation";
     answers_for: "Service rendu par", "Service run by";
     contact: "Contact", "Contact";
-    accessibility: "Accessibilité : partiellement conforme", "Accessibility: partially conforming";
     accessibility_title: "Accessibilité", "Accessibility";
     busy: "Le service n’a pas répondu. Les résultats affichés sont ceux d’avant.", "The service did not answer. The results shown are the previous ones.";
+    wait: "Trop de demandes : la suite s’affichera dans quelques secondes.", "Too many requests: the results will be here in some seconds.";
+    too_wide: "Demande trop large", "Question too wide";
     long_question: "La demande a été raccourcie.", "The question was shortened.";
 }
 
@@ -176,8 +176,8 @@ pub(super) fn counted(lang: Lang, people: Total, structures: Total) -> String {
     let one = |total: Total, fr: &str, en: &str| -> Option<String> {
         let (more, count) = match total {
             Total::Exactly(count) => ("", count),
-            Total::AtLeast(count) if lang == Lang::Fr => ("plus de ", count),
-            Total::AtLeast(count) => ("more than ", count),
+            Total::AtLeast(count) if lang == Lang::Fr => ("au moins ", count),
+            Total::AtLeast(count) => ("at least ", count),
         };
         let s = if count > 1 { "s" } else { "" };
         let noun = if lang == Lang::Fr { fr } else { en };
@@ -219,15 +219,62 @@ pub(super) fn vanished(lang: Lang, since: Date) -> String {
     }
 }
 
-/// A warning that the data are old.
-pub(super) fn stale(lang: Lang, at: Timestamp) -> String {
+/// How old the data are; each file that is older than the newest one by itself.
+pub(super) fn dated(lang: Lang, generation: &Generation) -> String {
+    let newest = day(lang, generation.data_as_of());
+    let needed = generation.sources().iter().filter_map(|source| Some((source.kind?, source.as_of?)));
+    let older: Vec<String> = needed
+        .filter(|(kind, at)| kind.is_needed_fresh() && day(lang, *at) != newest && *at < generation.data_as_of())
+        .map(|(kind, at)| match lang {
+            Lang::Fr => format!("{} du {}", what_is_in(lang, kind), day(lang, at)),
+            Lang::En => format!("{} of {}", what_is_in(lang, kind), day(lang, at)),
+        })
+        .collect();
+    let all = match lang {
+        Lang::Fr => format!("Données nationales du {}", moment(lang, generation.data_as_of())),
+        Lang::En => format!("National data of {}", moment(lang, generation.data_as_of())),
+    };
+    if older.is_empty() { all } else { format!("{all} ({})", older.join(", ")) }
+}
+
+/// What one of the national files is about.
+const fn what_is_in(lang: Lang, kind: FileKind) -> &'static str {
+    match (kind, lang) {
+        (FileKind::Activities, Lang::Fr) => "professionnels",
+        (FileKind::Activities, Lang::En) => "professionals",
+        (FileKind::Skills, Lang::Fr) => "savoir-faire",
+        (FileKind::Skills, Lang::En) => "skills",
+        (FileKind::Diplomas, Lang::Fr) => "diplômes",
+        (FileKind::Diplomas, Lang::En) => "diplomas",
+        (FileKind::Mailboxes, Lang::Fr) => "boîtes aux lettres",
+        (FileKind::Mailboxes, Lang::En) => "mailboxes",
+        (FileKind::Cards, Lang::Fr) => "cartes",
+        (FileKind::Cards, Lang::En) => "cards",
+    }
+}
+
+/// A warning that the data are old, or one of their files is.
+pub(super) fn stale(lang: Lang, generation: &Generation, now: Timestamp) -> String {
+    let at = generation.oldest_as_of();
+    let others_are_fresh = now.since(generation.data_as_of()) <= STALE_AFTER;
+    let part = generation.oldest().and_then(|source| source.kind).filter(|_| others_are_fresh);
     let day = moment(lang, at);
-    match lang {
-        Lang::Fr => format!(
+    match (part, lang) {
+        (Some(kind), Lang::Fr) => format!(
+            "Une partie de ces données a plus de 36 heures ({} : {day}) : l’extraction nationale n’en est plus arrivée. \
+             Une personne ou une boîte récente peut manquer, une adresse fermée peut encore figurer.",
+            what_is_in(lang, kind)
+        ),
+        (Some(kind), Lang::En) => format!(
+            "A part of these data is more than 36 hours old ({}: {day}): its national extract no longer comes in. A \
+             recent person or mailbox may be missing, a closed address may still be shown.",
+            what_is_in(lang, kind)
+        ),
+        (None, Lang::Fr) => format!(
             "Ces données ont plus de 36 heures ({day}) : l’extraction nationale n’est pas arrivée. Une personne ou une \
              boîte récente peut manquer."
         ),
-        Lang::En => format!(
+        (None, Lang::En) => format!(
             "These data are more than 36 hours old ({day}): the national extract has not come in. A recent person or \
              mailbox may be missing."
         ),
@@ -314,7 +361,7 @@ mod tests {
         let exactly = Total::Exactly;
         assert_eq!(counted(fr, exactly(1), exactly(0)), "1 professionnel");
         assert_eq!(counted(fr, exactly(1234), exactly(2)), "1\u{202f}234 professionnels, 2 structures");
-        assert_eq!(counted(en, Total::AtLeast(40), exactly(1)), "more than 40 professionals, 1 structure");
+        assert_eq!(counted(en, Total::AtLeast(40), exactly(1)), "at least 40 professionals, 1 structure");
         assert_eq!(counted(fr, exactly(0), exactly(0)), "Personne ne correspond à cette demande");
     }
 

@@ -210,7 +210,7 @@ impl World {
             secret: &self.secret,
             origin: "https://annuaire.ch-exemple.test",
             mount: "/fhir",
-            operator: Operator { name: "CH EXEMPLE", help: "annuaire@ch-exemple.test" },
+            operator: Operator { name: "CH EXEMPLE", help: "annuaire@ch-exemple.test", audit: None },
             publication: None,
         };
         what(&context)

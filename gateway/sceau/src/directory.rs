@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use annuaire::Generation;
 use ident::Timestamp;
 use tokio::sync::watch;
 
@@ -103,8 +104,8 @@ impl Keeper {
         }
         let snapshot = gateway.snapshot();
         let old =
-            snapshot.generation.as_ref().filter(|it| gateway.now().since(it.data_as_of()) > settings.stale_after.0);
-        let stale = old.map(|it| (STALE, format!("the data are of {}", it.data_as_of())));
+            snapshot.generation.as_ref().filter(|it| gateway.now().since(it.oldest_as_of()) > settings.stale_after.0);
+        let stale = old.map(|it| (STALE, oldest(it)));
         let held = self.held.clone().map(|why| (HELD, why));
         let failed = self.failed.clone().map(|why| (FAILING, why));
         let told = [
@@ -208,6 +209,14 @@ impl Keeper {
         if !report.unchanged {
             serve::reload(gateway).await;
         }
+    }
+}
+
+/// How old the data are, by the file that came last longest ago.
+pub fn oldest(generation: &Generation) -> String {
+    match generation.oldest() {
+        Some(source) => format!("{} is of {}", source.name, generation.oldest_as_of()),
+        None => format!("the data are of {}", generation.data_as_of()),
     }
 }
 

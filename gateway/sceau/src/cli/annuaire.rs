@@ -224,13 +224,15 @@ fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit,
 }
 
 fn list(data: &Path, as_json: bool) -> Result<Exit, Problem> {
-    let ids = existing(data)?.ids().map_err(|error| Problem::of(data, error.to_string()))?;
+    let folder = existing(data)?;
+    let ids = folder.ids().map_err(|error| Problem::of(data, error.to_string()))?;
+    // One that is damaged is listed all the same.
+    let all: Vec<text::Stored> =
+        ids.iter().enumerate().map(|(n, id)| text::Stored::of(id, n == 0, folder.sources(id).ok())).collect();
     if as_json {
-        let all: Vec<_> =
-            ids.iter().enumerate().map(|(n, id)| json!({ "generation": id, "in_service": n == 0 })).collect();
         println!("{}", json!({ "generations": all }));
     } else {
-        ids.iter().enumerate().for_each(|(n, id)| println!("{id}{}", if n == 0 { "  in service" } else { "" }));
+        all.iter().for_each(text::Stored::tell);
     }
     Ok(if ids.is_empty() { Exit::No } else { Exit::Done })
 }

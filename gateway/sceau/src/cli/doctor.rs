@@ -18,6 +18,7 @@ use super::{Exit, attached::Attached, check, storage_key, trusted};
 use crate::{
     audit,
     config::{KeyPlace, Loaded},
+    directory,
     partners::{LedgerFile, watch},
     refresh,
     snapshot::{self, Snapshot},
@@ -234,7 +235,10 @@ fn sources(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
         None => seen.say(Level::Attention, "directory", "none configured: holders of certificates are not looked up"),
         Some(generation) => {
             let old = generation.is_stale(now);
-            let says = format!("generation {}, data as of {}", generation.id(), generation.data_as_of());
+            let mut says = format!("generation {}, data as of {}", generation.id(), generation.data_as_of());
+            if old {
+                says.push_str(&format!("; {}", directory::oldest(generation)));
+            }
             seen.say(if old { Level::Attention } else { Level::Good }, "directory", says);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use annuaire::web::Audit;
 use ident::{Domain, StructureId};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -34,6 +35,8 @@ pub struct Http {
     /// Who may publish mailboxes here by FHIR PATCH. Without any, nobody.
     #[serde(rename = "publisher")]
     pub publishers: Vec<Publisher>,
+    /// What an audit of the pages' accessibility has found. Without one they say that they do not conform.
+    pub audit: Option<Audit>,
     /// How FHIR speaks.
     pub fhir: Fhir,
     /// Bounds on what comes in.
@@ -184,6 +187,9 @@ impl Http {
                     .to_owned(),
             );
         }
+        if self.audit.as_ref().is_some_and(|audit| audit.conformity > 100 || audit.by.trim().is_empty()) {
+            found.push("http.audit: say who did it (`by`), and `conformity` is a percentage".to_owned());
+        }
         self.fhir.faults(found);
         if let Some(origin) = &self.origin {
             let sound = url::Url::parse(origin).is_ok_and(|url| {
@@ -261,6 +267,9 @@ mod tests {
             assert!(toml::from_str::<Http>(&format!("paths = {{ web = \"{path}\" }}")).is_err(), "{path}");
         }
         assert!(toml::from_str::<Http>("listener = 1").is_err());
+        let audit = |date: &str| format!("audit = {{ by = \"x\", date = \"{date}\", conformity = 80 }}");
+        assert!(toml::from_str::<Http>(&audit("2026-10-01")).is_ok());
+        assert!(toml::from_str::<Http>(&audit("2026-02-30")).is_err());
         for text in [
             "certificate = \"web.pem\"",
             "paths = { web = \"/fhir\" }",
@@ -276,6 +285,8 @@ mod tests {
             "mirrors = [\"1990000001\"]",
             "fhir = { earlier_generations = 9 }",
             "fhir = { source = \"\" }",
+            "audit = { by = \"x\", date = \"2026-10-01\", conformity = 101 }",
+            "audit = { by = \"\", date = \"2026-10-01\", conformity = 80 }",
             "publisher = [{ structure = \"1990000001\", domains = [\"ch-b.test\"] }]",
             "clients = \"optional\"\npublisher = [{ structure = \"1990000001\", domains = [] }]",
             "clients = \"optional\"\npublisher = [{ structure = \"1990000001\", domains = [\"ch-a.test\"] }]",

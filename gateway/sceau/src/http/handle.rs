@@ -111,7 +111,8 @@ fn file(
     parts: &Parts,
     now: Timestamp,
 ) -> Option<Result<Response, Refused>> {
-    let response = mounted.face.file(parts)?;
+    let reads = [Method::GET, Method::HEAD].contains(&parts.method);
+    let response = reads.then(|| mounted.face.file(parts)).flatten()?;
     Some(ask_beside(site, Beside::File, caller, &snapshot.config.http.limits, now).map(|()| response))
 }
 
@@ -263,7 +264,8 @@ fn refusal(mounted: &Mounted, refused: Refused, parts: &Parts, snapshot: &Snapsh
 }
 
 fn operator(snapshot: &Snapshot) -> Operator<'_> {
-    Operator { name: &snapshot.config.operator.name, help: &snapshot.config.operator.help }
+    let (operator, audit) = (&snapshot.config.operator, snapshot.config.http.audit.as_ref());
+    Operator { name: &operator.name, help: &operator.help, audit }
 }
 
 /// Where no face is.

@@ -1,9 +1,49 @@
 //! Directory answers for people.
 
-use annuaire::{Answer, Diff, LoadReport, Lookup, MailboxAnswer, MatchKind, PersonAnswer, StructureAnswer};
+use annuaire::{Answer, Diff, LoadReport, Lookup, MailboxAnswer, MatchKind, PersonAnswer, Source, StructureAnswer};
+use ident::Timestamp;
+use serde::Serialize;
 
 /// Most problems of a load that are printed; the JSON form holds them all.
 const MOST_PROBLEMS: usize = 20;
+
+/// A stored generation, and how old each of its files is.
+#[derive(Debug, Serialize)]
+pub(super) struct Stored {
+    generation: String,
+    in_service: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_as_of: Option<String>,
+    files: Vec<StoredFile>,
+}
+
+#[derive(Debug, Serialize)]
+struct StoredFile {
+    name: String,
+    as_of: Option<String>,
+    rows: u64,
+}
+
+impl Stored {
+    /// Nothing is known of the files where the description cannot be read.
+    pub(super) fn of(id: &str, in_service: bool, described: Option<(Timestamp, Vec<Source>)>) -> Self {
+        let (at, sources) = described.map_or((None, Vec::new()), |(at, sources)| (Some(at), sources));
+        let file = |source: Source| StoredFile {
+            name: source.name,
+            as_of: source.as_of.map(Timestamp::rfc3339),
+            rows: source.kept,
+        };
+        let files = sources.into_iter().map(file).collect();
+        Self { generation: id.to_owned(), in_service, data_as_of: at.map(Timestamp::rfc3339), files }
+    }
+
+    pub(super) fn tell(&self) {
+        println!("{}{}", self.generation, if self.in_service { "  in service" } else { "" });
+        for file in &self.files {
+            println!("  {}  {}", file.as_of.as_deref().unwrap_or("of an unknown day"), file.name);
+        }
+    }
+}
 
 pub(super) fn load(report: &LoadReport) {
     for file in &report.files {
