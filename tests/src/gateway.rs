@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::process::{Finished, Running, Signal, run, tool};
 
@@ -91,6 +92,12 @@ impl Gateway {
     #[track_caller]
     pub fn wait_for_lines(&self, parts: &[&str], count: usize) -> Vec<String> {
         self.process.wait_for_lines(parts, count)
+    }
+
+    /// The same for what takes long to come even when all is well.
+    #[track_caller]
+    pub fn wait_for_lines_within(&self, parts: &[&str], count: usize, patience: Duration) -> Vec<String> {
+        self.process.wait_for_lines_within(parts, count, patience)
     }
 
     /// Tells it to read its configuration again (SIGHUP).

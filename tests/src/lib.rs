@@ -6,7 +6,7 @@
 //! and its failure shows what was said until then.
 //!
 //! These helpers judge Sceau from outside, so they use none of its crates: certificates, SMTP and
-//! IMAP are spelled here once more, as simply as possible. Only [`world`], [`inside`] and [`bench`] do: the
+//! IMAP are spelled here once more, as simply as possible. Only [`world`], [`inside`], [`asking`] and [`bench`] do: the
 //! first has the demonstration's maker of trust spaces write the files that the gateways start from, the second runs
 //! a gateway by a clock of ours, the third measures them.
 
@@ -20,6 +20,7 @@
     clippy::unwrap_used
 )]
 
+pub mod asking;
 pub mod axe;
 pub mod bench;
 pub mod browser;

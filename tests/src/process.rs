@@ -141,6 +141,12 @@ impl Running {
         self.wait_within(parts, count, PATIENCE)
     }
 
+    /// As [`Self::wait_for_lines`], for what takes long to come even when all is well.
+    #[track_caller]
+    pub fn wait_for_lines_within(&self, parts: &[&str], count: usize, patience: Duration) -> Vec<String> {
+        self.wait_within(parts, count, patience)
+    }
+
     #[track_caller]
     fn wait_within(&self, parts: &[&str], count: usize, patience: Duration) -> Vec<String> {
         let deadline = Instant::now() + patience;

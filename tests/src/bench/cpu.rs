@@ -37,6 +37,14 @@ pub fn used_by(pid: u32) -> Duration {
     Duration::from_millis((main.own + main.waited_for + children) * 1000 / TICKS)
 }
 
+/// A program and its children that run now.
+#[must_use]
+pub fn family(pid: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|other| *other == pid || Stat::of(*other).is_some_and(|stat| stat.parent == pid)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

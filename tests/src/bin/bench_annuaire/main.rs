@@ -1,4 +1,5 @@
-//! `tests/bench/annuaire`: load, restart, memory and how long questions take, kind by kind.
+//! `tests/bench/annuaire`: load, restart, memory and how long questions take, kind by kind and door by door, beside
+//! slapd, PostgreSQL and SQLite over the same people.
 
 // A bench that cannot do its work says so and ends.
 #![allow(
@@ -11,47 +12,65 @@
     clippy::unwrap_used
 )]
 
-mod peer;
+mod budgets;
+mod data;
+mod ours;
+mod percore;
+mod postgres;
+mod questions;
+mod slapd;
+mod sqlite;
+mod subject;
+mod swap;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annuaire::{
-    DataFolder, Field, Filter, GenerateOptions, Generation, How, Page, Person, Question, fold, load, words,
-};
-use ident::{Address, PersonId};
+use annuaire::{Generation, words};
+use sceau::demo::cast::Place::A;
+use tests::asking::place::Doors;
 use tests::bench::machine;
-use tests::bench::report::{Ratio, Table, print_ratios, quantile};
+use tests::bench::report::{Ratio, Table, median, print_ratios, quantile};
+use tests::gateway::Gateway;
 use tests::place::Scratch;
+use tests::world::World;
 
-use crate::peer::Peer;
+use crate::{
+    ours::{InProcess, OverHttp, OverLdap},
+    postgres::Postgres,
+    questions::{Kind, NAME_TOWN},
+    slapd::Slapd,
+    sqlite::Sqlite,
+    subject::{Subject, times},
+};
 
-/// Budgets of the design, §6: seconds, octets, microseconds.
-const LOAD: f64 = 60.0;
-const RESTART: f64 = 3.0;
-const MEMORY: f64 = 1.5 * 1024.0 * 1024.0 * 1024.0;
-const EXACT: f64 = 50.0;
-const TYPED: f64 = 10_000.0;
-const ANY: f64 = 100_000.0;
-
-/// Hits of a page.
-const PAGE: usize = 20;
+/// Times that everybody is asked in turn; ratios are medians of as many.
+const ROUNDS: usize = 5;
 
 struct Tier {
     people: u32,
     questions: usize,
+    /// How long exact searches go on over several connections.
+    exact: Duration,
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let tier = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--full"] => Tier { people: 1_950_000, questions: 2000 },
-        [] | ["--quick"] => Tier { people: 20_000, questions: 400 },
+        ["--full"] => Tier { people: 1_950_000, questions: 2000, exact: Duration::from_secs(5) },
+        ["--full", people] => {
+            Tier { people: people.parse().expect("a number"), questions: 2000, exact: Duration::from_secs(5) }
+        }
+        ["--swap"] => return swap::measure(1_950_000),
+        ["--swap", people] => return swap::measure(people.parse().expect("a number")),
+        [] | ["--quick"] => Tier { people: 20_000, questions: 200, exact: Duration::from_millis(500) },
         _ => panic!("unknown options {arguments:?}"),
     };
     println!("Machine: {}", machine::describe());
     let folder = Scratch::new("bench-annuaire");
-    let (generation, mut ratios) = loaded(folder.path(), &tier);
+    let (generation, mut ratios) = budgets::loaded(folder.path(), tier.people);
+    let generation = Arc::new(generation);
     let mut tokens = std::collections::HashSet::new();
     for person in generation.people() {
         tokens.extend(words(person.family()).into_iter().chain(words(person.given())));
@@ -59,186 +78,145 @@ fn main() {
     println!("Distinct words in names: {}", tokens.len());
     assert!(tier.people < 1_000_000 || tokens.len() >= 200_000, "too few names for a nation");
     drop(tokens);
-    let mut questions = Questions::of(&generation, tier.questions);
-    println!("\nQuestions, one thread, {} of each kind (microseconds; load {}):", tier.questions, machine::load());
-    let mut table = Table::new(&["", "p50", "p90", "p99", "longest"]);
-    let mut longest = 0f64;
-    let mut p99 = |name: &str, times: &[f64]| {
-        let of = |share| quantile(times, share);
-        table.row(&[
-            name.to_owned(),
-            format!("{:.1}", of(0.5)),
-            format!("{:.1}", of(0.9)),
-            format!("{:.1}", of(0.99)),
-            format!("{:.1}", of(1.0)),
-        ]);
-        longest = longest.max(of(1.0));
-        of(0.99)
-    };
-    let exact = {
-        let ids = times(&questions.ids, |id| generation.person(id).is_some());
-        let addresses = times(&questions.addresses, |address| generation.mailbox(address).is_some());
-        p99("identifier", &ids).max(p99("address", &addresses))
-    };
-    let ask = |text: &String| {
-        let hits = generation.people_where(None, &Question::text(text), Page::first(PAGE)).hits;
-        hits.iter().map(|hit| hit.of.family().len()).sum::<usize>() > 0
-    };
-    let mut typed = 0f64;
-    for (name, texts) in &questions.texts {
-        typed = typed.max(p99(name, &times(texts, ask)));
+    let kinds = questions::questions(&generation, tier.questions);
+
+    let world = World::new();
+    let doors = Doors::open(&world, Some(&folder.join("data")));
+    let gateway = world.serve(A);
+    println!("Gateway started; it has {} MB resident", mega(subject::resident(gateway.pid())));
+    let (sqlite, slapd, postgres) = peers(&folder, &generation, &world);
+    ratios.extend(percore::exact(&kinds, tier.exact, (doors.ldap, gateway.pid()), (slapd.at, slapd.pid())));
+    let mut subjects = subjects(&generation, doors, &gateway, sqlite, (&slapd, postgres));
+    let asked = ask(&kinds, &mut subjects);
+    println!("\nMemory, in MB (of a process and its children, what is shared once):");
+    for subject in &subjects {
+        if let Some(resident) = subject.resident() {
+            println!("  {}: {}", subject.name(), mega(resident));
+        }
     }
-    let names = times(&questions.fragments, |part| {
-        let filter = Filter::Words { fields: Field::Family.into(), how: How::Contains, text: part.clone() };
-        !generation.people_where(None, &Question::filter(filter), Page::first(PAGE)).hits.is_empty()
-    });
-    p99("part of a family name", &names);
-    let peer = Peer::load(&folder.path().join("peer.db"), &generation);
-    let mut beside = |name: &str, texts: &[String]| {
-        let theirs = times(texts, |text| peer.search(text) > 0);
-        p99(&format!("FTS5: {name}"), &theirs);
-        let ours = times(texts, ask);
-        (quantile(&ours, 0.99), quantile(&theirs, 0.99), ours.iter().sum::<f64>(), theirs.iter().sum::<f64>())
-    };
-    let town = questions.texts.remove(1);
-    let (ours, theirs, our_sum, their_sum) = beside(town.0, &town.1);
-    table.print();
-    let budget = |name, unit, figure: f64, budget: f64| {
-        Ratio::new(name, format!("{figure:.1} {unit}, budget {budget:.1}; budget / figure"), budget / figure)
-    };
-    ratios.push(budget("annuaire_exact", "us p99", exact, EXACT));
-    ratios.push(budget("annuaire_typed", "us p99 of the slowest kind", typed, TYPED));
-    ratios.push(budget("annuaire_longest", "us, the longest of all", longest, ANY));
-    let raw = format!("sceau {ours:.1} us, asked again after FTS5, {theirs:.1} us p99; FTS5 / sceau");
-    ratios.push(Ratio::new("annuaire_name_town_p99_fts5", raw, theirs / ours));
-    let raw = format!("sceau {our_sum:.0} us, FTS5 {their_sum:.0} us in all; FTS5 / sceau");
-    ratios.push(Ratio::new("annuaire_name_town_fts5", raw, their_sum / our_sum));
+    ratios.extend(judged(&kinds, &subjects, &asked));
     println!("\nLoad after: {}", machine::load());
     print_ratios(&ratios);
 }
 
-/// Writes, loads and opens again; the figures of each.
-fn loaded(folder: &Path, tier: &Tier) -> (Generation, Vec<Ratio>) {
-    let (extracts, data) = (folder.join("extracts"), folder.join("data"));
+fn mega(octets: u64) -> u64 {
+    octets / 1024 / 1024
+}
+
+/// The peers, loaded with everybody.
+fn peers(folder: &Scratch, generation: &Generation, world: &World) -> (Sqlite, Slapd, Postgres) {
+    let timed = |name: &str, began: Instant| println!("  {name}, in {:.1} s", began.elapsed().as_secs_f64());
+    println!("\nPeers loaded with the same {} people:", generation.totals().people);
     let began = Instant::now();
-    let made = annuaire::generate(&extracts, &GenerateOptions::new(1, tier.people)).unwrap();
-    println!("Written: {} rows of five files in {:.1} s", made.rows.iter().sum::<u64>(), seconds(began.elapsed()));
-    machine::forget_peak();
-    let (began, before) = (Instant::now(), machine::processor_time());
-    let report = load(&extracts, &data, false).unwrap();
-    let took = seconds(began.elapsed());
-    assert!(report.in_service(), "{:?}", report.reason);
-    let used = seconds(machine::processor_time().saturating_sub(before));
-    let peak = machine::peak_memory() as f64;
-    println!(
-        "Loaded: {:?}\n  in {took:.1} s ({used:.1} s of processor), {:.0} MB at most",
-        report.totals.unwrap(),
-        mega(peak)
-    );
-    let (began, before) = (Instant::now(), machine::processor_time());
-    let generation = DataFolder::new(&data).current().unwrap();
-    let restart = seconds(began.elapsed());
-    let busy = seconds(machine::processor_time().saturating_sub(before));
-    let memory = machine::memory() as f64;
-    println!("Opened again: {restart:.2} s ({busy:.2} s of processor), {:.0} MB resident", mega(memory));
-    let ratio = |name, raw: String, figure: f64, budget: f64| Ratio::new(name, raw, budget / figure);
-    let ratios = vec![
-        ratio("annuaire_load", format!("{took:.1} s, budget {LOAD} s; budget / figure"), took, LOAD),
-        ratio("annuaire_restart", format!("{restart:.2} s, budget {RESTART} s; budget / figure"), restart, RESTART),
-        ratio(
-            "annuaire_memory",
-            format!("{:.0} MB at most while loading, budget {:.0} MB; budget / figure", mega(peak), mega(MEMORY)),
-            peak,
-            MEMORY,
-        ),
-    ];
-    (generation, ratios)
+    let sqlite = Sqlite::load(folder.path(), &mut data::rows(generation, "SQLite"));
+    timed(&format!("SQLite {} with FTS5, prefix = '2 3 4'", rusqlite::version()), began);
+    let began = Instant::now();
+    let postgres = Postgres::load(&folder.folder("postgres", 0o755), &mut data::rows(generation, "PostgreSQL"));
+    timed(&format!("PostgreSQL ({}), {} MB", postgres::SETTINGS.join("; "), mega(postgres.octets)), began);
+    let [identity, _] = &world.space.gateways;
+    let files: (&Path, &Path) = (&identity.certificate, &identity.key);
+    let began = Instant::now();
+    let slapd = Slapd::load(&folder.folder("slapd", 0o755), files, &mut data::rows(generation, "slapd"));
+    timed(&format!("slapd ({}), {} MB", slapd::SETTINGS.join("; "), mega(slapd.octets)), began);
+    (sqlite, slapd, postgres)
 }
 
-fn seconds(time: Duration) -> f64 {
-    time.as_secs_f64()
+fn subjects(
+    generation: &Arc<Generation>,
+    doors: Doors,
+    gateway: &Gateway,
+    sqlite: Sqlite,
+    (slapd, postgres): (&Slapd, Postgres),
+) -> Vec<Box<dyn Subject>> {
+    let pid = gateway.pid();
+    vec![
+        Box::new(InProcess(Arc::clone(generation))),
+        Box::new(sqlite),
+        Box::new(OverLdap::new("sceau, LDAP", doors.ldap, pid, true)),
+        Box::new(OverLdap::new("slapd", slapd.at, slapd.pid(), false)),
+        Box::new(OverHttp::page(doors.http, pid)),
+        Box::new(OverHttp::fhir(doors.http, pid)),
+        Box::new(postgres),
+    ]
 }
 
-fn mega(octets: f64) -> f64 {
-    octets / 1024.0 / 1024.0
-}
+/// Times of one subject for one kind, round by round; nothing where it cannot be asked.
+type Rounds = Option<Vec<Vec<f64>>>;
 
-/// Microseconds of each question. Each must be answered: a bench that asks in vain measures nothing.
-fn times<T>(questions: &[T], mut ask: impl FnMut(&T) -> bool) -> Vec<f64> {
-    let mut answered = 0usize;
-    let times = questions
-        .iter()
-        .map(|question| {
-            let began = Instant::now();
-            answered += usize::from(std::hint::black_box(ask(question)));
-            began.elapsed().as_secs_f64() * 1e6
-        })
-        .collect();
-    assert!(answered * 10 >= questions.len() * 8, "{answered} of {} answered", questions.len());
-    times
-}
-
-/// Questions about people who are there, spread over the whole directory.
-struct Questions {
-    ids: Vec<PersonId>,
-    addresses: Vec<Address>,
-    texts: Vec<(&'static str, Vec<String>)>,
-    fragments: Vec<String>,
-}
-
-impl Questions {
-    fn of(generation: &Generation, count: usize) -> Self {
-        let every = |of: u32| (of as usize / count).max(1);
-        let totals = generation.totals();
-        let people: Vec<Person<'_>> = generation.people().step_by(every(totals.people)).take(count).collect();
-        let mailboxes = generation.mailboxes().step_by(every(totals.mailboxes)).take(count);
-        let texts = |make: &dyn Fn(&Person<'_>, usize) -> String| -> Vec<String> {
-            people.iter().enumerate().map(|(n, person)| make(person, n)).collect()
-        };
-        let start = |text: &str, letters: usize| fold(text).chars().take(letters).collect::<String>();
-        let first = |text: &str| fold(text).split(' ').next().unwrap_or_default().to_owned();
-        let town = |person: &Person<'_>| {
-            person.activities().filter_map(|activity| activity.structure()).map(|place| first(place.town())).next()
-        };
-        let speciality = |person: &Person<'_>| {
-            let of = person.activities().map(|activity| first(activity.speciality())).next().unwrap_or_default();
-            if of.is_empty() { first(person.profession()) } else { of }
-        };
-        let kinds: Vec<(&'static str, Vec<String>)> = vec![
-            ("name being typed, 2 to 6 letters", texts(&|person, n| start(person.family(), 2 + n % 5))),
-            (
-                "name and town being typed",
-                texts(&|person, n| {
-                    let town = town(person).unwrap_or_default();
-                    format!("{} {}", start(person.family(), 3 + n % 4), start(&town, 3 + n % 3)).trim().to_owned()
-                }),
-            ),
-            (
-                "name, given name, town",
-                texts(&|person, _| {
-                    format!("{} {} {}", first(person.family()), first(person.given()), town(person).unwrap_or_default())
-                }),
-            ),
-            (
-                "speciality and town",
-                texts(&|person, _| format!("{} {}", speciality(person), town(person).unwrap_or_default())),
-            ),
-            (
-                "one letter too many",
-                texts(&|person, _| {
-                    let name = first(person.family());
-                    let (head, tail) = name.split_at(name.char_indices().nth(2).map_or(0, |(at, _)| at));
-                    format!("{head}x{tail} {}", first(person.given()))
-                }),
-            ),
-            ("one letter", texts(&|person, _| start(person.family(), 1))),
-            ("word of half the country", texts(&|_, n| ["test", "medecin", "test me", "rue de"][n % 4].to_owned())),
-        ];
-        Self {
-            ids: people.iter().filter_map(Person::id).collect(),
-            addresses: mailboxes.filter_map(|mailbox| mailbox.address()).collect(),
-            fragments: texts(&|person, _| fold(person.family()).replace(' ', "").chars().skip(1).take(4).collect()),
-            texts: kinds,
+/// Asks everybody everything, in turn.
+fn ask(kinds: &[Kind], subjects: &mut [Box<dyn Subject>]) -> Vec<Vec<Rounds>> {
+    let mut all = Vec::new();
+    for kind in kinds {
+        let mut of_kind: Vec<Rounds> = subjects.iter().map(|_| Some(Vec::new())).collect();
+        let size = kind.questions.len().div_ceil(ROUNDS).max(1);
+        for questions in kind.questions.chunks(size) {
+            for (subject, rounds) in subjects.iter_mut().zip(&mut of_kind) {
+                let Some(so_far) = rounds else { continue };
+                subject.begin();
+                // The first question of a connection is not what is measured.
+                let _ = questions.first().and_then(|question| subject.ask(question));
+                match times(subject.as_mut(), questions) {
+                    Some(times) => so_far.push(times),
+                    None => *rounds = None,
+                }
+            }
         }
+        eprintln!("  asked: {}", kind.name);
+        all.push(of_kind);
     }
+    all
+}
+
+/// The tables, and what was promised of them.
+fn judged(kinds: &[Kind], subjects: &[Box<dyn Subject>], asked: &[Vec<Rounds>]) -> Vec<Ratio> {
+    let count = kinds.first().map_or(0, |kind| kind.questions.len());
+    println!(
+        "\nQuestions, {count} of each kind in {ROUNDS} rounds, everybody in turn, one connection kept open; twenty \
+         answers each\n(microseconds, p50 / p99; -: cannot be asked there):"
+    );
+    let mut headings = vec![""];
+    headings.extend(subjects.iter().map(|subject| subject.name()));
+    let mut table = Table::new(&headings);
+    let flat = |rounds: &Rounds| rounds.as_ref().map(|rounds| rounds.concat());
+    for (kind, of_kind) in kinds.iter().zip(asked) {
+        let mut cells = vec![kind.name.to_owned()];
+        cells.extend(of_kind.iter().map(|rounds| match flat(rounds) {
+            Some(times) => format!("{:.0} / {:.0}", quantile(&times, 0.5), quantile(&times, 0.99)),
+            None => "-".to_owned(),
+        }));
+        table.row(&cells);
+    }
+    table.print();
+    let own = |name: &str| name.starts_with("sceau");
+    let mut ratios = budgets::of_questions(kinds, subjects.first().map(|it| it.name()), asked);
+    let at = kinds.iter().position(|kind| kind.name == NAME_TOWN).unwrap();
+    let of = |subject: usize| asked[at][subject].clone().unwrap();
+    let fastest = |figure: &dyn Fn(&[f64]) -> f64, wanted: bool| -> (usize, f64) {
+        let mine = subjects.iter().enumerate().filter(|(_, subject)| own(subject.name()) == wanted);
+        let figures = mine.map(|(n, _)| (n, figure(&of(n).concat())));
+        figures.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+    };
+    let mean = |times: &[f64]| times.iter().sum::<f64>() / times.len().max(1) as f64;
+    let pair = |name, ours: usize, theirs: usize, figure: &dyn Fn(&[f64]) -> f64, what: &str, goal: f64| {
+        let rounds = of(ours).iter().zip(&of(theirs)).map(|(a, b)| figure(b) / figure(a)).collect::<Vec<_>>();
+        let (a, b) = (figure(&of(ours).concat()), figure(&of(theirs).concat()));
+        let raw = format!(
+            "{what}: {} {a:.1} us, {} {b:.1} us; {:.2} times as fast (median of rounds), wanted {goal}",
+            subjects[ours].name(),
+            subjects[theirs].name(),
+            median(&rounds)
+        );
+        Ratio::new(name, raw, median(&rounds) / goal)
+    };
+    let (ours, theirs) = (0, fastest(&mean, false).0);
+    ratios.push(pair("annuaire_name_town_mean", ours, theirs, &mean, "name and town, mean", 10.0));
+    let p99 = |times: &[f64]| quantile(times, 0.99);
+    let theirs = fastest(&p99, false).0;
+    ratios.push(pair("annuaire_name_town_p99", ours, theirs, &p99, "name and town, p99", 10.0));
+    let place = |name: &str| subjects.iter().position(|subject| subject.name() == name).unwrap();
+    let (ldap, slapd) = (place("sceau, LDAP"), place("slapd"));
+    ratios.push(pair("annuaire_name_town_ldap", ldap, slapd, &mean, "name and town over LDAP, mean", 10.0));
+    let postgres = place("PostgreSQL");
+    ratios.push(pair("annuaire_name_town_server", ldap, postgres, &mean, "name and town from a server, mean", 10.0));
+    ratios
 }
