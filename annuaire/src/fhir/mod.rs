@@ -116,6 +116,12 @@ impl Fhir {
         self.view.store(Some(view));
     }
 
+    /// Lets go of all generations but those that questions are being answered from: until [`Self::keep`] is told
+    /// again there is no history. For whoever is about to read another one and has no room for three.
+    pub fn let_go(&self) {
+        self.view.store(None);
+    }
+
     /// Answers one request.
     pub fn answer(&self, request: &face::Request, context: &Context<'_>) -> face::Response {
         let kept = self.view.load_full().filter(|view| view.current().id() == context.generation.id());

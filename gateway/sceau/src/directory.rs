@@ -2,6 +2,7 @@
 //! aside, put in service in one step, and an alarm when the data grow old (decision 0038).
 
 mod extracts;
+mod loader;
 
 use std::{
     path::{Path, PathBuf},
@@ -9,11 +10,14 @@ use std::{
     time::Duration,
 };
 
-use annuaire::LoadReport;
 use ident::Timestamp;
 use tokio::sync::watch;
 
-use self::extracts::{Extracts, Listing};
+pub use self::loader::Loader;
+use self::{
+    extracts::{Extracts, Listing},
+    loader::{LoaderError, Outcome},
+};
 use crate::{
     config::Annuaire,
     fetch::{AnchoredServers, Answer, Fetcher, Kind, Lines, Place, Request, Undetermined},
@@ -36,9 +40,9 @@ const HELD: &str = "directory-held";
 const FAILING: &str = "directory-fetch-failing";
 
 /// Keeps the directory up to date until `stopping` turns true.
-pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+pub async fn run(gateway: Arc<Gateway>, loader: Loader, mut stopping: watch::Receiver<bool>) {
     let mut keeper = match Lines::new() {
-        Ok(lines) => Keeper::new(Arc::new(lines)),
+        Ok(lines) => Keeper::new(Arc::new(lines), loader),
         Err(error) => return tracing::error!(%error, "the directory is not kept up to date"),
     };
     loop {
@@ -56,6 +60,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
 /// What is remembered from one look to the next.
 struct Keeper {
     lines: Arc<Lines>,
+    loader: Loader,
     /// This installation's own moment.
     chance: u64,
     past: Past,
@@ -70,13 +75,13 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(lines: Arc<Lines>) -> Self {
+    fn new(lines: Arc<Lines>, loader: Loader) -> Self {
         let mut chance = [0; 8];
         // Only so that not everybody asks at the same moment.
         let _ = openssl::rand::rand_bytes(&mut chance);
         let chance = u64::from_be_bytes(chance);
         let (past, alarms) = (Past::default(), [None; 3]);
-        Self { lines, chance, past, seen: None, tried: None, alarms, held: None, failed: None }
+        Self { lines, loader, chance, past, seen: None, tried: None, alarms, held: None, failed: None }
     }
 
     /// One look: what is due is fetched, what has changed is loaded, what is wrong is told.
@@ -175,12 +180,9 @@ impl Keeper {
         if Listing::remembered(data).as_ref() == Some(&listing) {
             return;
         }
-        let (source, into) = (from.to_owned(), data.to_owned());
-        // On a thread of its own: the places for cryptographic work stay free for mail.
-        let loaded = tokio::task::spawn_blocking(move || annuaire::load(&source, &into, false)).await;
-        match loaded {
-            Ok(Ok(report)) => self.loaded(gateway, &report, &listing, data).await,
-            Ok(Err(error)) => {
+        match self.loader.load(from, data).await {
+            Ok(outcome) => self.loaded(gateway, &outcome, &listing, data).await,
+            Err(error @ LoaderError::Load(_)) => {
                 // Another load is under way, or the disk takes nothing: tried again.
                 (self.tried, self.held) = (None, Some(error.to_string()));
             }
@@ -188,7 +190,7 @@ impl Keeper {
         }
     }
 
-    async fn loaded(&mut self, gateway: &Arc<Gateway>, report: &LoadReport, listing: &Listing, data: &Path) {
+    async fn loaded(&mut self, gateway: &Arc<Gateway>, report: &Outcome, listing: &Listing, data: &Path) {
         for problem in report.problems.iter().take(10) {
             let (line, column) = (problem.line, problem.column.as_deref().unwrap_or_default());
             tracing::warn!(file = problem.file, line, column, what = problem.what, "a row of an extract");

@@ -62,6 +62,8 @@ pub struct Gateway {
     pub wake: Notify,
     /// Rings when another world is in force.
     replaced: watch::Sender<()>,
+    /// Whether another generation of the directory is being read.
+    reading: watch::Sender<bool>,
     /// Secrets of the trail.
     pub secrets: Arc<Secrets>,
     /// Checkpoints of the trail, ours and our peers'.
@@ -160,6 +162,7 @@ impl Gateway {
             clock,
             wake: Notify::new(),
             replaced: watch::Sender::new(()),
+            reading: watch::Sender::new(false),
             secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
             failures: Failures::default(),
@@ -253,6 +256,8 @@ impl Gateway {
         let _one_at_a_time = self.changing();
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
         let current = self.snapshot();
+        // Three nations side by side would be more than we may take: whoever holds one more lets it go first.
+        let _until_read = snapshot::reads_generation(&loaded, &current).then(|| Reading::of(&self.reading));
         let snapshot = Snapshot::load_beside(&loaded, &current, self.now())?;
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
@@ -296,6 +301,11 @@ impl Gateway {
     /// For whoever keeps something that follows from the world in force.
     pub(crate) fn replaced(&self) -> watch::Receiver<()> {
         self.replaced.subscribe()
+    }
+
+    /// For whoever holds generations that nobody is answered from.
+    pub(crate) fn reading(&self) -> watch::Receiver<bool> {
+        self.reading.subscribe()
     }
 
     /// The data folder of the directory, if one is configured.
@@ -377,6 +387,22 @@ impl Gateway {
             }
             batch.clear();
         }
+    }
+}
+
+/// For as long as it lives, another generation is being read.
+struct Reading<'a>(&'a watch::Sender<bool>);
+
+impl<'a> Reading<'a> {
+    fn of(told: &'a watch::Sender<bool>) -> Self {
+        told.send_replace(true);
+        Self(told)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
     }
 }
 

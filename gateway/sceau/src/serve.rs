@@ -15,7 +15,8 @@ use trail::{Event, Record, SafeText};
 use crate::{
     audit,
     config::{ListenerKind, Problem},
-    delivery, directory,
+    delivery,
+    directory::{self, Loader},
     gateway::{Gateway, StartError},
     hardening, health, http, keys, ldap,
     net::listener::Port,
@@ -53,16 +54,25 @@ pub enum ServeError {
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(configuration: PathBuf, ready: impl FnOnce(&[Listening])) -> Result<(), ServeError> {
-    serve_by(configuration, Arc::new(SystemClock), ready).await
+    run(configuration, Arc::new(SystemClock), Loader::own(), ready).await
 }
 
-/// The same by another clock: the program itself has the machine's and no other.
+/// The same inside another program, by another clock: ours itself has the machine's and no other.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve_by(
     configuration: PathBuf,
     clock: Arc<dyn Clock>,
+    ready: impl FnOnce(&[Listening]),
+) -> Result<(), ServeError> {
+    run(configuration, clock, Loader::Here, ready).await
+}
+
+async fn run(
+    configuration: PathBuf,
+    clock: Arc<dyn Clock>,
+    loader: Loader,
     ready: impl FnOnce(&[Listening]),
 ) -> Result<(), ServeError> {
     hardening::no_core_dumps()?;
@@ -118,7 +128,7 @@ pub async fn serve_by(
     tasks.spawn(health::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
-    tasks.spawn(directory::run(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(directory::run(Arc::clone(&gateway), loader, stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway).await;
     ready(&listening);

@@ -530,6 +530,13 @@ fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprin
     vouching
 }
 
+/// Whether making the next world means to read another generation of the directory.
+pub(crate) fn reads_generation(loaded: &Loaded, before: &Snapshot) -> bool {
+    let Some(data) = &loaded.config.annuaire.data else { return false };
+    let id = annuaire::DataFolder::new(&loaded.path(data)).current_id().ok().flatten();
+    id.is_some_and(|id| before.generation.as_ref().is_none_or(|held| held.id() != id))
+}
+
 fn generation(loaded: &Loaded, before: Option<&Snapshot>) -> Result<Option<Arc<Generation>>, Problem> {
     let Some(data) = &loaded.config.annuaire.data else {
         return Ok(None);

@@ -18,6 +18,8 @@ use serde_json::json;
 use super::{Exit, material};
 use crate::config::{Loaded, Problem, read_bytes};
 
+/// How much nicer than usual a load is that gives way (nice(2)).
+const GENTLY: i32 = 10;
 /// Most hits asked for at once.
 const MAX_LIMIT: u64 = 10_000;
 
@@ -62,6 +64,9 @@ enum Order {
         /// Put them in service even though many records are deleted or changed
         #[arg(long)]
         accept: bool,
+        /// Give way to other programs, such as a gateway that carries mail meanwhile
+        #[arg(long)]
+        gently: bool,
     },
     /// List the generations of a data folder, the one in service first
     List {
@@ -155,7 +160,12 @@ pub(super) fn run(args: Args) -> Exit {
             let options = GenerateOptions { mailboxes, ..GenerateOptions::new(seed, people) };
             generate(&into, &options, faults, json)
         }
-        Order::Load { folder, into, accept } => load(&folder, &into, accept, json),
+        Order::Load { folder, into, accept, gently } => {
+            if gently {
+                give_way();
+            }
+            load(&folder, &into, accept, json)
+        }
         Order::List { data } => list(&data, json),
         Order::Use { data, generation } => put_in_service(&data, &generation, json),
         Order::Diff { data, from, to, records } => diff(&data, [&from, &to], records, json),
@@ -181,6 +191,13 @@ fn generate(into: &Path, options: &GenerateOptions, faults: bool, as_json: bool)
         files.iter().for_each(|(name, rows)| println!("  {rows:>9} rows  {name}"));
     }
     Ok(Exit::Done)
+}
+
+/// What does not succeed costs others a little time, and nothing else.
+fn give_way() {
+    if let Err(error) = rustix::process::nice(GENTLY) {
+        eprintln!("sceau: running at the usual priority: {error}");
+    }
 }
 
 fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit, Problem> {

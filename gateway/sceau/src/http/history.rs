@@ -12,19 +12,30 @@ use tokio::sync::watch;
 use crate::{gateway::Gateway, snapshot::Snapshot};
 
 /// Compares whenever another generation is put in service, until `stopping`.
+///
+/// While another one is being read, those before the one in service are let go: with them, three nations would be in
+/// memory. What they had to say is known again a few seconds later, or read from disk when nothing came of it.
 pub(super) async fn keep(fhir: Arc<Fhir>, gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-    let mut replaced = gateway.replaced();
+    let (mut replaced, mut reading) = (gateway.replaced(), gateway.reading());
     let mut kept: Vec<Arc<Generation>> = Vec::new();
+    let mut whole = true;
     loop {
         replaced.mark_unchanged();
+        let let_go = *reading.borrow_and_update();
         let snapshot = gateway.snapshot();
-        let new = snapshot.generation.clone().filter(|new| kept.first().is_none_or(|kept| kept.id() != new.id()));
-        if let Some(new) = new {
+        let current = snapshot.generation.clone();
+        let new = current.filter(|new| !whole || kept.first().is_none_or(|kept| kept.id() != new.id()));
+        if let_go {
+            drop((snapshot, new));
+            fhir.let_go();
+            kept.truncate(1);
+            whole = false;
+        } else if let Some(new) = new {
             let before = std::mem::take(&mut kept);
             let (fhir, gateway) = (Arc::clone(&fhir), Arc::clone(&gateway));
             let worked = tokio::task::spawn_blocking(move || compare(&fhir, &gateway, &snapshot, new, before)).await;
             match worked {
-                Ok(now) => kept = now,
+                Ok(now) => (kept, whole) = (now, true),
                 Err(error) => tracing::error!(%error, "the generations of the directory could not be compared"),
             }
         } else {
@@ -33,6 +44,7 @@ pub(super) async fn keep(fhir: Arc<Fhir>, gateway: Arc<Gateway>, mut stopping: w
         }
         tokio::select! {
             changed = replaced.changed() => if changed.is_err() { return },
+            changed = reading.changed() => if changed.is_err() { return },
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
     }

@@ -1,0 +1,144 @@
+//! Who reads new extracts: a process of its own. What a load needs (1.4 GB for a nation, for a minute) goes back with it,
+//! it gives way to the mail, and whatever becomes of it, the gateway goes on.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use annuaire::LoadReport;
+use serde::Deserialize;
+use tokio::process::Command;
+
+/// Most octets of its last words that are told.
+const WORDS: usize = 1000;
+
+/// How extracts are loaded.
+#[derive(Debug, Clone)]
+pub enum Loader {
+    /// By this program: our own.
+    Program(PathBuf),
+    /// In this process, whose program is not ours.
+    Here,
+}
+
+/// What came of it, as far as whoever keeps the directory wants to know.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outcome {
+    pub(super) generation: Option<String>,
+    pub(super) unchanged: bool,
+    pub(super) problems: Vec<Trouble>,
+    pub(super) reason: Option<String>,
+    held: bool,
+    refused: bool,
+}
+
+/// A row that could not be used.
+#[derive(Debug, Deserialize)]
+pub(super) struct Trouble {
+    pub(super) file: String,
+    pub(super) line: u64,
+    pub(super) column: Option<String>,
+    pub(super) what: String,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoaderError {
+    /// The program does not start, or cannot be waited for.
+    #[error("the program that loads extracts does not run: {0}")]
+    Start(#[from] io::Error),
+    /// Another load is under way, or the disk takes nothing.
+    #[error("{0}")]
+    Load(String),
+}
+
+impl Loader {
+    /// Our own program, wherever it was installed and whatever has replaced it since.
+    pub fn own() -> Self {
+        Self::Program(PathBuf::from("/proc/self/exe"))
+    }
+
+    /// Loads extracts into a data folder, as `sceau annuaire load` does. A load that is no longer waited for ends.
+    pub(super) async fn load(&self, from: &Path, into: &Path) -> Result<Outcome, LoaderError> {
+        match self {
+            Self::Program(program) => by(program, from, into).await,
+            Self::Here => {
+                let (from, into) = (from.to_owned(), into.to_owned());
+                // On a thread of its own: the places for cryptographic work stay free for mail.
+                let loaded = tokio::task::spawn_blocking(move || annuaire::load(&from, &into, false)).await;
+                let report = loaded.map_err(io::Error::other)?;
+                report.map(Outcome::from).map_err(|error| LoaderError::Load(error.to_string()))
+            }
+        }
+    }
+}
+
+async fn by(program: &Path, from: &Path, into: &Path) -> Result<Outcome, LoaderError> {
+    let mut command = Command::new(program);
+    command.args(["annuaire", "load", "--json", "--gently", "--into"]).arg(into).arg("--").arg(from);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let ended = command.spawn()?.wait_with_output().await?;
+    serde_json::from_slice(&ended.stdout).map_err(|_| {
+        let words = String::from_utf8_lossy(&ended.stderr);
+        let words: String = words.trim().chars().take(WORDS).collect();
+        LoaderError::Load(format!("the load ended without a result ({}): {words}", ended.status))
+    })
+}
+
+impl Outcome {
+    /// Whether the data given are now in service.
+    pub(super) fn in_service(&self) -> bool {
+        !self.held && !self.refused
+    }
+}
+
+impl From<LoadReport> for Outcome {
+    fn from(report: LoadReport) -> Self {
+        let trouble =
+            |it: annuaire::Problem| Trouble { file: it.file, line: it.line, column: it.column, what: it.what };
+        Self {
+            generation: report.generation,
+            unchanged: report.unchanged,
+            problems: report.problems.into_iter().map(trouble).collect(),
+            reason: report.reason,
+            held: report.held,
+            refused: report.refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(folder: &Path, text: &str) -> Loader {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.join("loader");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Loader::Program(path)
+    }
+
+    #[tokio::test]
+    async fn what_the_program_prints_is_the_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = LoadReport { generation: Some("g".to_owned()), held: true, ..LoadReport::default() };
+        std::fs::write(folder.path().join("report"), serde_json::to_vec(&report).unwrap()).unwrap();
+        let loader = script(folder.path(), &format!("cat {}/report; exit 1", folder.path().display()));
+        let outcome = loader.load(folder.path(), folder.path()).await.unwrap();
+        assert!(!outcome.in_service());
+        assert_eq!(outcome.generation.as_deref(), Some("g"));
+    }
+
+    #[tokio::test]
+    async fn last_words_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let loader = script(folder.path(), "echo another load is under way >&2; exit 2");
+        let error = loader.load(folder.path(), folder.path()).await.unwrap_err().to_string();
+        assert!(error.contains("another load is under way") && error.contains("exit status: 2"), "{error}");
+        let nobody = Loader::Program(folder.path().join("nothing"));
+        assert!(matches!(nobody.load(folder.path(), folder.path()).await, Err(LoaderError::Start(_))));
+    }
+}
