@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
+<<<<<<< HEAD
 use annuaire::Generation;
+=======
+>>>>>>> bench2
 use ident::Timestamp;
 use tokio::sync::watch;
 

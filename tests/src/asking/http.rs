@@ -17,19 +17,19 @@ pub struct Http {
 pub struct Got {
     /// Status code.
     pub status: u16,
-    /// The head, in lower case.
+    /// The head, as it came.
     pub head: String,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Got {
-    /// A field of the head by its name in lower case, empty where there is none.
+    /// A field of the head, empty where there is none.
     #[must_use]
     pub fn field(&self, name: &str) -> &str {
-        let value = |line: &str| Some(line.split_once(':')?.0 == name);
-        let line = self.head.lines().find(|line| value(line) == Some(true));
-        line.and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim())
+        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+        found.last().unwrap_or_default()
     }
 }
 
@@ -48,15 +48,15 @@ impl Http {
         let request = format!("GET {path} HTTP/1.1\r\nHost: annuaire.test\r\n\r\n");
         self.stream.write_all(request.as_bytes())?;
         let end = self.read_until(|unread| unread.windows(4).position(|four| four == b"\r\n\r\n"))?;
-        let head = String::from_utf8_lossy(&self.unread[..end]).to_lowercase();
-        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<usize>().ok());
-        let length = field("content-length:").ok_or_else(|| io::Error::other(format!("no length: {head}")))?;
+        let head = String::from_utf8_lossy(&self.unread[..end]).into_owned();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-        let whole = end + 4 + length;
+        let mut got = Got { status, head, body: Vec::new() };
+        let length = got.field("content-length").parse::<usize>();
+        let whole = end + 4 + length.map_err(|_| io::Error::other(format!("no length: {}", got.head)))?;
         self.read_until(|unread| (unread.len() >= whole).then_some(whole))?;
-        let body = self.unread[end + 4..whole].to_vec();
+        got.body = self.unread[end + 4..whole].to_vec();
         self.unread.drain(..whole);
-        Ok(Got { status, head, body })
+        Ok(got)
     }
 
     fn read_until(&mut self, found: impl Fn(&[u8]) -> Option<usize>) -> io::Result<usize> {

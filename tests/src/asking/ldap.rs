@@ -157,7 +157,7 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 fn split(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, first) = (*octets.first()?, *octets.get(1)?);
     let digits = if first < 0x80 { 0 } else { usize::from(first & 0x7f) };
-    let long = octets.get(2..2 + digits)?.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit));
+    let long = octets.get(2..2 + digits)?.iter().fold(0, |sum, digit| (sum << 8) | usize::from(*digit));
     let length = if digits == 0 { usize::from(first) } else { long };
     let content = octets.get(2 + digits..)?;
     Some((tag, content.get(..length)?, content.get(length..)?))

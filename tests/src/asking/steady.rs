@@ -27,9 +27,6 @@ pub fn ask(
     let pause = Duration::from_secs_f64(1.0 / rate);
     let mut due = began;
     for number in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let outcome = client(number);
         let took = due.elapsed();
@@ -38,6 +35,10 @@ pub fn ask(
         }
         samples.push(Sample { due, took, outcome });
         due += pause;
+        // Nobody goes home without having asked.
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
     samples
 }

@@ -76,7 +76,8 @@ impl Ratio {
 pub fn print_ratios(ratios: &[Ratio]) {
     println!("\nRaw figures (a ratio above 1: better than the peer, or within the budget)");
     for ratio in ratios {
-        println!("  {}: {}", ratio.name, ratio.raw);
+        let verdict = if ratio.figure >= 1.0 { "met" } else { "missed" };
+        println!("  {}: {}: {verdict}", ratio.name, ratio.raw);
     }
     println!();
     for ratio in ratios {

@@ -168,7 +168,6 @@ fn prepared(at: std::net::SocketAddr) -> Wire {
     wire.prepare("words", &of("words @@ to_tsquery('directory', $1)"));
     wire.prepare("typo", &of("family % $1 AND given LIKE $2"));
     wire.prepare("sound", &of("dmetaphone(family) = dmetaphone($1)"));
-    wire.prepare("book", &of("family LIKE $1 OR given LIKE $1 OR mail LIKE $1"));
     wire
 }
 

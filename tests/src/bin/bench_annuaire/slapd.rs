@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use openssl::base64::encode_block;
@@ -81,7 +81,7 @@ fn size(folder: &Path) -> u64 {
     std::fs::metadata(folder.join("data.mdb")).map_or(0, |file| file.blocks() * 512)
 }
 
-fn settings(folder: &Path, database: &PathBuf, (certificate, key): (&Path, &Path)) -> String {
+fn settings(folder: &Path, database: &Path, (certificate, key): (&Path, &Path)) -> String {
     let schema = ["core", "cosine", "inetorgperson"].map(|name| format!("include /etc/ldap/schema/{name}.schema\n"));
     format!(
         "{}modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {folder}/slapd.pid\nargsfile {folder}/slapd.args\n\

@@ -41,7 +41,7 @@ pub(crate) trait Subject {
 
 /// What a process and its children have resident, shared pages once.
 pub(crate) fn resident(pid: u32) -> u64 {
-    cpu::family(pid).into_iter().map(|pid| proportional(pid)).sum()
+    cpu::family(pid).into_iter().map(proportional).sum()
 }
 
 fn proportional(pid: u32) -> u64 {

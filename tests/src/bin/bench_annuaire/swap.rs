@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use annuaire::{DataFolder, GenerateOptions, Generation, fold, words};
+use annuaire::{DataFolder, Generation, fold, words};
 use sceau::demo::cast::Place;
 use tests::asking::{
     days,
@@ -19,7 +19,7 @@ use tests::bench::machine;
 use tests::bench::report::{Ratio, Table, print_ratios, quantile};
 use tests::bench::sink::Sink;
 use tests::bench::subjects::{gateway_identity, inner_client};
-use tests::gateway::{Gateway, sceau_json};
+use tests::gateway::{Gateway, binary};
 use tests::place::Scratch;
 use tests::world::World;
 
@@ -57,13 +57,20 @@ impl Phases {
 pub(crate) fn measure(people: u32) {
     let folder = Scratch::new("bench-swap");
     let (today, tomorrow) = (folder.path().join("today"), folder.path().join("tomorrow"));
-    annuaire::generate(&today, &GenerateOptions::new(1, people)).unwrap();
+    let made = std::process::Command::new(binary())
+        .args(["annuaire", "generate", "--people", &people.to_string(), "--into"])
+        .arg(&today)
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "no extracts");
     let changed = days::next(&today, &tomorrow, 200);
     println!("Two days of {people} people; {changed} rows of the second are other ones");
     let data = folder.path().join("data");
     // In a process of its own, as operators do it: what it needs goes back.
-    let (code, told) = sceau_json(&["annuaire", "load", &today.to_string_lossy(), "--into", &data.to_string_lossy()]);
-    assert_eq!(code, Some(0), "{told}");
+    let began = Instant::now();
+    let loaded =
+        std::process::Command::new(binary()).args(["annuaire", "load", "--into"]).arg(&data).arg(&today).status();
+    assert!(loaded.is_ok_and(|status| status.success()), "not loaded");
+    println!("The first is loaded in {:.1} s", began.elapsed().as_secs_f64());
     let known = known(&DataFolder::new(&data).current().unwrap());
 
     let world = World::new();
@@ -109,8 +116,8 @@ pub(crate) fn measure(people: u32) {
     for turn in 0..BY_HAND {
         forget_peak(gateway.pid());
         phases.begin("generation read and compared");
-        let (code, told) = sceau_json(&["annuaire", "use", &data.to_string_lossy(), "previous"]);
-        assert_eq!(code, Some(0), "{told}");
+        let used = std::process::Command::new(binary()).args(["annuaire", "use"]).arg(&data).arg("previous").status();
+        assert!(used.is_ok_and(|status| status.success()), "not put in service");
         gateway.hang_up();
         wait(&gateway, &["what changed in the directory is known"], turn + 3);
         peaks.push(status("VmHWM:"));
