@@ -12,6 +12,7 @@
 
 use tests::{
     ldap::{BASE, PASSWORD, Served, ldaps},
+    place::Place::A,
     process::{run, tool},
 };
 

@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-<<<<<<< HEAD
 use annuaire::Generation;
-=======
->>>>>>> bench2
 use ident::Timestamp;
 use tokio::sync::watch;
 
