@@ -10,9 +10,9 @@
     clippy::unwrap_used
 )]
 
+use sceau::demo::cast::Place::A;
 use tests::{
     ldap::{BASE, PASSWORD, Served, ldaps},
-    place::Place::A,
     process::{run, tool},
 };
 
