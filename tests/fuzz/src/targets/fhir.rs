@@ -156,7 +156,7 @@ pub fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
         secret: &[7; 32],
         origin: "https://annuaire.ch-exemple.test",
         mount: "/fhir",
-        operator: Operator { name: "CH Exemple (test)", help: "aide@ch-exemple.test" },
+        operator: Operator { name: "CH Exemple (test)", help: "aide@ch-exemple.test", audit: None },
         publication: None,
     };
     world.face.answer(request, &context)
