@@ -18,6 +18,7 @@ mod folder;
 mod fonem;
 mod generate;
 mod generation;
+mod history;
 pub mod ldap;
 mod load;
 mod progress;
@@ -50,7 +51,11 @@ pub use generation::{
     Person, Record, RecordKind, SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals,
     changes, diff, records,
 };
-pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load, load_watched};
+pub use history::{GROWTH_LIMIT_FLOOR, GROWTH_LIMIT_PERCENT, HISTORY_COUNTS};
+pub use load::{
+    LoadError, LoadOptions, MAX_TEXT, MEMORY_PER_OCTET, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load,
+    load_watched, load_with,
+};
 pub use progress::{Progress, Step};
 pub use published::{MAX_PUBLISHED, Published, PublishedMailbox};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};

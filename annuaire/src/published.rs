@@ -45,6 +45,8 @@ pub struct PublishedMailbox {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
     by_address: BTreeMap<String, PublishedMailbox>,
+    /// Mailboxes of which something was said that cannot be read.
+    hidden: BTreeMap<String, Address>,
 }
 
 impl Published {
@@ -55,7 +57,13 @@ impl Published {
 
     /// Takes what was said of a mailbox.
     pub fn take(&mut self, mailbox: PublishedMailbox) {
+        self.hidden.remove(&mailbox.address.key());
         self.by_address.insert(mailbox.address.key(), mailbox);
+    }
+
+    /// Does not show a mailbox until something is said of it again.
+    pub fn hide(&mut self, address: Address) {
+        self.hidden.insert(address.key(), address);
     }
 
     /// How many mailboxes are spoken of.
@@ -70,7 +78,23 @@ impl Published {
 
     /// As a registry, for the faces. What was taken away hides what the extracts may still list.
     pub fn registry(&self) -> Registry {
-        Registry::of(self.by_address.values().map(|own| RegisteredMailbox {
+        let unknown = self.hidden.values().filter(|address| !self.by_address.contains_key(&address.key()));
+        let unknown = unknown.map(|address| RegisteredMailbox {
+            address: address.clone(),
+            kind: MailboxType::Organisation,
+            owner: None,
+            structure: None,
+            members: Vec::new(),
+            delegates: Vec::new(),
+            grants: Vec::new(),
+            inner_address: None,
+            rank: None,
+            red_list: true,
+            redirect: None,
+            name: None,
+            line: 0,
+        });
+        let known = self.by_address.values().map(|own| RegisteredMailbox {
             address: own.address.clone(),
             kind: own.kind,
             owner: own.owner.clone(),
@@ -80,10 +104,11 @@ impl Published {
             grants: Vec::new(),
             inner_address: None,
             rank: own.rank,
-            red_list: own.red_list || own.closed,
+            red_list: own.red_list || own.closed || self.hidden.contains_key(&own.address.key()),
             redirect: None,
             name: own.description.clone().or_else(|| own.service.clone()),
             line: 0,
-        }))
+        });
+        Registry::of(known.chain(unknown))
     }
 }
