@@ -11,7 +11,7 @@ use std::{
 };
 
 use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, MAX_REGISTRY_BYTES, Query, Registry};
-use ident::{Address, CardNumber};
+use ident::{Address, CardNumber, Clock as _, SystemClock};
 use pki::{certificate::Certificate, identity::Identity};
 use serde_json::json;
 
@@ -188,7 +188,8 @@ fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit,
         return Err(Problem::of(folder, "is no folder: give the folder that holds the extracts"));
     }
     let mut bar = progress::Bar::new(as_json);
-    let report = annuaire::load_watched(folder, into, accept, &mut |progress| bar.tell(progress));
+    let options = annuaire::LoadOptions { accept, now: Some(SystemClock.now()), ..annuaire::LoadOptions::default() };
+    let report = annuaire::load_with(folder, into, &options, &mut |progress| bar.tell(progress));
     bar.end();
     let report = report.map_err(|error| Problem::of(folder, format!("not loaded: {error}")))?;
     if as_json {

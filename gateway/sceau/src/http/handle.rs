@@ -119,7 +119,7 @@ async fn answer(
         move || {
             let mounted = site.mounts.get(at).ok_or(Refused::Failed)?;
             let context = Context {
-                generation: snapshot.generation.as_ref().ok_or(Refused::NoData)?,
+                generation: snapshot.generation_to_show().ok_or(Refused::NoData)?,
                 registry: Some(&snapshot.registry),
                 now,
                 secret: &site.secret,
