@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::{
     Generation, Source, StoredError,
     generation::{read_file, read_sources, read_to_compare, save_file, sync_folder},
+    history::History,
 };
 
 /// How many generations stay: the one in service and those before it.
@@ -72,7 +73,8 @@ impl DataFolder {
     /// [`FolderError::Io`] when the list exists and cannot be read.
     pub fn ids(&self) -> Result<Vec<String>, FolderError> {
         let list = self.path.join("CURRENT");
-        match fs::read_to_string(&list) {
+        // Of a list with a bad octet the other lines count.
+        match fs::read(&list).map(|octets| String::from_utf8_lossy(&octets).into_owned()) {
             Ok(text) => Ok(text.lines().filter(|id| is_id(id)).map(str::to_owned).collect()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(FolderError::Io { path: list, error }),
@@ -124,9 +126,29 @@ impl DataFolder {
     }
 
     /// The generation in service, with no more than [`crate::diff`] and what is gone need: it answers no question.
-    pub(crate) fn current_to_compare(&self) -> Result<Generation, FolderError> {
-        let id = self.current_id()?.ok_or_else(|| FolderError::Empty(self.path.clone()))?;
-        read_to_compare(&self.file(&id)).map_err(|error| FolderError::Stored { id, error })
+    /// Where it cannot be read, the newest one before it that can, and what was passed over.
+    pub(crate) fn to_compare(&self) -> Result<(Option<Generation>, Vec<FolderError>), FolderError> {
+        let mut passed = Vec::new();
+        for id in self.ids()? {
+            match read_to_compare(&self.file(&id)) {
+                Ok(generation) => return Ok((Some(generation), passed)),
+                Err(error) => passed.push(FolderError::Stored { id, error }),
+            }
+        }
+        Ok((None, passed))
+    }
+
+    /// The generation with this whole name.
+    ///
+    /// # Errors
+    /// [`FolderError::Stored`] when it is damaged, of another version, or not there.
+    pub fn stored(&self, id: &str) -> Result<Generation, FolderError> {
+        self.read(id)
+    }
+
+    /// The file that a generation of this name is in.
+    pub fn file_of(&self, id: &str) -> PathBuf {
+        self.file(id)
     }
 
     fn read(&self, id: &str) -> Result<Generation, FolderError> {
@@ -150,7 +172,13 @@ impl DataFolder {
         ids.retain(|id| id != generation.id());
         ids.insert(0, generation.id().to_owned());
         self.write_list(&ids)?;
+        self.history().note(&generation, true).map_err(|error| FolderError::Io { path: self.path.clone(), error })?;
         Ok(generation)
+    }
+
+    /// How much was in service.
+    pub(crate) fn history(&self) -> History {
+        History::below(&self.path)
     }
 
     /// Puts a generation in service and forgets those beyond [`GENERATIONS_KEPT`].
@@ -161,13 +189,28 @@ impl DataFolder {
         let mut ids = self.ids()?;
         ids.retain(|other| *other != id);
         ids.insert(0, id.clone());
-        let forgotten = ids.split_off(ids.len().min(GENERATIONS_KEPT));
+        ids.truncate(GENERATIONS_KEPT);
         self.write_list(&ids)?;
-        for id in forgotten {
-            // Not worth failing a load for: the list no longer names it.
-            let _ = fs::remove_file(self.file(&id));
-        }
+        self.sweep(&ids);
         Ok(())
+    }
+
+    /// Removes what the list, just written, does not name: forgotten generations, and what a crash left. Only under the
+    /// lock, and nothing that is not ours. What cannot be removed is not worth failing a load for.
+    fn sweep(&self, ids: &[String]) {
+        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let ours = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| is_id(stem));
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let remains = match (ours, extension) {
+                (Some(id), Some("generation")) => !ids.iter().any(|known| known == id),
+                (Some(_), Some("part")) => true,
+                _ => false,
+            };
+            if remains {
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     fn write_list(&self, ids: &[String]) -> Result<(), FolderError> {

@@ -19,6 +19,7 @@ mod folder;
 mod fonem;
 mod generate;
 mod generation;
+mod history;
 pub mod ldap;
 mod life;
 mod load;
@@ -52,8 +53,12 @@ pub use generation::{
     Person, Record, RecordKind, SHRINK_LIMIT_PERCENT, STALE_AFTER, Source, StoredError, Structure, TooMuchText, Totals,
     changes, diff, records,
 };
+pub use history::{GROWTH_LIMIT_FLOOR, GROWTH_LIMIT_PERCENT, HISTORY_COUNTS};
 pub use life::{Closed, end_of_rights};
-pub use load::{LoadError, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load, load_watched};
+pub use load::{
+    LoadError, LoadOptions, MAX_TEXT, MEMORY_PER_OCTET, REFUSED_LIMIT_FLOOR, REFUSED_LIMIT_PER_THOUSAND, build, load,
+    load_watched, load_with,
+};
 pub use progress::{Progress, Step};
 pub use published::{MAX_PUBLISHED, Published, PublishedMailbox};
 pub use registry::{MAX_REGISTRY_BYTES, MailboxType, RegisteredMailbox, Registry, RegistryError, Right};

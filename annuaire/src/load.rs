@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use crate::{
     DataFolder, Diff, FileKind, FolderError, Generation, Source, TooMuchText, diff,
-    extract::{self, Candidate, Found, Octets},
-    generation::{Builder, remember_gone},
+    extract::{self, Bounds, Candidate, Found, Octets},
+    generation::{Builder, oppose, oppositions, remember_gone},
     progress::{Progress, Step, Watch},
     report::{FileReport, Ignored, LoadReport, Problems},
 };
@@ -33,16 +33,45 @@ pub enum LoadError {
     /// The data folder does not work.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// It was told to stop.
+    #[error("the load was stopped")]
+    Stopped,
     /// Beyond what a generation holds.
     #[error(transparent)]
     TooMuchText(#[from] TooMuchText),
 }
 
+/// Most text that is read in one load, all files together: the published ones have 1.2 thousand million octets, and a
+/// load takes about [`MEMORY_PER_OCTET`] times that in memory (design §6).
+pub const MAX_TEXT: u64 = 3 * 1024 * 1024 * 1024;
+/// Memory that a load takes for each octet of text, rounded up.
+pub const MEMORY_PER_OCTET: u64 = 2;
+
+/// How a load is done.
+#[derive(Clone, Copy)]
+pub struct LoadOptions<'a> {
+    /// Whether a held load is confirmed.
+    pub accept: bool,
+    /// The present, if it is known: files of later than that are refused.
+    pub now: Option<Timestamp>,
+    /// Most octets of text that may be read.
+    pub most: u64,
+    /// Whether to leave off: asked often while files are read.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+impl Default for LoadOptions<'_> {
+    fn default() -> Self {
+        Self { accept: false, now: None, most: MAX_TEXT, stop: &|| false }
+    }
+}
+
 /// Reads the extracts in `from` and puts them in service in the data folder `into`.
 ///
 /// The generation in service stays as it is when a file is refused (a needed column is missing) and when the
-/// load is held: more than 5 % of a file's records deleted or changed, or too many unreadable rows. `accept`
-/// confirms a held load; it does not help against a refused one.
+/// load is held: more than 5 % of a file's records deleted or changed, at once or in the last days together, a file
+/// that grew by more than a fifth, or too many unreadable rows. `accept` confirms a held load; it does not help
+/// against a refused one.
 ///
 /// # Errors
 /// [`LoadError`] when the files or the folder cannot be read or written at all. A refused or held load is no
@@ -61,9 +90,22 @@ pub fn load_watched(
     accept: bool,
     watch: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<LoadReport, LoadError> {
+    load_with(from, into, &LoadOptions { accept, ..LoadOptions::default() }, watch)
+}
+
+/// As [`load`], with everything that may be said about it.
+///
+/// # Errors
+/// As [`load`]; [`LoadError::Stopped`].
+pub fn load_with(
+    from: &Path,
+    into: &Path,
+    options: &LoadOptions<'_>,
+    watch: &mut dyn FnMut(&Progress<'_>),
+) -> Result<LoadReport, LoadError> {
     let folder = DataFolder::new(into);
     let _lock = folder.lock()?;
-    let (mut report, generation) = build_watched(from, watch)?;
+    let (mut report, generation) = build_watched(from, options, watch)?;
     report.previous = folder.current_id()?;
     let Some(mut generation) = generation else {
         report.generation.clone_from(&report.previous);
@@ -72,32 +114,38 @@ pub fn load_watched(
     report.totals = Some(generation.totals());
     report.data_as_of = Some(generation.data_as_of());
     let mut reasons = unreadable(&report);
-    if let Some(id) = report.previous.clone() {
+    if report.previous.is_some() {
         watch(&Progress { step: Step::Comparing, done: 0, of: 0 });
-        match folder.current_to_compare() {
-            Ok(previous) => {
-                let changes = diff(&previous, &generation);
-                reasons.extend(shrinkage(&changes));
-                report.unchanged = previous.id() == generation.id();
-                remember_gone(&mut generation, &previous);
-                report.changes = Some(changes);
-            }
-            Err(error) => reasons.push(format!("the generation in service cannot be compared with ({id}: {error})")),
+        let (previous, passed) = folder.to_compare()?;
+        report.unreadable = passed.iter().map(ToString::to_string).collect();
+        if let Some(previous) = previous {
+            let changes = diff(&previous, &generation);
+            reasons.extend(shrinkage(&changes));
+            report.unchanged = passed.is_empty() && previous.id() == generation.id();
+            remember_gone(&mut generation, &previous);
+            report.changes = Some(changes);
         }
+    }
+    if !report.unchanged {
+        // What no stored generation shows any more is still counted.
+        reasons.extend(folder.history().reasons(&generation));
     }
     if !reasons.is_empty() {
         report.reason = Some(reasons.join("; "));
-        if !accept {
-            report.held = true;
-            report.generation = report.previous.clone();
+        if !options.accept {
             report.reason =
                 Some(format!("{}. Load again with --accept to put these data in service", reasons.join("; ")));
-            return Ok(report);
+            return hold(report, &folder, generation);
         }
+    }
+    if (options.stop)() {
+        return Err(LoadError::Stopped);
     }
     if !report.unchanged {
         watch(&Progress { step: Step::Storing, done: 0, of: 0 });
         folder.install(&generation)?;
+        let noted = folder.history().note(&generation, !reasons.is_empty());
+        noted.map_err(|error| FolderError::Io { path: into.to_owned(), error })?;
     }
     report.generation = Some(generation.id().to_owned());
     Ok(report)
@@ -109,13 +157,48 @@ pub fn load_watched(
 /// # Errors
 /// [`LoadError::Read`] and [`LoadError::TooMuchText`].
 pub fn build(from: &Path) -> Result<(LoadReport, Option<Generation>), LoadError> {
-    build_watched(from, &mut |_| ())
+    build_watched(from, &LoadOptions::default(), &mut |_| ())
 }
 
-fn build_watched(from: &Path, watch: &mut Watch<'_>) -> Result<(LoadReport, Option<Generation>), LoadError> {
-    let read_error = |name: &str, error| LoadError::Read { name: name.to_owned(), error };
+/// Of how many cards oppositions are believed without a person's word: this many, or this share of the cards known.
+const OPPOSED_AT_ONCE: u64 = 100;
+const OPPOSED_PER_THOUSAND: u64 = 10;
+
+/// What is held stays out of service, but for the oppositions of cards: a stolen card does not wait for somebody who
+/// looks at the rest.
+fn hold(mut report: LoadReport, folder: &DataFolder, held: Generation) -> Result<LoadReport, LoadError> {
+    report.held = true;
+    report.generation.clone_from(&report.previous);
+    let opposed = oppositions(&held);
+    // Two whole ones and what is asked of them do not fit in the memory that a load may take.
+    drop(held);
+    let Ok(mut generation) = folder.current() else { return Ok(report) };
+    let (news, unknown) = oppose(&mut generation, &opposed);
+    let most = u64::from(generation.totals().cards).saturating_mul(OPPOSED_PER_THOUSAND).div_euclid(1000);
+    report.oppositions_unknown = unknown;
+    if news > most.max(OPPOSED_AT_ONCE) {
+        let why = report.reason.take().unwrap_or_default();
+        report.reason = Some(format!("{news} cards more would be opposed, which is not believed, either. {why}"));
+    } else if news > 0 {
+        folder.install(&generation)?;
+        report.oppositions = news;
+        report.generation = Some(generation.id().to_owned());
+    }
+    Ok(report)
+}
+
+fn build_watched(
+    from: &Path,
+    options: &LoadOptions<'_>,
+    watch: &mut Watch<'_>,
+) -> Result<(LoadReport, Option<Generation>), LoadError> {
+    let stopped = options.stop;
+    let read_error = |name: &str, error| match stopped() {
+        true => LoadError::Stopped,
+        false => LoadError::Read { name: name.to_owned(), error },
+    };
     let Found { chosen, ignored, broken } =
-        extract::find(from).map_err(|error| read_error(&from.to_string_lossy(), error))?;
+        extract::find(from, options.now).map_err(|error| read_error(&from.to_string_lossy(), error))?;
     let mut report = LoadReport {
         ignored: ignored.into_iter().map(|(name, why)| Ignored { name, why }).collect(),
         ..LoadReport::default()
@@ -135,8 +218,9 @@ fn build_watched(from: &Path, watch: &mut Watch<'_>) -> Result<(LoadReport, Opti
     let mut sources = Vec::new();
     let mut octets =
         Octets { done: 0, of: chosen.iter().fold(0, |sum, candidate| candidate.octets.saturating_add(sum)) };
+    let mut bounds = Bounds { left: options.most, stop: options.stop };
     for candidate in &chosen {
-        let outcome = extract::read(candidate, &mut builder, &mut problems, &mut octets, watch)
+        let outcome = extract::read(candidate, &mut builder, &mut problems, &mut octets, &mut bounds, watch)
             .map_err(|error| read_error(&candidate.name, error))?;
         let name = candidate.name.clone();
         if outcome.unusable {

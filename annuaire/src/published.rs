@@ -45,6 +45,8 @@ pub struct PublishedMailbox {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
     by_address: BTreeMap<String, PublishedMailbox>,
+    /// Mailboxes of which something was said that cannot be read.
+    hidden: BTreeMap<String, Address>,
 }
 
 impl Published {
@@ -55,7 +57,13 @@ impl Published {
 
     /// Takes what was said of a mailbox.
     pub fn take(&mut self, mailbox: PublishedMailbox) {
+        self.hidden.remove(&mailbox.address.key());
         self.by_address.insert(mailbox.address.key(), mailbox);
+    }
+
+    /// Does not show a mailbox until something is said of it again.
+    pub fn hide(&mut self, address: Address) {
+        self.hidden.insert(address.key(), address);
     }
 
     /// How many mailboxes are spoken of.
@@ -70,13 +78,19 @@ impl Published {
 
     /// As a registry, for the faces. What was taken away hides what the extracts may still list.
     pub fn registry(&self) -> Registry {
-        Registry::of(self.by_address.values().map(|own| RegisteredMailbox {
+        let unknown = self.hidden.values().filter(|address| !self.by_address.contains_key(&address.key()));
+        let unknown = unknown.map(|address| RegisteredMailbox {
+            red_list: true,
+            ..RegisteredMailbox::new(address.clone(), MailboxType::Organisation)
+        });
+        let known = self.by_address.values().map(|own| RegisteredMailbox {
             owner: own.owner.clone(),
             structure: own.structure.clone(),
             rank: own.rank,
-            red_list: own.red_list || own.closed,
+            red_list: own.red_list || own.closed || self.hidden.contains_key(&own.address.key()),
             name: own.description.clone().or_else(|| own.service.clone()),
             ..RegisteredMailbox::new(own.address.clone(), own.kind)
-        }))
+        });
+        Registry::of(known.chain(unknown))
     }
 }

@@ -90,6 +90,12 @@ pub struct LoadReport {
     pub unchanged: bool,
     /// What differs from the generation before.
     pub changes: Option<Diff>,
+    /// Stored generations that could not be compared with: damaged, or of another version of this program.
+    pub unreadable: Vec<String>,
+    /// Cards whose opposition was taken from data that are held.
+    pub oppositions: u64,
+    /// Oppositions in them about cards that the data in service do not know.
+    pub oppositions_unknown: u64,
     /// What the new generation holds.
     pub totals: Option<Totals>,
 }

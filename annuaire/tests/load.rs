@@ -5,7 +5,9 @@ mod common;
 
 use std::fs;
 
-use annuaire::{DataFolder, FileKind, FolderError, GENERATIONS_KEPT, GenerateOptions, build, load};
+use annuaire::{
+    DataFolder, FileKind, FolderError, GENERATIONS_KEPT, GenerateOptions, LoadOptions, build, load, load_with,
+};
 use common::{Ground, conserved, zip};
 use ident::Address;
 
@@ -87,14 +89,39 @@ fn what_is_stored_is_read_back_and_damage_is_found() {
 }
 
 #[test]
-fn a_damaged_generation_in_service_holds_the_next_load() {
+fn what_is_damaged_in_service_is_replaced_by_the_next_load_and_the_guard_stays_on() {
     let ground = Ground::new();
     let first = ground.load().generation.unwrap();
-    fs::write(ground.data().join(format!("{first}.generation")), b"nonsense").unwrap();
+    let folder = DataFolder::new(&ground.data());
+    let damage = |id: &str| fs::write(ground.data().join(format!("{id}.generation")), b"nonsense").unwrap();
+    damage(&first);
+    // Nothing can be compared with, but how much there was is known.
+    let whole = ground.text(FileKind::Mailboxes);
+    ground.edit_rows(FileKind::Mailboxes, |n, row| (n % 5 != 0).then(|| row.to_owned()));
+    let held = ground.load();
+    assert!(held.held && held.reason.unwrap().contains("less"), "{:?}", held.unreadable);
+    ground.edit(FileKind::Mailboxes, |_| whole);
     let report = ground.load();
-    assert!(report.held && report.reason.unwrap().contains("cannot be compared"));
-    assert!(load(&ground.extracts(), &ground.data(), true).unwrap().in_service());
-    assert!(DataFolder::new(&ground.data()).current().is_ok());
+    assert!(report.in_service() && !report.unchanged, "{:?}", report.reason);
+    assert!(report.unreadable.iter().any(|what| what.contains(&first)), "{:?}", report.unreadable);
+    let mended = report.generation.unwrap();
+    assert_eq!(folder.current().unwrap().id(), mended);
+    // With one that can be read behind it, that one is compared with.
+    ground.edit_rows(FileKind::Diplomas, |n, row| (n > 0).then(|| row.to_owned()));
+    let second = ground.load().generation.unwrap();
+    damage(&second);
+    let report = ground.load();
+    assert!(report.in_service() && report.changes.unwrap().from == mended, "{:?}", report.reason);
+    assert_eq!(folder.current().unwrap().id(), second);
+}
+
+#[test]
+fn one_bad_octet_in_the_list_of_generations_leaves_the_others() {
+    let ground = Ground::new();
+    let first = ground.load().generation.unwrap();
+    fs::write(ground.data().join("CURRENT"), [b"2026\xff-x\n", first.as_bytes(), b"\n"].concat()).unwrap();
+    let folder = DataFolder::new(&ground.data());
+    assert_eq!(folder.ids().unwrap(), [first]);
 }
 
 #[test]
@@ -102,6 +129,7 @@ fn names_with_dates_zips_and_headers_alone_are_recognised() {
     let ground = Ground::new();
     let (_, plain) = build(&ground.extracts()).unwrap();
     let folder = ground.extracts();
+    // None of the others is younger.
     let dated = "Extraction_Correspondance_MSSante_202611021013";
     zip(&ground.file(FileKind::Mailboxes), &folder.join(format!("{dated}.zip")), &format!("{dated}.txt"));
     fs::rename(ground.file(FileKind::Activities), folder.join("PS_LibreAcces_Personne_activite_202611020800.txt"))
@@ -126,6 +154,8 @@ fn of_two_files_of_a_kind_the_newer_is_read() {
     let newer = folder.join("porteurs-cps-cpf-20261103.txt");
     let header = ground.text(FileKind::Cards).lines().next().unwrap().to_owned();
     fs::write(&newer, header + "\n").unwrap();
+    let old = ident::Timestamp::parse("2026-11-02T20:00:00Z").unwrap();
+    set_modified(&ground.file(FileKind::Cards), old);
     let (report, generation) = build(&folder).unwrap();
     assert_eq!(generation.unwrap().totals().cards, 0);
     assert_eq!(report.ignored[0].name, "porteurs-cps-cpf.txt");
@@ -491,4 +521,211 @@ fn an_earlier_generation_is_put_in_service_again() {
     fs::write(ground.data().join(format!("{second}.generation")), b"nonsense").unwrap();
     assert!(matches!(folder.select(&second), Err(FolderError::Stored { .. })));
     assert_eq!(folder.current_id().unwrap(), Some(first));
+}
+
+fn set_modified(file: &std::path::Path, at: ident::Timestamp) {
+    let since = at.since(ident::Timestamp::EPOCH);
+    let at = std::time::UNIX_EPOCH + since;
+    fs::File::options().write(true).open(file).unwrap().set_modified(at).unwrap();
+}
+
+fn at(text: &str) -> ident::Timestamp {
+    ident::Timestamp::parse(text).unwrap()
+}
+
+fn options(now: &str) -> LoadOptions<'static> {
+    LoadOptions { now: Some(at(now)), ..LoadOptions::default() }
+}
+
+/// A leftover with a date in its name does not beat today's file without one, and nobody guesses.
+#[test]
+fn of_which_file_is_newer_nothing_is_guessed() {
+    let ground = Ground::new();
+    let folder = ground.extracts();
+    set_modified(&ground.file(FileKind::Cards), at("2026-11-20T08:00:00Z"));
+    let leftover = folder.join("porteurs-cps-cpf-20261103.txt");
+    fs::copy(ground.file(FileKind::Cards), &leftover).unwrap();
+    let refused = load_with(&folder, &ground.data(), &options("2026-11-22T00:00:00Z"), &mut |_| ()).unwrap();
+    let why = refused.reason.unwrap();
+    assert!(refused.refused && why.contains("which is newer cannot be told") && why.contains("20261103"), "{why}");
+    // What lay there before the other's date is older.
+    set_modified(&ground.file(FileKind::Cards), at("2026-11-02T23:59:59Z"));
+    let report = load_with(&folder, &ground.data(), &options("2026-11-22T00:00:00Z"), &mut |_| ()).unwrap();
+    assert!(report.in_service(), "{:?}", report.reason);
+    assert_eq!(report.ignored[0].name, "porteurs-cps-cpf.txt");
+}
+
+/// A date that is still to come would be the newest, and never old, for ever.
+#[test]
+fn what_is_of_the_future_is_refused() {
+    let ground = Ground::new();
+    let file = ground.extracts().join("porteurs-cps-cpf-20991231.txt");
+    fs::rename(ground.file(FileKind::Cards), &file).unwrap();
+    let now = options("2026-11-22T00:00:00Z");
+    let report = load_with(&ground.extracts(), &ground.data(), &now, &mut |_| ()).unwrap();
+    assert!(report.refused && report.reason.unwrap().contains("still to come"));
+    // A file's own date may be wrong: it counts as today's.
+    fs::rename(&file, ground.file(FileKind::Cards)).unwrap();
+    set_modified(&ground.file(FileKind::Cards), at("2099-01-01T00:00:00Z"));
+    let report = load_with(&ground.extracts(), &ground.data(), &now, &mut |_| ()).unwrap();
+    assert!(report.in_service() && report.data_as_of.unwrap() <= at("2026-11-22T00:00:00Z"), "{:?}", report.data_as_of);
+}
+
+/// Fetched from an address without an ending, cut off: it is no file that may be passed over.
+#[test]
+fn an_archive_cut_off_is_told_whatever_its_name() {
+    let ground = Ground::new();
+    fs::write(ground.extracts().join("abc-Extraction"), b"PK\x03\x04 cut off").unwrap();
+    let report = ground.load();
+    assert!(report.refused && report.reason.unwrap().contains("abc-Extraction"), "{:?}", report.ignored);
+}
+
+/// Losses that are small each time are not small together.
+#[test]
+fn what_creeps_away_from_load_to_load_is_held() {
+    let ground = Ground::new();
+    assert!(ground.load().in_service());
+    let mut held = None;
+    for load in 1..=3 {
+        ground.edit_rows(FileKind::Activities, |n, row| (n % 30 != 7).then(|| row.to_owned()));
+        let report = ground.load();
+        if report.held {
+            held = Some((load, report.reason.unwrap()));
+            break;
+        }
+    }
+    let (load, why) = held.expect("nobody was asked");
+    assert!(load > 1 && why.contains("in the last days"), "{load}: {why}");
+    // A person's word makes it the measure from then on.
+    assert!(annuaire::load(&ground.extracts(), &ground.data(), true).unwrap().in_service());
+    ground.edit_rows(FileKind::Activities, |n, row| (n % 30 != 7).then(|| row.to_owned()));
+    assert!(ground.load().in_service());
+}
+
+#[test]
+fn a_file_that_grows_by_more_than_a_fifth_is_held() {
+    let ground = Ground::new();
+    assert!(ground.load().in_service());
+    ground.edit(FileKind::Mailboxes, |text| {
+        let row = text.lines().nth(1).unwrap().to_owned();
+        let address = row.split('|').nth(1).unwrap().to_owned();
+        let more = (0..1100).map(|n| row.replace(&address, &format!("boite{n}.test@ch-exemple.test")) + "\n");
+        text.clone() + &more.collect::<String>()
+    });
+    let report = ground.load();
+    assert!(report.held, "{:?}", report.totals);
+    assert!(report.reason.unwrap().contains("% more"));
+    assert!(load(&ground.extracts(), &ground.data(), true).unwrap().in_service());
+}
+
+/// A label that drifts holds the files; the oppositions of cards do not wait for a person.
+#[test]
+fn oppositions_are_taken_from_files_that_are_held() {
+    let ground = Ground::new();
+    ground.load();
+    let folder = DataFolder::new(&ground.data());
+    let before = folder.current().unwrap();
+    let opposed = |row: &str| row.split('|').nth(7).is_some_and(|day| !day.is_empty());
+    let text = ground.text(FileKind::Cards);
+    let good = text.lines().skip(1).find(|row| !opposed(row)).unwrap().to_owned();
+    let fields: Vec<String> = good.split('|').map(str::to_owned).collect();
+    ground.edit_rows(FileKind::Cards, |_, row| {
+        Some(if row == good {
+            let mut fields = fields.clone();
+            fields[7] = "2026-11-02".to_owned();
+            fields.join("|")
+        } else {
+            row.to_owned()
+        })
+    });
+    ground.edit_rows(FileKind::Diplomas, |_, row| Some(changed(FileKind::Diplomas, row)));
+    let report = ground.load();
+    assert!(report.held, "{:?}", report.reason);
+    assert_eq!((report.oppositions, report.oppositions_unknown), (1, 0));
+    let after = folder.current().unwrap();
+    assert_eq!(Some(after.id()), report.generation.as_deref());
+    assert_ne!(after.id(), before.id());
+    let state = |generation: &annuaire::Generation| {
+        let person = generation.person(&ident::PersonId::parse(&fields[4]).unwrap()).unwrap();
+        person.cards().find(|card| card.number_text() == fields[3]).unwrap().opposed()
+    };
+    assert_eq!((state(&before), state(&after)), (false, true));
+    // Nothing else of the held files is there, and nothing is said twice.
+    let changes = annuaire::diff(&before, &after);
+    assert!(changes.files.iter().all(|file| file.created + file.deleted == 0), "{changes:?}");
+    assert_eq!(changes.files.iter().map(|file| file.changed).sum::<u64>(), 1, "{changes:?}");
+    let again = ground.load();
+    assert_eq!((again.held, again.oppositions, again.generation.as_deref()), (true, 0, Some(after.id())));
+    // A file in which every card is opposed is not believed.
+    ground.edit_rows(FileKind::Cards, |_, row| {
+        let mut fields: Vec<&str> = row.split('|').collect();
+        fields[7] = "2026-11-02";
+        Some(fields.join("|"))
+    });
+    let wild = ground.load();
+    assert_eq!((wild.held, wild.oppositions, wild.generation.as_deref()), (true, 0, Some(after.id())));
+}
+
+/// Two hundred million octets in as many thousands: it is left when that is clear, and a load takes no more text than
+/// there is memory for.
+#[test]
+fn what_unpacks_without_end_is_left() {
+    let ground = Ground::new();
+    let big = ground.extracts().join("big.txt");
+    let mut bomb = ground.text(FileKind::Cards).lines().next().unwrap().to_owned() + "\n";
+    bomb.push_str(&"0".repeat(40 * 1024 * 1024));
+    fs::write(&big, bomb).unwrap();
+    fs::remove_file(ground.file(FileKind::Cards)).unwrap();
+    let mut writer = zip::ZipWriter::new(fs::File::create(ground.extracts().join("porteurs-cps-cpf.zip")).unwrap());
+    let deflated = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    writer.start_file("porteurs-cps-cpf.txt", deflated).unwrap();
+    std::io::copy(&mut fs::File::open(&big).unwrap(), &mut writer).unwrap();
+    writer.finish().unwrap();
+    fs::remove_file(&big).unwrap();
+    let why = load(&ground.extracts(), &ground.data(), false).unwrap_err().to_string();
+    assert!(why.contains("times its size"), "{why}");
+    let small = LoadOptions { most: 1000, ..LoadOptions::default() };
+    let why = load_with(&ground.extracts(), &ground.data(), &small, &mut |_| ()).unwrap_err().to_string();
+    assert!(why.contains("no memory"), "{why}");
+}
+
+#[test]
+fn a_load_that_nobody_waits_for_leaves_off() {
+    let ground = Ground::new();
+    let stop = LoadOptions { stop: &|| true, ..LoadOptions::default() };
+    let outcome = load_with(&ground.extracts(), &ground.data(), &stop, &mut |_| ());
+    assert!(matches!(outcome, Err(annuaire::LoadError::Stopped)), "{outcome:?}");
+    assert!(DataFolder::new(&ground.data()).ids().unwrap().is_empty());
+}
+
+/// What a crash left of a load, hundreds of megabytes each time, goes with the next one; nothing else does.
+#[test]
+fn remains_are_swept() {
+    let ground = Ground::new();
+    let first = ground.load().generation.unwrap();
+    let put = |name: &str| fs::write(ground.data().join(name), "x").unwrap();
+    let remains = ["20261101T000000Z-0123456789ab.generation", "20261101T000000Z-0123456789ab.part", "CURRENT.part"];
+    let others = ["notes.txt", "SOURCES", ".x.generation"];
+    remains.iter().chain(&others).for_each(|name| put(name));
+    ground.edit_rows(FileKind::Diplomas, |n, row| (n > 0).then(|| row.to_owned()));
+    assert!(ground.load().in_service());
+    for name in remains {
+        assert!(!ground.data().join(name).exists(), "{name}");
+    }
+    for name in others {
+        assert!(ground.data().join(name).exists(), "{name}");
+    }
+    assert!(ground.data().join(format!("{first}.generation")).exists());
+}
+
+/// What could not be stored leaves nothing on a disk that is full.
+#[test]
+fn a_load_that_cannot_be_stored_leaves_nothing() {
+    let ground = Ground::new();
+    let (_, generation) = build(&ground.extracts()).unwrap();
+    // A folder lies where the file is to be.
+    let name = generation.unwrap().id().to_owned();
+    fs::create_dir_all(ground.data().join(format!("{name}.generation")).join("x")).unwrap();
+    assert!(load(&ground.extracts(), &ground.data(), false).is_err());
+    assert!(!ground.data().join(format!("{name}.part")).exists());
 }

@@ -20,10 +20,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use annuaire::DataFolder;
+use annuaire::{DataFolder, FileKind};
 use ident::{Clock as _, ManualClock, SystemClock};
 use pki::issue::KeyAlgorithm;
-use sceau::demo::cast::Place::{A, B, C};
+use sceau::{
+    config::Loaded,
+    demo::cast::Place::{A, B, C},
+    directory::Known,
+    snapshot::Snapshot,
+};
 use tests::{
     gateway::{sceau, sceau_json},
     inside::Inside,
@@ -232,4 +237,127 @@ fn mail_to_boxes_that_no_extract_knows_is_relayed() {
         assert_eq!(reply.code, 250, "{to}: {}", reply.text());
         assert_eq!(store.wait_for(count).len(), count);
     }
+}
+
+/// One octet of the middle of a file is another.
+fn spoil(file: &Path) {
+    let mut octets = fs::read(file).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle] ^= 0x20;
+    fs::write(file, octets).unwrap();
+}
+
+/// Whatever lies where the directory should be, the gateway starts, and a reload is not refused: mail needs neither.
+#[test]
+fn no_damage_of_the_directory_refuses_a_start_or_a_reload() {
+    let now = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, now);
+    let loaded = Loaded::read(&world.configuration(A)).unwrap();
+    let good = Snapshot::load(&loaded, now).unwrap();
+    let first = good.generation.as_ref().unwrap().id().to_owned();
+    assert!(good.troubles.directory.is_none() && good.troubles.published.is_none());
+    let (list, stored) = (data(&world).join("CURRENT"), data(&world).join(format!("{first}.generation")));
+    let whole = fs::read(&stored).unwrap();
+    let start = || Snapshot::load(&loaded, now).expect("the start is refused");
+    let reload = || Snapshot::load_beside(&loaded, &good, now).expect("the reload is refused");
+    let id = |snapshot: &Snapshot| snapshot.generation.as_ref().map(|generation| generation.id().to_owned());
+
+    spoil(&stored);
+    let started = start();
+    assert!(id(&started).is_none() && started.troubles.directory.is_some());
+    let configuration = world.configuration(A);
+    let check = sceau(&["check", "--config", configuration.to_str().unwrap()], b"");
+    assert_eq!(check.code, Some(1));
+    assert!(check.errors.contains("damaged"), "{}", check.errors);
+    // Of another version of the program.
+    let mut older = whole.clone();
+    older[8] = 1;
+    fs::write(&stored, older).unwrap();
+    assert!(start().troubles.directory.unwrap().problem.what.contains("version"));
+    fs::remove_file(&stored).unwrap();
+    assert!(start().troubles.directory.is_some());
+    fs::write(&stored, &whole).unwrap();
+
+    // What the list names first is not there: at start the next one serves, at a reload the one in memory.
+    fs::write(&list, format!("20261101T000000Z-0123456789ab\n{first}\n")).unwrap();
+    for world in [start(), reload()] {
+        assert_eq!(id(&world), Some(first.clone()));
+        assert!(world.troubles.directory.is_some());
+    }
+    fs::write(&list, "").unwrap();
+    assert!(id(&start()).is_none());
+    assert_eq!(id(&reload()), Some(first.clone()));
+    fs::remove_file(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    assert!(start().troubles.directory.is_some() && id(&reload()).is_some());
+    fs::remove_dir(&list).unwrap();
+    // Nothing was ever loaded.
+    assert!(start().troubles.directory.unwrap().is_empty());
+    fs::write(&list, format!("{first}\n")).unwrap();
+    assert!(start().troubles.directory.is_none());
+
+    let published = loaded.data().join("published.jsonl");
+    fs::write(&published, "{}\n").unwrap();
+    assert_eq!((start().troubles.known, reload().troubles.known), (Known::Partly, Known::Whole));
+    assert!(start().generation_to_show().is_some() && reload().troubles.published.is_some());
+    fs::remove_file(&published).unwrap();
+    fs::create_dir(&published).unwrap();
+    // Whom it hides is not known: nobody is shown, and mail goes on with what the directory says.
+    let blind = start();
+    assert!(blind.generation_to_show().is_none() && blind.generation.is_some());
+}
+
+/// A gateway that was never given a directory starts and loads one; one that finds it damaged loads it anew, though the
+/// extracts have not changed.
+#[test]
+fn what_is_missing_or_damaged_is_loaded_by_itself() {
+    let start = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, start);
+    fs::remove_dir_all(data(&world)).unwrap();
+    world.edit(A, "sceau.toml", "[annuaire]\n", "[annuaire]\nfrom = \"../annuaire\"\n");
+    let pages = monitored(&world);
+    let clock = Arc::new(ManualClock::at(start));
+    {
+        let _a = Inside::serve(world.configuration(A), &clock);
+        wait_until("nothing was loaded", || DataFolder::new(&data(&world)).current().is_ok());
+        wait_until("the alarm stands", || !stands(pages, "directory-empty"));
+    }
+    let first = current(&world);
+    let stored = data(&world).join(format!("{first}.generation"));
+    spoil(&stored);
+    assert!(DataFolder::new(&data(&world)).current().is_err());
+    let _a = Inside::serve(world.configuration(A), &clock);
+    wait_until("it was not loaded anew", || DataFolder::new(&data(&world)).current().is_ok());
+    wait_until("the alarm stands", || !stands(pages, "directory-damaged"));
+}
+
+/// A file in which an octet is wrong is not read again at every look, for ever: each try takes a core and much memory.
+#[test]
+fn a_spoilt_archive_is_not_tried_at_every_look() {
+    let start = SystemClock.now();
+    let world = World::with(KeyAlgorithm::P256, start);
+    let from = world.folder().join("arrivals");
+    with_newcomer(&world, &from);
+    let text = fs::read(from.join(FileKind::Cards.file_name())).unwrap();
+    fs::remove_file(from.join(FileKind::Cards.file_name())).unwrap();
+    let archive = from.join("porteurs-cps-cpf.zip");
+    let mut writer = zip::ZipWriter::new(fs::File::create(&archive).unwrap());
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    writer.start_file(FileKind::Cards.file_name(), stored).unwrap();
+    writer.write_all(&text).unwrap();
+    writer.finish().unwrap();
+    spoil(&archive);
+    world.edit(A, "sceau.toml", "[annuaire]\n", "[annuaire]\nfrom = \"../arrivals\"\nstale_after = \"10m\"\n");
+    let pages = monitored(&world);
+    let clock = Arc::new(ManualClock::at(start));
+    let _a = Inside::serve(world.configuration(A), &clock);
+    wait_until("nobody was told", || stands(pages, "directory-held"));
+    // Each load makes this file anew. The alarm of old data is told at the end of a look, after its load.
+    let lock = data(&world).join("LOCK");
+    fs::remove_file(&lock).unwrap();
+    clock.advance(Duration::from_secs(11 * 60));
+    wait_until("nobody was told that the data are old", || stands(pages, "directory-stale"));
+    assert!(!lock.exists(), "it was loaded again");
+    clock.advance(HOUR);
+    wait_until("it is never tried again", || lock.exists());
 }

@@ -143,3 +143,30 @@ fn nobody_else_publishes() {
     let page = ground.site.ask("PATCH /fhir/Practitioner?identifier=1 HTTP/1.1\r\n", &["Content-Length: 0"], b"");
     assert_eq!(page.status, 403, "{}", page.text());
 }
+
+/// A mailbox that changes hands is taken from the one who had it before it is shown on the other; one that is made known
+/// nowhere any more is closed.
+#[test]
+fn a_mailbox_that_changes_hands_is_shown_on_one_only() {
+    let ground = Ground::new();
+    let new = Place::B.address("partagee.boite-test").unwrap().to_string();
+    let id = |who: &str| ground.world.space.holder(who).unwrap().person.id.to_string();
+    let (moreau, martin) = (id("moreau"), id("martin"));
+    let entry = |rest: &str| format!("\n[[mailbox]]\naddress = \"{new}\"\n{rest}\n");
+    let (of_moreau, of_martin) = (
+        entry(&format!("type = \"PER\"\nowner = \"{moreau}\"")),
+        entry(&format!("type = \"PER\"\nowner = \"{martin}\"")),
+    );
+    ground.world.append(Place::B, "registry.toml", &of_moreau);
+    assert_eq!(done(&ground.publish(&[]).1, &new), ["published"]);
+    assert_eq!(ground.seen(&new).0, std::slice::from_ref(&moreau));
+    ground.world.edit(Place::B, "registry.toml", &of_moreau, &of_martin);
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, done(&told, &new)), (Some(0), vec!["closed", "published"]), "{told}");
+    assert_eq!(ground.seen(&new).0, [martin]);
+    let of_practice = entry(&format!("type = \"CAB\"\nname = \"Cabinet partagé\"\nmembers = [\"{moreau}\"]"));
+    ground.world.edit(Place::B, "registry.toml", &of_martin, &of_practice);
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, done(&told, &new)), (Some(0), vec!["closed"]), "{told}");
+    assert!(ground.seen(&new).0.is_empty());
+}

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufReader, Read, Seek},
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use ident::Timestamp;
@@ -12,7 +12,7 @@ use zip::ZipArchive;
 
 use super::{
     FileKind,
-    lines::{Line, Lines},
+    lines::{Line, Lines, MAX_LINE},
 };
 use crate::Date;
 
@@ -47,8 +47,13 @@ pub(crate) struct Found {
     pub(crate) broken: Vec<(String, String)>,
 }
 
-/// Looks through a folder, not its subfolders.
-pub(crate) fn find(folder: &Path) -> io::Result<Found> {
+/// How far a date may lie ahead: no two clocks are the same.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+/// Archives that hold no dates say that they are of 1980.
+const NO_DATE_BEFORE: &str = "2010-01-01T00:00:00Z";
+
+/// Looks through a folder, not its subfolders. `now` is the present, if it is known: nothing is of later than that.
+pub(crate) fn find(folder: &Path, now: Option<Timestamp>) -> io::Result<Found> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     paths.sort();
@@ -66,21 +71,45 @@ pub(crate) fn find(folder: &Path) -> io::Result<Found> {
             Ok(of_file) => candidates.extend(of_file),
             Err(error) => {
                 // An extract that cannot be opened must not pass for one that is not there.
-                let list = if FileKind::of_name(&name).is_some() { &mut found.broken } else { &mut found.ignored };
+                let extract =
+                    FileKind::is_spoken_of(&name) || File::open(&path).is_ok_and(|mut file| begins_as_zip(&mut file));
+                let list = if extract { &mut found.broken } else { &mut found.ignored };
                 list.push((name, format!("cannot be read: {error}")));
             }
         }
     }
-    for kind in FileKind::ALL {
-        let mut of_kind: Vec<Candidate> = candidates.iter().filter(|c| c.kind == kind).cloned().collect();
-        of_kind.sort_by_key(|c| (c.dated, c.modified));
-        let Some(newest) = of_kind.pop() else { continue };
-        for older in of_kind {
-            found.ignored.push((older.name, format!("{} is newer", newest.name)));
+    let latest = now.map(|now| now.plus(AHEAD));
+    for candidate in &mut candidates {
+        if let (Some(dated), Some(latest)) = (candidate.dated, latest)
+            && dated > latest
+        {
+            found.broken.push((candidate.name.clone(), format!("is of {dated}, which is still to come")));
         }
-        found.chosen.push(newest);
+        candidate.modified = now.map_or(candidate.modified, |now| candidate.modified.min(now));
+    }
+    for kind in FileKind::ALL {
+        choose(candidates.iter().filter(|c| c.kind == kind).cloned().collect(), &mut found);
     }
     Ok(found)
+}
+
+/// The newest of one kind. A name without a date says nothing: what lies there since before the date in another's name
+/// is older than that; of what came later nobody knows of when it is.
+fn choose(mut of_kind: Vec<Candidate>, found: &mut Found) {
+    of_kind.sort_by_key(|c| (c.dated.unwrap_or(c.modified), c.modified));
+    let Some(newest) = of_kind.pop() else { return };
+    if let Some(other) = of_kind.iter().find(|other| newest.dated.is_none() && other.dated.is_some()) {
+        let why = format!(
+            "and {} are of one kind, and which is newer cannot be told: one has a date in its name, the other has not; \
+             take the older one away",
+            other.name
+        );
+        found.broken.push((newest.name.clone(), why));
+    }
+    for older in of_kind {
+        found.ignored.push((older.name, format!("{} is newer", newest.name)));
+    }
+    found.chosen.push(newest);
 }
 
 fn candidates_of(path: &Path, name: &str) -> io::Result<Vec<Candidate>> {
@@ -88,7 +117,7 @@ fn candidates_of(path: &Path, name: &str) -> io::Result<Vec<Candidate>> {
     let metadata = file.metadata()?;
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let modified = Timestamp::EPOCH.plus(modified);
-    let candidate = |kind, entry, name: String, dated: Option<Timestamp>| Candidate {
+    let candidate = |kind, entry, name: String, dated: Option<Timestamp>, modified| Candidate {
         kind,
         path: path.to_owned(),
         entry,
@@ -102,7 +131,10 @@ fn candidates_of(path: &Path, name: &str) -> io::Result<Vec<Candidate>> {
             Some(kind) => Some(kind),
             None => kind_of_header(file)?,
         };
-        return Ok(kind.map(|kind| candidate(kind, None, name.to_owned(), date_in(name))).into_iter().collect());
+        return Ok(kind
+            .map(|kind| candidate(kind, None, name.to_owned(), date_in(name), modified))
+            .into_iter()
+            .collect());
     }
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(io::Error::other)?;
     let mut candidates = Vec::new();
@@ -112,6 +144,8 @@ fn candidates_of(path: &Path, name: &str) -> io::Result<Vec<Candidate>> {
         if !entry.is_file() {
             continue;
         }
+        // When it was packed says more than when it was copied or fetched.
+        let packed = entry.last_modified().and_then(moment_of).filter(|packed| *packed <= modified).unwrap_or(modified);
         let inner = entry.name().map_err(io::Error::other)?.into_owned();
         let inner = inner.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         let outer = if entries == 1 { FileKind::of_name(name) } else { None };
@@ -122,21 +156,34 @@ fn candidates_of(path: &Path, name: &str) -> io::Result<Vec<Candidate>> {
         // The archive is what the operator sees; its entry is named where there are several.
         let shown = if entries == 1 { name.to_owned() } else { format!("{name}:{inner}") };
         let dated = date_in(&inner).or_else(|| date_in(name));
-        candidates.extend(kind.map(|kind| candidate(kind, Some(place), shown, dated)));
+        candidates.extend(kind.map(|kind| candidate(kind, Some(place), shown, dated, packed)));
     }
     Ok(candidates)
 }
 
 /// By its first octets, not by its name.
 fn is_zip(file: &mut (impl Read + Seek)) -> io::Result<bool> {
-    let mut magic = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut magic)?;
+    let is = begins_as_zip(file);
     file.rewind()?;
-    Ok(magic == b"PK\x03\x04")
+    Ok(is)
+}
+
+fn begins_as_zip(file: &mut impl Read) -> bool {
+    let mut magic = Vec::new();
+    file.by_ref().take(4).read_to_end(&mut magic).is_ok() && magic == b"PK\x03\x04"
+}
+
+/// The moment in an archive, which knows no zone: as UTC, which is at most some hours off.
+fn moment_of(at: zip::DateTime) -> Option<Timestamp> {
+    let (day, time) = ((at.year(), at.month(), at.day()), (at.hour(), at.minute(), at.second()));
+    let text = format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", day.0, day.1, day.2, time.0, time.1, time.2);
+    Timestamp::parse(&text).filter(|at| Timestamp::parse(NO_DATE_BEFORE).is_some_and(|begin| *at >= begin))
 }
 
 fn kind_of_header(input: impl Read) -> io::Result<Option<FileKind>> {
-    let mut lines = Lines::new(BufReader::new(input));
+    // No more than a line: what follows one that never ends is not looked at.
+    let most = u64::try_from(MAX_LINE).unwrap_or(u64::MAX).saturating_add(1);
+    let mut lines = Lines::new(BufReader::new(input.take(most)));
     Ok(match lines.next()? {
         Some((_, Line::Bytes(line))) => std::str::from_utf8(without_mark(line)).ok().and_then(FileKind::of_header),
         _ => None,
@@ -179,6 +226,20 @@ fn moment(digits: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_line_that_never_ends_no_more_is_read_than_a_line_may_have() {
+        struct Endless(u64);
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += u64::try_from(buffer.len()).unwrap();
+                assert!(self.0 < 1024 * 1024, "it is read on and on");
+                buffer.fill(b'x');
+                Ok(buffer.len())
+            }
+        }
+        assert_eq!(kind_of_header(Endless(0)).unwrap(), None);
+    }
 
     #[test]
     fn dates_are_read_from_names() {

@@ -14,7 +14,7 @@ use columns::{ActivityColumn, CardColumn, Column, DiplomaColumn, MailboxColumn, 
 use row::Header;
 
 pub(crate) use find::{Candidate, Found, find};
-pub(crate) use read::{Octets, Outcome, read};
+pub(crate) use read::{Bounds, Octets, Outcome, read};
 
 /// The five files, in the order in which they are read: the first names the people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +94,12 @@ impl FileKind {
         }
         let letters: String = stem.chars().filter(|c| c.is_ascii_alphabetic()).collect();
         Self::ALL.into_iter().find(|kind| letters.contains(kind.stem()))
+    }
+
+    /// Whether a name, whatever its ending, speaks of one of the files.
+    pub(crate) fn is_spoken_of(name: &str) -> bool {
+        let letters: String = fold(name).chars().filter(char::is_ascii_alphabetic).collect();
+        Self::ALL.into_iter().any(|kind| letters.contains(kind.stem()))
     }
 
     /// Recognises a header line: no needed column is missing, and of the kinds that fit the one that knows most

@@ -22,8 +22,18 @@ use crate::{
     rows::Fate,
 };
 
-/// Most octets of one file once unzipped: the largest published one has about 1.2 thousand million.
-const MAX_BYTES: u64 = 6 * 1024 * 1024 * 1024;
+/// Most octets that come of one octet of an archive: of the published ones about ten do.
+const MOST_UNPACKED: u64 = 100;
+/// So many may come of any file: a small one may repeat itself.
+const ALWAYS_UNPACKED: u64 = 16 * 1024 * 1024;
+
+/// What a load may take, all files together.
+pub(crate) struct Bounds<'a> {
+    /// Octets of text that may still be read.
+    pub(crate) left: u64,
+    /// Whether nobody waits for it any more.
+    pub(crate) stop: &'a dyn Fn() -> bool,
+}
 
 /// What reading one file gave. `rows = kept + merged + refused`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,15 +60,18 @@ pub(crate) fn read(
     builder: &mut Builder,
     problems: &mut Problems,
     octets: &mut Octets,
+    bounds: &mut Bounds<'_>,
     watch: &mut Watch<'_>,
 ) -> io::Result<Outcome> {
     let before = octets.done;
+    let unpacked = candidate.octets.saturating_mul(MOST_UNPACKED).max(ALWAYS_UNPACKED);
     let file = File::open(&candidate.path)?;
     let mut input = Watched { file, sha: Sha256::new(), name: &candidate.name, octets: &mut *octets, watch };
     let mut reading = Reading { kind: candidate.kind, name: &candidate.name, builder, problems };
     let outcome = match candidate.entry {
         None => {
-            let outcome = reading.all(BufReader::with_capacity(BLOCK, Limited::new(&mut input)))?;
+            let outcome =
+                reading.all(BufReader::with_capacity(BLOCK, Limited { input: &mut input, unpacked, bounds }))?;
             // To the end, even of a file that is of no use: its name is that of all its octets.
             io::copy(&mut input, &mut io::sink())?;
             Outcome { sha256: hex(&input.sha.finish()), ..outcome }
@@ -68,7 +81,7 @@ pub(crate) fn read(
             let sha256 = digest(&mut input.file)?;
             let mut archive = ZipArchive::new(BufReader::with_capacity(BLOCK, input)).map_err(io::Error::other)?;
             let entry = archive.by_index(entry).map_err(io::Error::other)?;
-            let outcome = reading.all(BufReader::with_capacity(BLOCK, Limited::new(entry)))?;
+            let outcome = reading.all(BufReader::with_capacity(BLOCK, Limited { input: entry, unpacked, bounds }))?;
             Outcome { sha256, ..outcome }
         }
     };
@@ -248,27 +261,31 @@ impl Reading<'_> {
     }
 }
 
-/// Stops an input that goes on for ever, as a crafted archive can.
-struct Limited<R> {
+/// Stops an input that goes on for ever, as a crafted archive can, or that nobody waits for any more.
+struct Limited<'a, 'b, R> {
     input: R,
-    left: u64,
+    /// What may still come of this file.
+    unpacked: u64,
+    bounds: &'a mut Bounds<'b>,
 }
 
-impl<R> Limited<R> {
-    fn new(input: R) -> Self {
-        Self { input, left: MAX_BYTES }
-    }
-
+impl<R> Limited<'_, '_, R> {
     fn used(&mut self, octets: usize) -> io::Result<usize> {
-        self.left = self
-            .left
-            .checked_sub(u64::try_from(octets).unwrap_or(u64::MAX))
-            .ok_or_else(|| io::Error::other(format!("more than {MAX_BYTES} octets: no extract is so large")))?;
+        let used = u64::try_from(octets).unwrap_or(u64::MAX);
+        if (self.bounds.stop)() {
+            return Err(io::Error::other("stopped"));
+        }
+        self.unpacked = self.unpacked.checked_sub(used).ok_or_else(|| {
+            io::Error::other(format!("unpacks to more than {MOST_UNPACKED} times its size: no extract does"))
+        })?;
+        self.bounds.left = self.bounds.left.checked_sub(used).ok_or_else(|| {
+            io::Error::other("with the others more text than a load may take: there is no memory for it")
+        })?;
         Ok(octets)
     }
 }
 
-impl<R: Read> Read for Limited<R> {
+impl<R: Read> Read for Limited<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let octets = self.input.read(buffer)?;
         self.used(octets)

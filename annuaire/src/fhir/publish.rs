@@ -18,7 +18,7 @@ const MESSAGING: &str = "https://mos.esante.gouv.fr/NOS/TRE_R256-TypeMessagerie/
 const MAILBOX_TYPE: &str = "https://mos.esante.gouv.fr/NOS/TRE_R257-TypeBAL/FHIR/TRE-R257-TypeBAL";
 
 /// On which resource a mailbox of ours is made known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Destination {
     /// The mailbox.
     pub address: Address,
@@ -156,7 +156,9 @@ impl Destination {
     }
 
     fn entry(&self) -> String {
-        format!("{}.telecom.where(value='{}')", self.kind, self.address)
+        // A quote is an ordinary character of an address (RFC 5322 §3.2.3), and ends a text of a path.
+        let address = self.address.to_string().replace('\\', "\\\\").replace('\'', "\\'");
+        format!("{}.telecom.where(value='{address}')", self.kind)
     }
 
     /// The mailbox as it is shown there.

@@ -71,12 +71,20 @@ const WORD_ENDS: &str = "word_ends";
 /// Writes `generation` to `path`, durably, replacing what is there.
 pub(crate) fn save(generation: &Generation, path: &Path) -> Result<(), StoredError> {
     let aside = path.with_extension("part");
-    let mut out = BufWriter::with_capacity(256 * 1024, File::create(&aside)?);
-    write(generation, &mut out)?;
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&aside, path)?;
+    let saved = save_aside(generation, &aside).and_then(|()| Ok(fs::rename(&aside, path)?));
+    if saved.is_err() {
+        // On a full disk of all things it must not stay.
+        let _ = fs::remove_file(&aside);
+    }
+    saved?;
     sync_folder(path)?;
     Ok(())
+}
+
+fn save_aside(generation: &Generation, aside: &Path) -> Result<(), StoredError> {
+    let mut out = BufWriter::with_capacity(256 * 1024, File::create(aside)?);
+    write(generation, &mut out)?;
+    Ok(out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?)
 }
 
 /// Makes a rename in the folder of `path` durable.

@@ -8,6 +8,7 @@ mod file;
 mod finish;
 mod gone;
 mod index;
+mod oppositions;
 mod order;
 mod postings;
 mod records;
@@ -31,6 +32,7 @@ pub use file::StoredError;
 pub(crate) use file::{read as read_file, read_sources, read_to_compare, save as save_file, sync_folder};
 pub(crate) use gone::remember_gone;
 pub(crate) use index::{Bearer, Index, Space, lists_of};
+pub(crate) use oppositions::{oppose, oppositions};
 pub use records::{Change, Record, RecordKind, changes, records};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 

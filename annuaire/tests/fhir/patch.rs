@@ -304,3 +304,35 @@ fn what_is_said_is_what_the_other_side_lacks() {
         PublishError::Several(_)
     ));
 }
+
+/// A quote is an ordinary character of an address: it must not end the text of a path.
+#[test]
+fn an_address_with_a_quote_is_published_hidden_and_closed() {
+    let mut desk = Desk::new();
+    let registry = |more: &str| {
+        let text = format!(
+            "[[mailbox]]\naddress = \"d'alembert@voisin.test\"\ntype = \"PER\"\nowner = \"899700000003\"\n{more}"
+        );
+        Registry::parse(&text).unwrap()
+    };
+    let (shown, red) = (registry(""), registry("red_list = true"));
+    let to = Destination::of(&shown.mailboxes()[0]).unwrap();
+    let mut say = |step: &dyn Fn(&[u8]) -> Step| {
+        let answer = desk.world.ok(&format!("/{}", to.question())).to_string();
+        let Step::Send(done, body) = step(answer.as_bytes()) else { panic!("nothing is said") };
+        let text = String::from_utf8(body.clone()).unwrap();
+        assert!(done == Done::Published || text.contains("where(value='d\\\\'alembert@voisin.test')"), "{text}");
+        assert_eq!(desk.send(&format!("/{}", to.path()), &[], body).0, 200);
+        (done, desk.addresses(ZOE))
+    };
+    let there = vec!["d'alembert@voisin.test".to_owned()];
+    assert_eq!(say(&|answer| to.step(&shown.mailboxes()[0], answer).unwrap()), (Done::Published, there.clone()));
+    assert_eq!(say(&|answer| to.step(&red.mailboxes()[0], answer).unwrap()), (Done::Hidden, vec![]));
+    assert_eq!(say(&|answer| to.step(&shown.mailboxes()[0], answer).unwrap()), (Done::Published, there));
+    assert_eq!(say(&|answer| to.closing(answer).unwrap()), (Done::Closed, vec![]));
+    // What does not escape it is no path, and neither is what goes on behind the condition.
+    for wrong in ["d'alembert@voisin.test", "x@voisin.test\\", "x@voisin.test' or '"] {
+        let (status, _) = desk.patch(ZOE, &[at(ZOE, "delete", wrong, "", None)]);
+        assert_eq!(status, 400, "{wrong}");
+    }
+}

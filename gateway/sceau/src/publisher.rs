@@ -2,6 +2,7 @@
 //! differs is sent. What was made known is remembered, so that a mailbox that leaves the registry is closed there.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -81,40 +82,70 @@ pub(crate) struct Publisher<'a> {
 impl Publisher<'_> {
     /// Says what differs. `memory` is where it is remembered what was made known there; `accept` lets any number of
     /// mailboxes be closed.
+    ///
+    /// A mailbox is made known on whoever has it now. Wherever else it was made known it is closed first: were it shown
+    /// on two, who writes to the one would be read by the other.
     pub(crate) async fn run(&self, registry: &Registry, memory: &Memory, accept: bool) -> io::Result<Told> {
+        let _alone = memory.lock()?;
         let (mut told, before) = (Told::default(), memory.read()?);
-        let mut known: Vec<Target> = Vec::new();
+        let mut today = Vec::new();
         for mailbox in registry.mailboxes().iter().filter(|mailbox| mailbox.is_open()) {
-            let Some(target) = Target::of(mailbox) else {
-                told.left_out = told.left_out.saturating_add(1);
-                continue;
-            };
-            let asked = self.ask(&target.question(), Kind::Fhir, None).await;
-            let step = asked.and_then(|answer| target.step(mailbox, &answer).map_err(|error| error.to_string()));
-            let done = self.take(&target, step, &mut told).await;
-            if before.contains(&target) || (done && !mailbox.red_list) {
-                known.push(target);
-            }
-        }
-        let open = |old: &&Target| registry.mailbox(&old.address).is_some_and(RegisteredMailbox::is_open);
-        let gone: Vec<&Target> = before.iter().filter(|old| !open(old)).collect();
-        let most = CLOSED_AT_ONCE.max(before.len().div_euclid(CLOSED_SHARE));
-        if gone.len() > most && !accept {
-            told.held = Some(gone.len());
-            known.extend(gone.into_iter().cloned());
-        } else {
-            for target in gone {
-                let asked = self.ask(&target.question(), Kind::Fhir, None).await;
-                let step = asked.and_then(|answer| target.closing(&answer).map_err(|error| error.to_string()));
-                if !self.take(target, step, &mut told).await {
-                    known.push(target.clone());
-                }
+            match Target::of(mailbox) {
+                Some(target) => today.push((target, mailbox)),
+                None => told.left_out = told.left_out.saturating_add(1),
             }
         }
         if !self.dry {
-            memory.write(&known)?;
+            // Whatever interrupts us: nothing is shown there that we do not remember.
+            let shown = today.iter().filter(|(_, mailbox)| !mailbox.red_list).map(|(target, _)| target);
+            let all: BTreeSet<&Target> = before.iter().chain(shown).collect();
+            memory.write(all)?;
+        }
+        let wanted: BTreeSet<&Target> = today.iter().map(|(target, _)| target).collect();
+        let mut known: BTreeSet<&Target> = self.close(&before, &wanted, accept, &mut told).await;
+        let stuck: BTreeSet<String> = known.iter().map(|target| target.address.key()).collect();
+        for (target, mailbox) in &today {
+            if stuck.contains(&target.address.key()) {
+                let why = "it is still shown on the one who had it before, and is not shown on two".to_owned();
+                told.failed.push(Failed { address: target.address.to_string(), why });
+                continue;
+            }
+            let asked = self.ask(&target.question(), Kind::Fhir, None).await;
+            let step = asked.and_then(|answer| target.step(mailbox, &answer).map_err(|error| error.to_string()));
+            let done = self.take(target, step, &mut told).await;
+            if before.contains(target) || (done && !mailbox.red_list) {
+                known.insert(target);
+            }
+        }
+        if !self.dry {
+            memory.write(known)?;
         }
         Ok(told)
+    }
+
+    /// Closes what was made known where it is not wanted any more; what stays shown there.
+    async fn close<'t>(
+        &self,
+        before: &'t BTreeSet<Target>,
+        wanted: &BTreeSet<&Target>,
+        accept: bool,
+        told: &mut Told,
+    ) -> BTreeSet<&'t Target> {
+        let gone: Vec<&Target> = before.iter().filter(|old| !wanted.contains(old)).collect();
+        let most = CLOSED_AT_ONCE.max(before.len().div_euclid(CLOSED_SHARE));
+        if gone.len() > most && !accept {
+            told.held = Some(gone.len());
+            return gone.into_iter().collect();
+        }
+        let mut stay = BTreeSet::new();
+        for target in gone {
+            let asked = self.ask(&target.question(), Kind::Fhir, None).await;
+            let step = asked.and_then(|answer| target.closing(&answer).map_err(|error| error.to_string()));
+            if !self.take(target, step, told).await {
+                stay.insert(target);
+            }
+        }
+        stay
     }
 
     /// Does what is to be done; whether the other side is now as it should be.
@@ -174,18 +205,29 @@ impl Memory {
         Self(data.join(format!("published-at-{hash}.json")))
     }
 
-    fn read(&self) -> io::Result<Vec<Target>> {
+    /// One run at a time: two would forget what the other made known. It ends with the value, or with us.
+    fn lock(&self) -> io::Result<fs::File> {
+        let file = fs::File::create(self.0.with_extension("lock"))?;
+        file.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => io::Error::other("the registry is being published there already"),
+            fs::TryLockError::Error(error) => error,
+        })?;
+        Ok(file)
+    }
+
+    fn read(&self) -> io::Result<BTreeSet<Target>> {
         match fs::metadata(&self.0) {
             Ok(found) if found.len() > MAX_MEMORY => {
                 return Err(io::Error::other("the memory of what was published is too large"));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
             _ => {}
         }
         Ok(serde_json::from_str(&fs::read_to_string(&self.0)?)?)
     }
 
-    fn write(&self, known: &[Target]) -> io::Result<()> {
-        replace::replace(&self.0, &serde_json::to_vec(known)?)
+    fn write<'t>(&self, known: impl IntoIterator<Item = &'t Target>) -> io::Result<()> {
+        let known: Vec<&Target> = known.into_iter().collect();
+        replace::replace(&self.0, &serde_json::to_vec(&known)?)
     }
 }

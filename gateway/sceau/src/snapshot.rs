@@ -18,13 +18,12 @@ use pki::{
 use crate::{
     capabilities::CapabilityStore,
     config::{self, AnchorPurpose, Environment, InnerProtocol, Loaded, Partner, Problem, read_bytes},
+    directory,
     keys::{DomainKeys, KeyRing},
     ldap,
     mailboxes::FileStamp,
     net::tls::TlsIdentity,
-    partners,
-    published::PublishedFile,
-    refresh,
+    partners, refresh,
     rest::Vault,
     sealed_before::SealedBefore,
     stamping::Stamps,
@@ -64,13 +63,15 @@ pub struct Snapshot {
     pub partners: Arc<BTreeMap<Domain, Partner>>,
     /// Inner mail servers: certificate → domains that it vouches for.
     pub vouching: Arc<BTreeMap<Fingerprint, Vec<Domain>>>,
-    /// The directory, if one is configured.
+    /// The directory, if one is configured and can be read.
     pub generation: Option<Arc<Generation>>,
     /// The registries of all our domains as one: whoever shows the directory must not show what one of them hides.
     /// What other operators published here is in it, after ours.
     pub registry: Arc<Registry>,
     /// What other operators published here.
     pub published: Arc<Published>,
+    /// What is wrong with either.
+    pub troubles: Arc<directory::Troubles>,
     /// Our TLS identity.
     pub tls: TlsIdentity,
     /// The one that browsers are shown.
@@ -187,9 +188,9 @@ impl Snapshot {
         let known = keep(&mut problems, Known::read(loaded));
         let configured = configured_book(loaded, &mut problems);
         let vouching = vouching(loaded, &mut problems);
-        let generation = keep(&mut problems, generation(loaded, before)).flatten();
+        // No fault of the directory is a reason not to serve.
+        let directory = directory::Held::of(loaded, before);
         let stamps = keep(&mut problems, Stamps::load(loaded)).flatten();
-        let published = keep(&mut problems, published(loaded)).unwrap_or_default();
         keep(&mut problems, vault(loaded));
         let data = loaded.data();
         let sealed_before =
@@ -215,8 +216,9 @@ impl Snapshot {
                 config: Arc::new(config.clone()),
                 book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
                 known: Arc::new(Known { configured, ..known }),
-                registry: Arc::new(shown(&domains, &published)),
-                published: Arc::new(published),
+                registry: Arc::new(shown(&domains, &directory.published)),
+                published: Arc::new(directory.published),
+                troubles: Arc::new(directory.troubles),
                 domains: Arc::new(domains),
                 validator: Arc::new(validator),
                 status,
@@ -225,7 +227,7 @@ impl Snapshot {
                 orders: Arc::new(orders),
                 administrators: Arc::new(administrators),
                 vouching: Arc::new(vouching),
-                generation,
+                generation: directory.generation,
                 sealed_before: Arc::new(sealed_before),
                 capabilities: Arc::new(capabilities),
                 keys: Arc::new(keys),
@@ -348,11 +350,6 @@ impl Snapshot {
 /// What faces show beside the extracts: our own domains first, whose registries are the authority.
 fn shown(domains: &BTreeMap<Domain, OwnDomain>, published: &Published) -> Registry {
     Registry::union(domains.values().map(|own| &*own.registry).chain([&published.registry()]))
-}
-
-fn published(loaded: &Loaded) -> Result<Published, Problem> {
-    let file = PublishedFile::below(&loaded.data());
-    file.read().map_err(|error| Problem::of(file.path(), error.to_string()))
 }
 
 /// The storage key named by the configuration.
@@ -569,19 +566,4 @@ pub(crate) fn reads_generation(loaded: &Loaded, before: &Snapshot) -> bool {
     let Some(data) = &loaded.config.annuaire.data else { return false };
     let id = annuaire::DataFolder::new(&loaded.path(data)).current_id().ok().flatten();
     id.is_some_and(|id| before.generation.as_ref().is_none_or(|held| held.id() != id))
-}
-
-fn generation(loaded: &Loaded, before: Option<&Snapshot>) -> Result<Option<Arc<Generation>>, Problem> {
-    let Some(data) = &loaded.config.annuaire.data else {
-        return Ok(None);
-    };
-    let path = loaded.path(data);
-    let folder = annuaire::DataFolder::new(&path);
-    // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
-    let held = before.and_then(|before| before.generation.as_ref());
-    let id = folder.current_id().map_err(|error| Problem::of(&path, error.to_string()))?;
-    if let Some(held) = held.filter(|held| id.as_deref() == Some(held.id())) {
-        return Ok(Some(Arc::clone(held)));
-    }
-    folder.current().map(|generation| Some(Arc::new(generation))).map_err(|error| Problem::of(path, error.to_string()))
 }

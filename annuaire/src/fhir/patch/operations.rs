@@ -133,15 +133,23 @@ fn read_path(kind: Kind, path: &str) -> Option<Path> {
     if rest.is_empty() {
         return Some(Path { address: None, part: None });
     }
-    let (condition, rest) = rest.strip_prefix(".where(")?.split_once(')')?;
+    let mut rest = rest.strip_prefix(".where(")?;
     let mut address = None;
-    for term in condition.split(" and ") {
-        let (name, value) = term.split_once('=')?;
-        let value = value.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+    loop {
+        let (name, after) = rest.split_once('=')?;
+        let (value, after) = text(after.trim_start().strip_prefix('\'')?)?;
         match name.trim() {
-            "value" => address = Some(Address::parse(value).ok()?),
+            "value" => address = Some(Address::parse(&value).ok()?),
             "system" if value == "email" => {}
             _ => return None,
+        }
+        let after = after.trim_start();
+        match after.strip_prefix("and ") {
+            Some(more) => rest = more,
+            None => {
+                rest = after.strip_prefix(')')?;
+                break;
+            }
         }
     }
     let address = Some(address?);
@@ -157,6 +165,20 @@ fn read_path(kind: Kind, path: &str) -> Option<Path> {
     let (outer, name) = (quoted.next()?, quoted.next()?);
     let known = outer.ends_with("as-ext-mailbox-mss-metadata") && quoted.next().is_none();
     known.then(|| Path { address, part: Some(name.to_owned()) })
+}
+
+/// A text up to its quote, and what follows: `\'` and `\\` stand for the character behind (FHIRPath, literals).
+fn text(quoted: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((_, character)) = characters.next() {
+        match character {
+            '\'' => return Some((value, characters.as_str())),
+            '\\' => value.push(characters.next().map(|(_, escaped)| escaped).filter(|it| "'\\\"`/".contains(*it))?),
+            other => value.push(other),
+        }
+    }
+    None
 }
 
 /// A part by its name in the extension.

@@ -11,13 +11,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, Query, Registry};
-use ident::{Address, CardNumber};
+use annuaire::{
+    DataFolder, FolderError, GenerateOptions, Generation, LoadError, LoadOptions, MAX_REGISTRY_BYTES, Query, Registry,
+};
+use ident::{Address, CardNumber, Clock as _, SystemClock};
 use pki::{certificate::Certificate, identity::Identity};
 use serde_json::json;
 
 use super::{Exit, material};
-use crate::config::{Loaded, Problem};
+use crate::{
+    config::{Loaded, Problem},
+    directory,
+};
 
 /// How much nicer than usual a load is that gives way (nice(2)).
 const GENTLY: i32 = 10;
@@ -167,7 +172,7 @@ pub(super) fn run(args: Args) -> Exit {
             if gently {
                 give_way();
             }
-            load(&folder, &into, accept, json)
+            load(&folder, &into, accept, gently, json)
         }
         Order::List { data } => list(&data, json),
         Order::Use { data, generation } => put_in_service(&data, &generation, json),
@@ -204,14 +209,25 @@ fn give_way() {
     }
 }
 
-fn load(folder: &Path, into: &Path, accept: bool, as_json: bool) -> Result<Exit, Problem> {
+fn load(folder: &Path, into: &Path, accept: bool, gently: bool, as_json: bool) -> Result<Exit, Problem> {
     if !folder.is_dir() {
         return Err(Problem::of(folder, "is no folder: give the folder that holds the extracts"));
     }
     let mut bar = progress::Bar::new(as_json);
-    let report = annuaire::load_watched(folder, into, accept, &mut |progress| bar.tell(progress));
+    let all = LoadOptions::default();
+    // Beside the mail, memory is what the system can spare.
+    let most = if gently { directory::most_text() } else { all.most };
+    let options = LoadOptions { accept, now: Some(SystemClock.now()), most, ..all };
+    let report = annuaire::load_with(folder, into, &options, &mut |progress| bar.tell(progress));
     bar.end();
-    let report = report.map_err(|error| Problem::of(folder, format!("not loaded: {error}")))?;
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => {
+            let problem = Problem::of(folder, format!("not loaded: {error}"));
+            let busy = matches!(error, LoadError::Folder(FolderError::Busy(_)));
+            return if busy { Ok(material::later(&problem)) } else { Err(problem) };
+        }
+    };
     if as_json {
         println!("{}", json!(report));
     } else {

@@ -35,7 +35,10 @@ pub(super) fn run(args: Args) -> Exit {
             if !args.json {
                 print_summary(&snapshot);
             }
-            Exit::Done
+            // The gateway starts all the same, and serves mail: but this is not as it should be.
+            let damaged = damages(&snapshot);
+            damaged.iter().for_each(|problem| eprintln!("damaged: {problem}"));
+            if damaged.is_empty() { Exit::Done } else { Exit::No }
         }
         Err(problems) => {
             problems.iter().for_each(|problem| eprintln!("{problem}"));
@@ -59,6 +62,14 @@ pub(super) fn load_or_report(path: &Path) -> Result<(Loaded, Snapshot), Exit> {
     })
 }
 
+/// What of the directory cannot be read. That nothing was loaded yet is no damage where the gateway does it by itself.
+fn damages(snapshot: &Snapshot) -> Vec<&Problem> {
+    let settings = &snapshot.config.annuaire;
+    let by_itself = settings.from.is_some() || !settings.fetch.is_empty();
+    let directory = snapshot.troubles.directory.as_ref().filter(|trouble| !(by_itself && trouble.is_empty()));
+    directory.map(|trouble| &trouble.problem).into_iter().chain(&snapshot.troubles.published).collect()
+}
+
 fn print_summary(snapshot: &Snapshot) {
     println!("configuration: in order");
     for own in snapshot.domains.values() {
@@ -79,6 +90,9 @@ fn print_summary(snapshot: &Snapshot) {
         Some(generation) => {
             println!("directory: generation {}, data as of {}", generation.id(), generation.data_as_of())
         }
+        None if snapshot.config.annuaire.data.is_some() => {
+            println!("directory: none in service yet, holders are not looked up")
+        }
         None => println!("directory: none configured, holders are not looked up"),
     }
 }
@@ -92,7 +106,8 @@ pub(super) fn tokens(snapshot: &Snapshot) -> Vec<(String, Option<String>)> {
 fn as_json(outcome: &Result<(Loaded, Snapshot), Vec<Problem>>) -> serde_json::Value {
     match outcome {
         Ok((_, snapshot)) => json!({
-            "ok": true,
+            "ok": damages(snapshot).is_empty(),
+            "damaged": damages(snapshot).iter().map(ToString::to_string).collect::<Vec<_>>(),
             "domains": snapshot.domains.keys().collect::<Vec<_>>(),
             "trusted_domains": snapshot.trust_list.domains().count(),
             "tokens": tokens(snapshot).into_iter().map(|(label, fault)| json!({ "label": label, "fault": fault })).collect::<Vec<_>>(),

@@ -231,7 +231,13 @@ fn sources(seen: &mut Examination, snapshot: &Snapshot, now: Timestamp) {
     for line in trusted::lines(snapshot, now).iter().filter(|line| line.starts_with("blocked")) {
         seen.say(Level::Attention, "blocks", line.trim_start_matches("blocked").trim());
     }
+    for problem in snapshot.troubles.directory.iter().map(|it| &it.problem).chain(&snapshot.troubles.published) {
+        seen.say(Level::Bad, "directory", problem.to_string());
+    }
     match &snapshot.generation {
+        None if snapshot.config.annuaire.data.is_some() => {
+            seen.say(Level::Attention, "directory", "none in service: holders of certificates are not looked up")
+        }
         None => seen.say(Level::Attention, "directory", "none configured: holders of certificates are not looked up"),
         Some(generation) => {
             let old = generation.is_stale(now);

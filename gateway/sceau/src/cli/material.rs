@@ -43,6 +43,12 @@ pub(super) fn report(problem: &Problem) -> Exit {
     Exit::Usage
 }
 
+/// Tells what stands in the way now, and may not later.
+pub(super) fn later(problem: &Problem) -> Exit {
+    eprintln!("sceau: {problem}");
+    Exit::Undetermined
+}
+
 /// Reads a moment of the command line.
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "write 2026-11-21T22:57:00Z, or seconds since 1970".to_owned())

@@ -1,10 +1,13 @@
 //! Files of extracts: those that were fetched, and what a folder holds.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _, Seek as _},
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use ident::Timestamp;
 
 use crate::{
     fetch::{Place, Tags},
@@ -13,6 +16,8 @@ use crate::{
 
 /// Name of the note in the data folder that tells which extracts are in service.
 const NOTE: &str = "SOURCES";
+/// Of a hundred octets, how few are left in a file that may not be whole.
+const SHORTER_PERCENT: u64 = 99;
 /// Most files of a folder that are looked at.
 const MAX_FILES: usize = 1000;
 
@@ -41,8 +46,25 @@ impl Extracts {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        replace(&self.0.join(name_of(place)), octets)?;
+        let file = self.0.join(name_of(place));
+        replace(&file, octets)?;
+        // The data are of when they were written, not of when we asked.
+        if let Some(written) = tags.modified.as_deref().and_then(moment) {
+            File::options().write(true).open(&file)?.set_modified(written.min(SystemTime::now()))?;
+        }
         replace(&tags_file, &serde_json::to_vec(tags)?)
+    }
+
+    /// From now on every file is asked for whole: what we hold is of no use.
+    pub(super) fn forget_tags(&self) {
+        let Ok(entries) = fs::read_dir(&self.0) else { return };
+        for entry in entries.flatten().take(MAX_FILES) {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tags")) {
+                // Should it stay, the server says that nothing has changed, until something has.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Forgets the files of addresses that are not asked any more.
@@ -56,6 +78,12 @@ impl Extracts {
             }
         }
     }
+}
+
+/// A date of HTTP (RFC 9110 §5.6.7), in the form that everybody writes.
+fn moment(text: &str) -> Option<SystemTime> {
+    let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc2822).ok()?;
+    Some(at.into())
 }
 
 /// The last part of an address, and a hash of all of it: two addresses never share a file.
@@ -107,6 +135,25 @@ impl Listing {
         self.0.is_empty()
     }
 
+    /// Whether one of the files changed after `settled` and looks like the beginning of what it is to be: its last line
+    /// has no end, or it is shorter than the one of its name that is in service. Archives tell themselves.
+    pub(super) fn may_be_beginning(&self, before: Option<&Self>, folder: &Path, settled: Timestamp) -> bool {
+        let shorter = |name: &str, octets: u64| {
+            let known = before.and_then(|before| before.0.iter().find(|(other, ..)| other == name));
+            known.is_some_and(|(_, known, _)| octets.saturating_mul(100) < known.saturating_mul(SHORTER_PERCENT))
+        };
+        self.0.iter().any(|(name, octets, modified)| {
+            let fresh = Timestamp::EPOCH.plus(*modified) > settled;
+            let unended = || is_unended(&folder.join(name)).unwrap_or(false);
+            fresh && (shorter(name, *octets) || unended())
+        })
+    }
+
+    /// Forgets which extracts are in service.
+    pub(super) fn forget(data: &Path) {
+        let _ = fs::remove_file(data.join(NOTE));
+    }
+
     /// Of the extracts in service.
     pub(super) fn remembered(data: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(data.join(NOTE)).ok()?).ok()
@@ -115,6 +162,20 @@ impl Listing {
     pub(super) fn remember(&self, data: &Path) -> io::Result<()> {
         replace(&data.join(NOTE), &serde_json::to_vec(self)?)
     }
+}
+
+/// Whether a file of text ends within a line.
+fn is_unended(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut begin = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut begin)?;
+    if begin == b"PK" || file.seek(io::SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(io::SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 #[cfg(test)]
@@ -157,5 +218,43 @@ mod tests {
         assert_eq!(Listing::remembered(data.path()), None);
         one.remember(data.path()).unwrap();
         assert_eq!(Listing::remembered(data.path()), Some(one));
+    }
+
+    #[test]
+    fn what_may_be_the_beginning_of_a_file_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |text: &str| fs::write(folder.path().join("a.txt"), text).unwrap();
+        let now: Timestamp = Timestamp::EPOCH.plus(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+        let waits = |before: Option<&Listing>, settled| {
+            Listing::of(folder.path()).unwrap().may_be_beginning(before, folder.path(), settled)
+        };
+        let (minutes, old) = (Duration::from_secs(600), now.plus(Duration::from_secs(60)));
+        put(&"a line\n".repeat(200));
+        let before = Listing::of(folder.path()).unwrap();
+        assert!(!waits(None, now.minus(minutes)) && !waits(Some(&before), now.minus(minutes)));
+        put(&"a line\n".repeat(190));
+        assert!(waits(Some(&before), now.minus(minutes)), "it is shorter than before");
+        assert!(!waits(Some(&before), old), "it has been so for long");
+        put("a line\nand a li");
+        assert!(waits(None, now.minus(minutes)) && !waits(None, old));
+        put("PK and what an archive is made of");
+        assert!(!waits(None, now.minus(minutes)), "an archive tells by itself");
+    }
+
+    #[test]
+    fn what_is_fetched_is_of_when_it_was_written_and_is_asked_for_again_when_it_is_bad() {
+        let folder = tempfile::tempdir().unwrap();
+        let extracts = Extracts::new(folder.path());
+        let one = place("https://a.test/V300/Extraction_MSSante");
+        let written = Some("Sat, 21 Nov 2020 10:00:00 GMT".to_owned());
+        let tags = Tags { etag: None, modified: written };
+        extracts.keep(&one, b"one", &tags).unwrap();
+        let found = fs::metadata(folder.path().join(name_of(&one))).unwrap().modified().unwrap();
+        let at = Timestamp::EPOCH.plus(found.duration_since(UNIX_EPOCH).unwrap());
+        assert_eq!(at.rfc3339(), "2020-11-21T10:00:00Z");
+        assert_eq!(extracts.tags(&one), Some(tags));
+        extracts.forget_tags();
+        assert_eq!(extracts.tags(&one), None);
+        assert!(folder.path().join(name_of(&one)).exists());
     }
 }

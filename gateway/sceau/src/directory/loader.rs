@@ -5,12 +5,21 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use annuaire::LoadReport;
+use annuaire::{FolderError, LoadError, LoadOptions, LoadReport};
+use ident::Timestamp;
 use serde::Deserialize;
 use tokio::process::Command;
 
+use super::most_text;
+
+/// How it ends when another load is under way: nothing can be told now.
+const BUSY: i32 = 3;
 /// Most octets of its last words that are told.
 const WORDS: usize = 1000;
 
@@ -30,8 +39,9 @@ pub(super) struct Outcome {
     pub(super) unchanged: bool,
     pub(super) problems: Vec<Trouble>,
     pub(super) reason: Option<String>,
+    pub(super) oppositions: u64,
+    pub(super) refused: bool,
     held: bool,
-    refused: bool,
 }
 
 /// A row that could not be used.
@@ -49,7 +59,10 @@ pub(super) enum LoaderError {
     /// The program does not start, or cannot be waited for.
     #[error("the program that loads extracts does not run: {0}")]
     Start(#[from] io::Error),
-    /// Another load is under way, or the disk takes nothing.
+    /// Another load is under way.
+    #[error("{0}")]
+    Busy(String),
+    /// A file cannot be read, or the disk takes nothing.
     #[error("{0}")]
     Load(String),
 }
@@ -61,15 +74,29 @@ impl Loader {
     }
 
     /// Loads extracts into a data folder, as `sceau annuaire load` does. A load that is no longer waited for ends.
-    pub(super) async fn load(&self, from: &Path, into: &Path) -> Result<Outcome, LoaderError> {
+    /// `over` ends one in this process.
+    pub(super) async fn load(
+        &self,
+        from: &Path,
+        into: &Path,
+        now: Timestamp,
+        over: &Arc<AtomicBool>,
+    ) -> Result<Outcome, LoaderError> {
         match self {
             Self::Program(program) => by(program, from, into).await,
             Self::Here => {
-                let (from, into) = (from.to_owned(), into.to_owned());
+                let (from, into, over) = (from.to_owned(), into.to_owned(), Arc::clone(over));
                 // On a thread of its own: the places for cryptographic work stay free for mail.
-                let loaded = tokio::task::spawn_blocking(move || annuaire::load(&from, &into, false)).await;
-                let report = loaded.map_err(io::Error::other)?;
-                report.map(Outcome::from).map_err(|error| LoaderError::Load(error.to_string()))
+                let loaded = tokio::task::spawn_blocking(move || {
+                    let stop = || over.load(Ordering::Relaxed);
+                    let options = LoadOptions { accept: false, now: Some(now), most: most_text(), stop: &stop };
+                    annuaire::load_with(&from, &into, &options, &mut |_| ())
+                });
+                let report = loaded.await.map_err(io::Error::other)?;
+                report.map(Outcome::from).map_err(|error| match error {
+                    LoadError::Folder(FolderError::Busy(_)) => LoaderError::Busy(error.to_string()),
+                    other => LoaderError::Load(other.to_string()),
+                })
             }
         }
     }
@@ -83,7 +110,11 @@ async fn by(program: &Path, from: &Path, into: &Path) -> Result<Outcome, LoaderE
     serde_json::from_slice(&ended.stdout).map_err(|_| {
         let words = String::from_utf8_lossy(&ended.stderr);
         let words: String = words.trim().chars().take(WORDS).collect();
-        LoaderError::Load(format!("the load ended without a result ({}): {words}", ended.status))
+        let words = format!("the load ended without a result ({}): {words}", ended.status);
+        match ended.status.code() == Some(BUSY) {
+            true => LoaderError::Busy(words),
+            false => LoaderError::Load(words),
+        }
     })
 }
 
@@ -103,6 +134,7 @@ impl From<LoadReport> for Outcome {
             unchanged: report.unchanged,
             problems: report.problems.into_iter().map(trouble).collect(),
             reason: report.reason,
+            oppositions: report.oppositions,
             held: report.held,
             refused: report.refused,
         }
@@ -127,7 +159,7 @@ mod tests {
         let report = LoadReport { generation: Some("g".to_owned()), held: true, ..LoadReport::default() };
         std::fs::write(folder.path().join("report"), serde_json::to_vec(&report).unwrap()).unwrap();
         let loader = script(folder.path(), &format!("cat {}/report; exit 1", folder.path().display()));
-        let outcome = loader.load(folder.path(), folder.path()).await.unwrap();
+        let outcome = loader.load(folder.path(), folder.path(), Timestamp::EPOCH, &Arc::default()).await.unwrap();
         assert!(!outcome.in_service());
         assert_eq!(outcome.generation.as_deref(), Some("g"));
     }
@@ -136,9 +168,16 @@ mod tests {
     async fn last_words_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let loader = script(folder.path(), "echo another load is under way >&2; exit 2");
-        let error = loader.load(folder.path(), folder.path()).await.unwrap_err().to_string();
+        let error =
+            loader.load(folder.path(), folder.path(), Timestamp::EPOCH, &Arc::default()).await.unwrap_err().to_string();
         assert!(error.contains("another load is under way") && error.contains("exit status: 2"), "{error}");
+        let busy = script(folder.path(), "echo another load is under way >&2; exit 3");
+        let busy = busy.load(folder.path(), folder.path(), Timestamp::EPOCH, &Arc::default()).await;
+        assert!(matches!(busy, Err(LoaderError::Busy(_))));
         let nobody = Loader::Program(folder.path().join("nothing"));
-        assert!(matches!(nobody.load(folder.path(), folder.path()).await, Err(LoaderError::Start(_))));
+        assert!(matches!(
+            nobody.load(folder.path(), folder.path(), Timestamp::EPOCH, &Arc::default()).await,
+            Err(LoaderError::Start(_))
+        ));
     }
 }

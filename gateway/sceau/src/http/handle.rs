@@ -159,7 +159,7 @@ async fn answer(
         let structure = guest.structure.clone();
         move || {
             let context = Context {
-                generation: snapshot.generation.as_ref().ok_or(Refused::NoData)?,
+                generation: snapshot.generation_to_show().ok_or(Refused::NoData)?,
                 registry: Some(&snapshot.registry),
                 now,
                 secret: &site.secret,

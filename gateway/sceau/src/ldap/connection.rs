@@ -331,7 +331,7 @@ impl Connection {
             return self.session.refused(&Ending::new(Code::Busy, text));
         }
         let snapshot = gateway.snapshot();
-        if snapshot.generation.is_none() {
+        if snapshot.generation_to_show().is_none() {
             let text = "there is no directory at the moment: try again later";
             return self.session.refused(&Ending::new(Code::Unavailable, text));
         }

@@ -62,8 +62,15 @@ pub(super) fn load(report: &LoadReport) {
     for ignored in &report.ignored {
         println!("  {} passed over: {}", ignored.name, ignored.why);
     }
+    for unreadable in &report.unreadable {
+        println!("  not compared with: {unreadable}");
+    }
     if let Some(changes) = &report.changes {
         diff(changes);
+    }
+    if report.oppositions > 0 || report.oppositions_unknown > 0 {
+        let (taken, unknown) = (report.oppositions, report.oppositions_unknown);
+        println!("  oppositions of cards: {taken} taken all the same, {unknown} about cards that are not known yet");
     }
     let name = report.generation.as_deref().unwrap_or("none");
     match (report.in_service(), report.unchanged) {
