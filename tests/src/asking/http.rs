@@ -28,8 +28,8 @@ impl Got {
     #[must_use]
     pub fn field(&self, name: &str) -> &str {
         let fields = self.head.lines().filter_map(|line| line.split_once(':'));
-        let found = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
-        found.last().unwrap_or_default()
+        let mut found = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+        found.next().unwrap_or_default()
     }
 }
 
