@@ -273,7 +273,7 @@ fn no_damage_of_the_directory_refuses_a_start_or_a_reload() {
     let mut older = whole.clone();
     older[8] = 1;
     fs::write(&stored, older).unwrap();
-    assert!(start().troubles.directory.unwrap().problem.what.contains("version"));
+    assert!(start().troubles.directory.clone().unwrap().problem.what.contains("version"));
     fs::remove_file(&stored).unwrap();
     assert!(start().troubles.directory.is_some());
     fs::write(&stored, &whole).unwrap();
@@ -292,7 +292,7 @@ fn no_damage_of_the_directory_refuses_a_start_or_a_reload() {
     assert!(start().troubles.directory.is_some() && id(&reload()).is_some());
     fs::remove_dir(&list).unwrap();
     // Nothing was ever loaded.
-    assert!(start().troubles.directory.unwrap().is_empty());
+    assert!(start().troubles.directory.clone().unwrap().is_empty());
     fs::write(&list, format!("{first}\n")).unwrap();
     assert!(start().troubles.directory.is_none());
 

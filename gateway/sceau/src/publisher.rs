@@ -10,7 +10,7 @@ use std::{
 };
 
 use annuaire::{
-    RegisteredMailbox, Registry,
+    Registry,
     fhir::{Destination as Target, Done, Step},
 };
 use ident::Timestamp;

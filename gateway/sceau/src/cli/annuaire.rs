@@ -11,9 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annuaire::{
-    DataFolder, FolderError, GenerateOptions, Generation, LoadError, LoadOptions, MAX_REGISTRY_BYTES, Query, Registry,
-};
+use annuaire::{DataFolder, FolderError, GenerateOptions, Generation, LoadError, LoadOptions, Query, Registry};
 use ident::{Address, CardNumber, Clock as _, SystemClock};
 use pki::{certificate::Certificate, identity::Identity};
 use serde_json::json;
