@@ -392,8 +392,8 @@ impl Answered {
                 self.body.clear();
             }
         }
-        // Names of professionals: no shared cache keeps them, and everybody asks again whether they still hold.
-        self.header(header::CACHE_CONTROL.as_str(), "private, no-cache");
+        // The address of a search names people, the answer says more: neither rests on a disk.
+        self.header(header::CACHE_CONTROL.as_str(), "no-store");
         self.header(header::X_CONTENT_TYPE_OPTIONS.as_str(), "nosniff");
         if head {
             self.header(header::CONTENT_LENGTH.as_str(), &self.body.len().to_string());

@@ -35,7 +35,8 @@ pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) 
         if version(&renderer.content(&item)) == wanted {
             let resource = asked.resource(&renderer, &item);
             let etag = etag(&resource);
-            let mut answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(generation);
+            let answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(generation);
+            let mut answered = answered.told(kind.name(), 1);
             answered.header(header::ETAG.as_str(), &etag);
             return Ok(answered);
         }

@@ -10,7 +10,7 @@ use super::{
     Answered, Asked,
     budget::{Spent, counted, entry},
     criteria::{Criteria, Plan},
-    ids,
+    expired, ids,
     item::Item,
     outcome::{Issue, Problem, outcome, shown},
     params::{Parameter, encoded},
@@ -104,6 +104,12 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
     let question = digest(kind, &canonical);
     let token = form.page.as_deref().map(|page| opened(asked, kind, page, &question)).transpose()?;
     let renderer = asked.renderer(token.as_ref().map(|token| token.generation.as_str()))?;
+    // When something changed is asked of the generations that are kept now: it was another question before.
+    let of_time =
+        |parameter: &Parameter| parameter.sent.contains("_lastUpdated") || parameter.raw.contains("_lastUpdated");
+    if renderer.generation.id() != asked.view.current().id() && parameters.iter().any(of_time) {
+        return Err(expired());
+    }
     let criteria = Criteria { renderer, view: asked.view, kind };
     let mut plan = Plan::default();
     let at = token.as_ref().map_or_else(Position::default, |token| token.at);

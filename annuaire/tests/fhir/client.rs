@@ -71,6 +71,15 @@ fn pages_stay_in_the_generation_that_they_began_in() {
     assert_eq!(after.headers()["x-directory-generation"], first.id());
     let content = |response: &http::Response<Vec<u8>>| ids(&matches(&read(response).1));
     assert_eq!(content(&before), content(&after));
+    // When something changed is another question once there is a newer generation.
+    let mut timed = World::with(first.clone(), Vec::new());
+    for question in ["/Practitioner?_lastUpdated=le2099&_count=10", "/Practitioner?_sort=_lastUpdated&_count=10"] {
+        timed.swap(first.clone(), Vec::new());
+        let next = timed.ok(question)["link"][1]["url"].as_str().unwrap().to_owned();
+        timed.swap(second.clone(), vec![first.clone()]);
+        let (status, outcome) = timed.get(&next);
+        assert_eq!((status, &outcome["issue"][0]["code"]), (410, &"expired".into()), "{question}");
+    }
     world.face = annuaire::fhir::Fhir::new(annuaire::fhir::Settings::default());
     let (status, outcome) = world.get(&next);
     assert_eq!((status, &outcome["issue"][0]["code"]), (410, &"expired".into()));

@@ -249,7 +249,6 @@ fn hostile_content_ends_in_a_sentence() {
     assert!(matches!(changed("sceau-partner-file", "trust-list"), PartnerFileError::Content(_)));
     for (from, to) in [
         ("\"serial\":7", "\"serial\":7,\"serial\":9"),
-        ("\"serial\":7", "\"serial\":7,\"extra\":1"),
         ("\"serial\":7", "\"serial\":-7"),
         ("\"serial\":7", "\"serial\":7e0"),
         ("\"use\":\"signs\"", "\"use\":\"signs\",\"use\":\"reads\""),
@@ -279,6 +278,26 @@ fn hostile_content_ends_in_a_sentence() {
     let huge = vec![b' '; MAX_PARTNER_FILE + 1];
     assert_eq!(verify(&huge).unwrap_err(), PartnerFileError::TooLarge);
     assert!(matches!(verify(good.as_bytes()), Err(PartnerFileError::Signature(_))), "not signed at all");
+}
+
+/// A later program may say more, without being refused whole by this one; a known name still stands once only.
+#[test]
+fn what_is_not_known_in_a_file_is_passed_over() {
+    let mut entries = usual();
+    entries[1].capabilities = Some(crate::cms::Capabilities::ours());
+    let good = String::from_utf8(content::write(&draft(7, entries.clone())).unwrap()).unwrap();
+    for (from, to) in [
+        ("\"serial\":7", "\"serial\":7,\"capabilities\":[\"aes-cbc\"],\"extra\":{\"a\":1}"),
+        ("\"use\":\"signs\"", "\"use\":\"signs\",\"extra\":[]"),
+        ("\"aes-256-gcm\"", "\"aes-256-gcm\",\"ml-kem-768\""),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let file = verify(&signed_text(&good.replacen(from, to, 1))).unwrap();
+        assert_eq!(file.entries(), entries, "{to}");
+    }
+    let many = format!("\"aes-256-gcm\"{}", ",\"x\"".repeat(100));
+    let error = verify(&signed_text(&good.replacen("\"aes-256-gcm\"", &many, 1))).unwrap_err();
+    assert!(matches!(error, PartnerFileError::Content(_)), "{error}");
 }
 
 /// A signed mail of the same key is no partner file, and a detached signature is none.

@@ -115,12 +115,12 @@ fn prepare(gateway: &Gateway, incoming: &Incoming, spool: Spool) -> Result<Prepa
         admit_unsealed(&snapshot, &outer.from)?;
     }
     let recipients: Vec<Address> = incoming.recipients.iter().map(|recipient| recipient.address.clone()).collect();
-    if outer.protection == ProtectionHint::Container {
-        failures::may_open(gateway, &operator, &outer.from, now)?;
-    }
-    let opened = match opened(gateway, &snapshot, &message, &recipients) {
-        Err(OpenFault::NotForUs) if late::is_taken(&snapshot, incoming) => {
-            return late::prepare(gateway, &snapshot, incoming, &operator, &message, &outer, arrived);
+    // Whatever the encryption is wrapped in, without keys it is for nobody here.
+    let waits = failures::may_open(gateway, &operator, &outer.from, now).err();
+    let opened = match opened(gateway, &snapshot, &message, &recipients, waits.is_none()) {
+        Err(OpenFault::NotForUs) if waits.is_some() || late::is_taken(&snapshot, incoming) => {
+            let taken = || late::prepare(gateway, &snapshot, incoming, &operator, &message, &outer, arrived);
+            return waits.map_or_else(taken, Err);
         }
         Err(fault) => {
             if fault.follows_key() {
@@ -260,10 +260,11 @@ fn opened(
     snapshot: &Snapshot,
     message: &Arc<dyn Source>,
     recipients: &[Address],
+    with_keys: bool,
 ) -> Result<Opened, OpenFault> {
     let (known, limits, room) = (snapshot.known_certificates(), limits(snapshot), gateway.room());
     let open = |recipients: &[Address]| {
-        let keys = snapshot.decryption_keys(recipients);
+        let keys = if with_keys { snapshot.decryption_keys(recipients) } else { Vec::new() };
         let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)?;
         proven(&opened)?;
         Ok(opened)
@@ -474,7 +475,7 @@ pub(crate) fn from_ourselves(
     recipients: &[Address],
 ) -> Result<(NewBody, BodyNotes, Option<Record>), Refusal> {
     let snapshot = sealing.snapshot;
-    let opened = opened(sealing.gateway, snapshot, message, recipients).map_err(|fault| unopened(&fault))?;
+    let opened = opened(sealing.gateway, snapshot, message, recipients, true).map_err(|fault| unopened(&fault))?;
     let ourselves = snapshot.tls.certificate();
     let sender = Some(&sealing.facts.from);
     let (judgement, record) =

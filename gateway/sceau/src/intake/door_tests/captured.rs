@@ -21,6 +21,16 @@ impl Ward {
         container("signed-data", &der)
     }
 
+    /// Signed around it, in the clear.
+    fn clearly_signed_by(&self, name: &str, entity: &[u8]) -> Vec<u8> {
+        let (certificate, key) = self.signer(name);
+        let detached = container("signed-data", &signed(&certificate, &key, entity, CMSOptions::DETACHED));
+        let detached = String::from_utf8(detached).unwrap().replace("pkcs7-mime", "pkcs7-signature");
+        let head =
+            "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b\r\n\r\n--b\r\n";
+        [head.as_bytes(), entity, b"\r\n--b\r\n", detached.as_bytes(), b"\r\n--b--\r\n"].concat()
+    }
+
     fn for_martin(&self, entity: &[u8]) -> Vec<u8> {
         encrypted(entity, &[&self.certificate("ch-a/decryption.pem")])
     }
@@ -42,8 +52,8 @@ impl Ward {
     }
 }
 
-fn wrap(from: &str) -> Vec<u8> {
-    [&b"Content-Type: message/rfc822\r\n\r\n"[..], &mail_of(from, MARTIN, "dedans", TEXT)].concat()
+fn wrap(from: &str, id: &str) -> Vec<u8> {
+    [&b"Content-Type: message/rfc822\r\n\r\n"[..], &mail_of(from, MARTIN, id, TEXT)].concat()
 }
 
 /// Bodies as Outlook, Thunderbird or a gateway seal them: none says by itself who its author is, or says it in what
@@ -60,7 +70,7 @@ fn a_captured_body_without_an_author_of_its_own_tells_nothing_either() {
         ("abime", damaged.into_bytes()),
         ("domaine", ward.for_martin(&ward.signed_by("ch-a/signing", TEXT))),
         ("casse", ward.for_martin(&ward.broken_by("ch-a/signing", TEXT))),
-        ("lettre", ward.for_martin(&ward.broken_by("ch-a/signing", &wrap(MARTIN)))),
+        ("lettre", ward.for_martin(&ward.broken_by("ch-a/signing", &wrap(MARTIN, "lettre")))),
         ("carte", ward.for_martin(&ward.signed_by("cards/martin/signature", TEXT))),
         ("genre", ward.for_martin(&container("compressed-data", &der_of_kind(9)))),
         ("deux-fois", ward.for_martin(&ward.for_martin(TEXT))),
@@ -77,6 +87,10 @@ fn a_captured_body_without_an_author_of_its_own_tells_nothing_either() {
     // Every one was counted.
     let good = ward.for_martin(&ward.signed_by("ch-b/signing", TEXT));
     assert_eq!(ward.moreau_hears("bon", &good).unwrap_err().id, RefusalId::TooManyUnreadable);
+    // However it is wrapped; what needs no key passes.
+    let clear = ward.clearly_signed_by("ch-b/signing", &bodies[1].1);
+    assert_eq!(ward.moreau_hears("autour", &clear).unwrap_err().id, RefusalId::TooManyUnreadable);
+    assert!(ward.moreau_hears("signe", &ward.signed_by("ch-b/signing", &wrap(MOREAU, "signe"))).is_ok());
     ward.clock.advance(HOUR);
     assert!(ward.moreau_hears("bon", &good).is_ok());
 }
@@ -91,14 +105,18 @@ fn who_wrote_what_is_inside_is_told_what_is_wrong_with_it() {
         assert_eq!(heard(id, &ward.signed_by(signer, TEXT)), Err(RefusalId::SignatureInvalid), "{signer}");
     }
     // The author under the encryption is of the operator's own domain, whoever signed it.
-    assert_eq!(heard("nu", &wrap(MOREAU)), Err(RefusalId::SealRequired));
-    let borrowed = ward.signed_by("ch-a/signing", &wrap(MOREAU));
+    assert_eq!(heard("nu", &wrap(MOREAU, "nu")), Err(RefusalId::SealRequired));
+    let borrowed = ward.signed_by("ch-a/signing", &wrap(MOREAU, "autre"));
     assert_eq!(heard("autre", &borrowed), Err(RefusalId::SignerNotBound));
-    let sealed = ward.signed_by("ch-b/signing", &wrap(MOREAU));
+    let sealed = ward.signed_by("ch-b/signing", &wrap(MOREAU, "politique"));
     let rule = "smime = \"required\"\npolicies = [\"1.2.250.1.1\"]";
     ward.reconfigure("smime = \"required\"", rule);
     assert_eq!(heard("politique", &sealed), Err(RefusalId::PolicyNotAccepted));
-    ward.reconfigure(rule, "smime = \"required\"");
+    // The cipher is known without a key, that the rest of it opens is not.
+    let old = "smime = \"required\"\nprofile = \"client\"\nciphers = [\"aes-256-cbc\"]";
+    ward.reconfigure(rule, old);
+    assert_eq!(heard("politique", &sealed), Err(RefusalId::AlgorithmNotAllowed));
+    ward.reconfigure(old, "smime = \"required\"");
     ward.without_lists_of("persons");
     let undetermined = ward.signed_by("cards/moreau/signature", TEXT);
     assert_eq!(heard("inconnu", &undetermined), Err(RefusalId::SignatureUndetermined));
@@ -111,7 +129,7 @@ fn only_what_a_key_was_used_for_counts_as_not_opened() {
     let ward = Ward::with(|text| text + EVERY + "1\n");
     let stranger = ward.certificate("ch-b/decryption.pem");
     let unsealed = [
-        ("signe", ward.signed_by("ch-b/signing", &wrap(MOREAU)), RefusalId::PeerNotForDomain),
+        ("signe", ward.signed_by("ch-b/signing", &wrap(MOREAU, "signe")), RefusalId::PeerNotForDomain),
         ("casse", ward.broken_by("ch-a/signing", TEXT), RefusalId::SignatureInvalid),
         ("genre", container("compressed-data", &der_of_kind(9)), RefusalId::ProtectionRefused),
         ("rien", container("enveloped-data", b"rien"), RefusalId::OpeningFailed),
@@ -157,10 +175,6 @@ fn what_needs_no_key_is_asked_before_one_is_used() {
     assert_eq!(brings(MARTIN, &looping), RefusalId::Loop);
     ward.reconfigure("smime = \"never\"", "smime = \"never\"\nmax_incoming = \"1KB\"");
     assert_eq!(brings(MARTIN, &from_petit("gros", &twice)), RefusalId::TooLarge);
-    ward.reconfigure("\nmax_incoming = \"1KB\"", "\nciphers = [\"aes-256-cbc\"]");
-    // The cipher is asked after opening, and told to who is known only.
-    let theirs = ward.for_martin(&wrap(PETIT));
-    assert_eq!(brings(MARTIN, &from_petit("chiffre", &theirs)), RefusalId::AlgorithmNotAllowed);
-    ward.reconfigure("\nciphers = [\"aes-256-cbc\"]", "");
+    ward.reconfigure("\nmax_incoming = \"1KB\"", "");
     assert!(ward.petit_hears("bon", &ward.for_martin(TEXT)).is_ok(), "nothing was counted");
 }
