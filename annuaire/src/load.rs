@@ -78,7 +78,9 @@ pub fn load_watched(
             Ok(previous) => {
                 let changes = diff(&previous, &generation);
                 reasons.extend(shrinkage(&changes));
-                report.unchanged = previous.id() == generation.id();
+                // The same rows in a newer file are newer data: what was thought to be stale is not.
+                let same_age = previous.oldest_as_of() == generation.oldest_as_of();
+                report.unchanged = previous.id() == generation.id() && same_age;
                 remember_gone(&mut generation, &previous);
                 report.changes = Some(changes);
             }

@@ -580,7 +580,9 @@ fn generation(loaded: &Loaded, before: Option<&Snapshot>) -> Result<Option<Arc<G
     // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
     let held = before.and_then(|before| before.generation.as_ref());
     let id = folder.current_id().map_err(|error| Problem::of(&path, error.to_string()))?;
-    if let Some(held) = held.filter(|held| id.as_deref() == Some(held.id())) {
+    // The same rows may have come again in newer files.
+    let as_new = |held: &&Arc<Generation>| folder.sources(held.id()).is_ok_and(|(_, files)| files == held.sources());
+    if let Some(held) = held.filter(|held| id.as_deref() == Some(held.id())).filter(as_new) {
         return Ok(Some(Arc::clone(held)));
     }
     folder.current().map(|generation| Some(Arc::new(generation))).map_err(|error| Problem::of(path, error.to_string()))
