@@ -121,7 +121,9 @@ pub fn load_with(
         if let Some(previous) = previous {
             let changes = diff(&previous, &generation);
             reasons.extend(shrinkage(&changes));
-            report.unchanged = passed.is_empty() && previous.id() == generation.id();
+            // The same rows in a newer file are newer data: what was thought to be stale is not.
+            let same_age = previous.oldest_as_of() == generation.oldest_as_of();
+            report.unchanged = passed.is_empty() && previous.id() == generation.id() && same_age;
             remember_gone(&mut generation, &previous);
             report.changes = Some(changes);
         }

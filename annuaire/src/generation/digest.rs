@@ -18,13 +18,6 @@ pub(super) fn name(generation: &Generation) -> String {
             update(&mut sha, &values.0);
         }
     }
-    // The same rows in a newer file are newer data: what was thought to be stale is not.
-    for source in &generation.sources {
-        if let (Some(kind), Some(at)) = (source.kind, source.as_of) {
-            sha.update(kind.file_name().as_bytes());
-            sha.update(&at.seconds().to_le_bytes());
-        }
-    }
     let date: String = generation.data_as_of.rfc3339().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     let digest = hex(&sha.finish());
     format!("{date}-{}", digest.get(..12).unwrap_or(&digest))

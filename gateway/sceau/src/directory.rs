@@ -262,7 +262,7 @@ impl Keeper {
         let serving = snapshot.generation.as_ref().map(|generation| generation.id());
         // What counts is what we hold, not what the load before put there: the reload after it may have been refused.
         let news = report.generation.is_some()
-            && (serving != report.generation.as_deref() || snapshot.troubles.directory.is_some());
+            && (!report.unchanged || serving != report.generation.as_deref() || snapshot.troubles.directory.is_some());
         if !report.in_service() {
             self.held = Some(report.reason.clone().unwrap_or_default());
             if report.refused {

@@ -115,7 +115,9 @@ fn generation(path: &Path, before: Option<&Snapshot>) -> (Option<Arc<Generation>
         };
     };
     // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
-    if let Some(held) = held.as_ref().filter(|held| held.id() == first) {
+    // But the same rows may have come again in newer files.
+    let as_new = |held: &&Arc<Generation>| folder.sources(held.id()).is_ok_and(|(_, files)| files == held.sources());
+    if let Some(held) = held.as_ref().filter(|held| held.id() == first).filter(as_new) {
         return (Some(Arc::clone(held)), None);
     }
     let tried = Tried::of(&folder, first);
