@@ -215,7 +215,9 @@ impl<'a> Compiler<'a> {
             How::Prefix => self.stage,
             How::Exact | How::Contains => Stage::Typed,
         };
-        if stretched >= Stage::Fuzzy {
+        // Each walks through the dictionary, and neighbours run together are words of their own: a dozen words make hundreds.
+        self.cut |= stretched >= Stage::Fuzzy && self.work.is_spent();
+        if stretched >= Stage::Fuzzy && !self.work.is_spent() {
             let (near, work) = near::entries(g, word);
             self.work.spend(work);
             // Whoever asks for what is near is told when there is more of it; else it is only a help.

@@ -61,6 +61,8 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("Practitioner", format!("data-registration-authority={}&_count=500", values(100, "x"))),
         ("Practitioner", format!("qualification-code:not={}&_sort=-_lastUpdated,name,_id", same(100, "de28"))),
         ("Practitioner", format!("_has:PractitionerRole:practitioner:data-registration-authority={}", values(99, "x"))),
+        // Each pair of neighbours is also one word, and each of all of them may be misspelt.
+        ("Practitioner", "_content=zwicdient zwicdiagnose paranization contentzwi dientzwix dosexpar iczdiag vezlou gawtrix bowxnal fexqui hozwan".replace(' ', "+")),
         ("Practitioner", "_count=500&_revinclude=*".to_owned()),
         ("Practitioner", format!("name:contains={}&_count=500", "a,e,i,o,u,r,s,t,n,l,m,d")),
         ("Organization", format!("type={}&_summary=count", values(100, "SA"))),
