@@ -200,8 +200,13 @@ mod tests {
         let room = Room { all: 100, each: 5 };
         let (crowd, start) = (Arc::new(Crowd::default()), Instant::now());
         let other = crowd.enter(peer(1), room, start).unwrap();
-        let own: Vec<Seated> = (0..5).map(|_| crowd.enter(peer(2), room, later(start, 1)).unwrap()).collect();
-        let busy: Vec<Busy> = own.iter().map(|it| it.visit.busy()).collect();
+        // Busy as they come: most of those that rest would be asked to leave.
+        let enter = || {
+            let seated = crowd.enter(peer(2), room, later(start, 1)).unwrap();
+            let busy = seated.visit.busy();
+            (seated, busy)
+        };
+        let (own, busy): (Vec<Seated>, Vec<Busy>) = (0..5).map(|_| enter()).unzip();
         assert!(crowd.enter(peer(2), room, later(start, 9)).is_none());
         drop(busy);
         let _sixth = crowd.enter(peer(2), room, later(start, 9)).unwrap();
