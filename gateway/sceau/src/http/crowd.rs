@@ -85,9 +85,14 @@ impl Visit {
         resting.then(|| *self.resting_since.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether it ever asked anything.
+    fn was_answered(&self) -> bool {
+        self.answered.load(Ordering::SeqCst)
+    }
+
     /// The same, where it may be sent away.
     fn dispensable_since(&self, now: Instant) -> Option<Instant> {
-        let grace = if self.answered.load(Ordering::SeqCst) { GRACE } else { Duration::ZERO };
+        let grace = if self.was_answered() { GRACE } else { Duration::ZERO };
         self.resting_since().filter(|since| now.saturating_duration_since(*since) >= grace)
     }
 }
@@ -123,9 +128,10 @@ impl Crowd {
 impl Seats {
     /// No more of a peer's connections rest than it may have at rest.
     fn calm(&mut self, peer: IpAddr, most: usize, now: Instant) {
-        let resting = |seat: &&Seat| seat.peer == peer && seat.visit.resting_since().is_some();
-        if self.taken.values().filter(resting).count() > most {
-            self.make_room(|seat| seat.peer == peer, now);
+        // Who is still beginning does not rest: a hospital opens fifty pages at eight in the morning.
+        let resting = |seat: &Seat| seat.peer == peer && seat.visit.was_answered();
+        if self.taken.values().filter(|seat| resting(seat) && seat.visit.resting_since().is_some()).count() > most {
+            self.make_room(resting, now);
         }
     }
 
@@ -218,7 +224,16 @@ mod tests {
     fn few_connections_of_a_peer_rest() {
         let room = Room { all: 500, each: 100 };
         let (crowd, start) = (Arc::new(Crowd::default()), Instant::now());
-        let all: Vec<Seated> = (0..100).map(|n| crowd.enter(peer(1), room, later(start, n)).unwrap()).collect();
+        let enter = |n| crowd.enter(peer(1), room, later(start, n)).unwrap();
+        let beginning: Vec<Seated> = (0..60).map(enter).collect();
+        assert_eq!(beginning.iter().filter(|it| told(it)).count(), 0, "who begins does not rest");
+        drop(beginning);
+        let answered = |n| {
+            let seated = enter(n);
+            drop(seated.visit.busy());
+            seated
+        };
+        let all: Vec<Seated> = (100..200).map(answered).collect();
         assert_eq!(all.iter().filter(|it| told(it)).count(), 100 - 21);
         assert_eq!(crowd.seats.lock().unwrap().taken.len(), 21);
     }
