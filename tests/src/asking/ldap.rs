@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_filter_is_spelled_as_the_rfc_says() {
         let filter = Filter::All(vec![Filter::Starts("sn", "ab".into()), Filter::Equal("l", "x".into())]);
-        let wanted = b"\xa0\x13\xa4\x0a\x04\x02sn\x30\x04\x80\x02ab\xa3\x06\x04\x01l\x04\x01x";
+        let wanted = b"\xa0\x14\xa4\x0a\x04\x02sn\x30\x04\x80\x02ab\xa3\x06\x04\x01l\x04\x01x";
         assert_eq!(filter.octets().escape_ascii().to_string(), wanted.escape_ascii().to_string());
     }
 }
