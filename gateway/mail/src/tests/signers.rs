@@ -202,3 +202,56 @@ fn a_signature_names_its_author_whatever_it_is_worth() {
     assert!(named(&zoe, &world.trust()) && !named(&zoe, &nobody));
     assert!(named(&zoe, &Awaited(world.trust())) && !named(&zoe, &Awaited(nobody)));
 }
+
+/// H6: a signature that fits nothing is opaque: a good one inside it, whoever made it, takes nothing of that away.
+#[test]
+fn a_good_signature_inside_a_broken_one_counts_for_nothing() {
+    let world = World::new();
+    let good = signed(&world.doctor, &text("bonjour"));
+    let outer = pki::cms::sign(&good, &world.gateway, NOW, &[]).unwrap();
+    let says = |der: &[u8]| {
+        let judgement = outcome(&world, &mail(ZOE, &container(der)), &world.trust(), None, &[READER]).unwrap();
+        (judgement.verdict, judgement.signature)
+    };
+    assert_eq!(says(&outer), (Verdict::Accept, SignatureState::Valid));
+    // What the outer one signs is changed where the inner one does not look: a case of its own media type.
+    let place = outer.windows(10).position(|octets| octets == b"name=smime").unwrap();
+    let mut broken = outer;
+    broken[place] = b'N';
+    assert_eq!(says(&broken), (Verdict::Refuse, SignatureState::Invalid));
+}
+
+/// A key that its certificate makes for reading signs no mail, whatever path and book say of it.
+#[test]
+fn a_certificate_that_is_not_for_signing_signs_nothing() {
+    let world = World::new();
+    let mut trust = world.trust();
+    let reads = world.reader.certificate().fingerprint();
+    trust.valid.insert(reads, vec![Purpose::Organisation]);
+    trust.book.push((reads, Domain::parse("ch-exemple.test").unwrap()));
+    let judgement =
+        outcome(&world, &mail(ZOE, &signed(&world.reader, &text("bonjour"))), &trust, None, &[READER]).unwrap();
+    let codes: Vec<_> = judgement.reasons.iter().map(|reason| reason.code).collect();
+    assert_eq!((judgement.verdict, judgement.signature), (Verdict::Refuse, SignatureState::Invalid), "{codes:?}");
+    assert!(codes.contains(&"signer_not_for_mail") && judgement.bound_by.is_none(), "{codes:?}");
+}
+
+/// The word of an operator is no signature of the author, and an author's signature with a fault counts for nothing.
+#[test]
+fn what_only_looks_like_an_authors_signature_is_none() {
+    let world = World::new();
+    let operators = outcome(&world, &mail(ZOE, &text("bonjour")), &world.trust(), None, &[READER]).unwrap();
+    assert_eq!((operators.verdict, operators.bound_by), (Verdict::Accept, Some(BoundBy::Operator)));
+    assert!(!operators.from_bound());
+    let own = outcome(&world, &mail(ZOE, &signed(&world.doctor, &text("bonjour"))), &world.trust(), None, &[]).unwrap();
+    assert!(own.from_bound());
+    let author = crate::AuthorSignature::of(&own);
+    assert!(author.counts());
+    for faulty in [
+        crate::AuthorSignature { faults: vec!["signed_attributes_malformed"], ..author.clone() },
+        crate::AuthorSignature { bound_by: None, ..author.clone() },
+        crate::AuthorSignature { signature: SignatureState::Undetermined, ..author },
+    ] {
+        assert!(!faulty.counts(), "{faulty:?}");
+    }
+}
