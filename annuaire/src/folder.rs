@@ -181,11 +181,16 @@ impl DataFolder {
         History::below(&self.path)
     }
 
+    /// Writes a generation over the one of its name.
+    pub(crate) fn renew(&self, generation: &Generation) -> Result<(), FolderError> {
+        let id = generation.id();
+        save_file(generation, &self.file(id)).map_err(|error| FolderError::Stored { id: id.to_owned(), error })
+    }
+
     /// Puts a generation in service and forgets those beyond [`GENERATIONS_KEPT`].
     pub(crate) fn install(&self, generation: &Generation) -> Result<(), FolderError> {
         let id = generation.id().to_owned();
-        let stored = |error| FolderError::Stored { id: id.clone(), error };
-        save_file(generation, &self.file(&id)).map_err(stored)?;
+        self.renew(generation)?;
         let mut ids = self.ids()?;
         ids.retain(|other| *other != id);
         ids.insert(0, id.clone());

@@ -143,7 +143,10 @@ pub fn load_with(
     if (options.stop)() {
         return Err(LoadError::Stopped);
     }
-    if !report.unchanged {
+    if report.unchanged {
+        // The comparison does not look at all that is stored: what is damaged elsewhere is mended.
+        folder.renew(&generation)?;
+    } else {
         watch(&Progress { step: Step::Storing, done: 0, of: 0 });
         folder.install(&generation)?;
         let noted = folder.history().note(&generation, !reasons.is_empty());

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use annuaire::DataFolder;
+use ident::{Clock as _, SystemClock};
 use sceau::demo::cast::Place;
 use serde_json::Value;
 use tests::gateway::{Gateway, sceau, sceau_json};
@@ -164,15 +165,17 @@ fn versions_and_history_over_a_load() {
 
     // Later extracts: the doctor has another name.
     let extracts = ground.world.folder().join("annuaire");
+    let later = SystemClock.now().plus(Duration::from_secs(3600)).rfc3339();
+    let later: String = later.chars().filter(char::is_ascii_digit).take(12).collect();
     let mut changed = 0;
-    for entry in std::fs::read_dir(&extracts).unwrap() {
-        let path = entry.unwrap().path();
+    let files: Vec<_> = std::fs::read_dir(&extracts).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
         let new = text.replace("MARTIN-TEST|Anne", "MARTIN-TESTARD|Anne");
         changed += usize::from(new != text);
-        let day = std::fs::metadata(&path).unwrap().modified().unwrap() + Duration::from_secs(3600);
-        std::fs::write(&path, new).unwrap();
-        std::fs::File::options().write(true).open(&path).unwrap().set_modified(day).unwrap();
+        let name = format!("{}_{later}.txt", path.file_stem().unwrap().to_str().unwrap());
+        std::fs::write(path.with_file_name(name), new).unwrap();
+        std::fs::remove_file(&path).unwrap();
     }
     assert!(changed > 0);
     let data = ground.world.folder().join("annuaire-data");
