@@ -84,10 +84,13 @@ fn documentation(kind: Kind) -> String {
 }
 
 fn parameter(param: &Param) -> Value {
-    let modifiers = param.r#type.modifiers().join(", :");
+    let modifiers = match param.modifiers() {
+        [] => String::new(),
+        some => format!(" Modifiers: :{}.", some.join(", :")),
+    };
     json!({
         "name": param.name,
         "type": param.r#type.name(),
-        "documentation": format!("{} Modifiers: :{modifiers}.", param.doc),
+        "documentation": format!("{}{modifiers}", param.doc),
     })
 }

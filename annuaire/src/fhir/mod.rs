@@ -14,6 +14,7 @@ mod export;
 mod history;
 mod ids;
 mod item;
+mod links;
 mod moment;
 mod outcome;
 mod params;
@@ -39,7 +40,7 @@ use serde_json::{Map, Value, json};
 use self::{
     item::Item,
     outcome::{Problem, outcome, shown},
-    params::{Parameter, parse},
+    params::{Parameter, decoded, parse},
     patch::Target,
     render::{Renderer, version},
     table::Kind,
@@ -189,11 +190,9 @@ fn negotiated(headers: &HeaderMap, query: &str) -> Result<(), Problem> {
         .contains(&media.as_str())
     };
     let format = query.split('&').find_map(|pair| pair.strip_prefix("_format="));
-    let format =
-        format.map(|format| format.replace("%2F", "/").replace("%2f", "/").replace("%2B", "+").replace("%2b", "+"));
-    // An unencoded plus sign of `application/fhir+json` is the client's slip, not a blank.
     let accepted = match format {
-        Some(format) => is_json(&format),
+        // An unencoded plus sign of `application/fhir+json` is the client's slip, not a blank.
+        Some(format) => is_json(&decoded(format)?.replace(' ', "+")),
         None => {
             let accept = text(headers, "accept");
             accept.is_empty() || accept.split(',').any(is_json)
@@ -244,7 +243,7 @@ impl<'a> Asked<'a> {
             (false, &Method::POST, [kind, "_search"]) => {
                 let mut parameters = parse(query)?;
                 parameters.extend(form(request.headers(), request.body())?);
-                search::search(self, kind_of(kind)?, parameters)
+                search::posted(self, kind_of(kind)?, parameters)
             }
             (false, &Method::PATCH, [kind]) => {
                 let target = Target::Found(parse(query)?);
@@ -390,6 +389,7 @@ impl Answered {
             if known {
                 self.status = StatusCode::NOT_MODIFIED;
                 self.body.clear();
+                self.told.answers = 0;
             }
         }
         // The address of a search names people, the answer says more: neither rests on a disk.

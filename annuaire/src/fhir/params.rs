@@ -8,6 +8,8 @@ pub const MAX_QUERY: usize = 16 * 1024;
 pub const MAX_PARAMETERS: usize = 64;
 /// Longest value of one parameter, in octets once decoded; a list of identifiers fits.
 pub const MAX_VALUE: usize = 4096;
+/// Longest address that we write for a next page: with the rest of a head it fits into what a listener reads.
+pub(super) const MAX_LINK: usize = 12 * 1024;
 /// Most values of one parameter (a comma means "or").
 pub const MAX_VALUES: usize = 100;
 /// Longest name of a parameter with modifier and chain.
@@ -114,7 +116,7 @@ fn one(pair: &str) -> Result<Parameter, Problem> {
         );
     }
     let raw = decoded(value).map_err(|problem| problem.about(&sent))?;
-    if raw.len() > MAX_VALUE {
+    if raw.len() > if sent == "_page" { MAX_LINK } else { MAX_VALUE } {
         return Err(Problem::bad(
             "too-long",
             format!("La valeur du paramètre « {} » dépasse {MAX_VALUE} octets.", shown(&sent)),
@@ -133,7 +135,7 @@ fn one(pair: &str) -> Result<Parameter, Problem> {
 }
 
 /// Percent coding and `+` undone; what is no UTF-8, or a control character, is refused.
-fn decoded(text: &str) -> Result<String, Problem> {
+pub(super) fn decoded(text: &str) -> Result<String, Problem> {
     let wrong = || {
         Problem::bad(
             "invalid",

@@ -4,10 +4,11 @@ use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::{
-    Answered, Asked,
+    Answered, Asked, http_date,
+    item::Item,
     outcome::{Problem, shown},
     params::Parameter,
-    render::version,
+    render::{Renderer, version},
     search::Elements,
     table::Kind,
 };
@@ -18,13 +19,8 @@ pub(super) fn read(asked: &Asked<'_>, kind: Kind, id: &str, parameters: &[Parame
     let Some(item) = renderer.find(id).filter(|item| item.kind() == kind) else {
         return Err(missing(asked, kind, id));
     };
-    let mut resource = asked.resource(&renderer, &item);
-    let etag = etag(&resource);
-    Elements::read(parameters, kind)?.cut(kind, &mut resource);
-    let answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(renderer.generation);
-    let mut answered = answered.told(kind.name(), 1);
-    answered.header(header::ETAG.as_str(), &etag);
-    Ok(answered)
+    let elements = Elements::read(parameters, kind)?;
+    Ok(shown_as(asked, &renderer, &item, &elements))
 }
 
 /// A resource as it was in one of the generations that are kept.
@@ -33,15 +29,22 @@ pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) 
         let renderer = asked.renderer_of(generation);
         let Some(item) = renderer.find(id).filter(|item| item.kind() == kind) else { continue };
         if version(&renderer.content(&item)) == wanted {
-            let resource = asked.resource(&renderer, &item);
-            let etag = etag(&resource);
-            let answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(generation);
-            let mut answered = answered.told(kind.name(), 1);
-            answered.header(header::ETAG.as_str(), &etag);
-            return Ok(answered);
+            return Ok(shown_as(asked, &renderer, &item, &Elements::default()));
         }
     }
     Err(missing(asked, kind, id))
+}
+
+/// One resource, with the tag of its version and the moment since which it is so.
+fn shown_as<'g>(asked: &'g Asked<'_>, renderer: &Renderer<'g>, item: &Item<'g>, elements: &Elements) -> Answered {
+    let mut resource = asked.resource(renderer, item);
+    let (etag, kind) = (etag(&resource), item.kind());
+    elements.cut(kind, &mut resource);
+    let answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(renderer.generation);
+    let mut answered = answered.told(kind.name(), 1);
+    answered.header(header::ETAG.as_str(), &etag);
+    answered.header(header::LAST_MODIFIED.as_str(), &http_date(asked.view.last_updated(renderer, item)));
+    answered
 }
 
 pub(super) fn etag(resource: &serde_json::Map<String, Value>) -> String {

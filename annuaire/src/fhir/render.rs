@@ -82,7 +82,7 @@ impl<'g> Renderer<'g> {
         list(&mut name, "prefix", texts(&[person.civility()]));
         list(&mut name, "suffix", texts(&[person.title()]));
         list(fields, "name", vec![Value::Object(name)]);
-        list(fields, "extension", person.cards().map(|card| self.card(&card)).collect());
+        list(fields, "extension", shown_cards(person).map(|card| self.card(&card)).collect());
         let mut all = Vec::new();
         qualifications(person, self.settings, |codings| all.push(json!({"code": {"coding": codes(&codings)}})));
         list(fields, "qualification", all);
@@ -101,9 +101,6 @@ impl<'g> Renderer<'g> {
         card.valid_to().into_iter().for_each(|day| put(&mut period, "end", day.to_string()));
         if !period.is_empty() {
             parts.push(json!({"url": "period", "valuePeriod": period}));
-        }
-        if let Some(day) = card.opposed_on() {
-            parts.push(json!({"url": "oppositionDate", "valueDateTime": day.to_string()}));
         }
         json!({"url": format!("{EXTENSIONS}as-ext-smartcard"), "extension": parts})
     }
@@ -290,7 +287,7 @@ pub(super) fn has(item: &Item<'_>, what: What, renderer: &Renderer<'_>) -> bool 
     match what {
         What::Names(_) | What::Place(_) | What::ServiceName => !item.texts(what).is_empty(),
         What::Phonetic => item.person().is_some_and(|person| !person.family().is_empty()),
-        What::CardNumber | What::CardType => item.person().is_some_and(|person| person.cards().next().is_some()),
+        What::CardNumber | What::CardType => item.person().is_some_and(|person| shown_cards(&person).next().is_some()),
         What::PartOf => matches!(item, Item::Place(place) if !place.entity_finess().is_empty()),
         What::Organization => !item.places().is_empty(),
         What::Identifier => match item {
@@ -302,6 +299,12 @@ pub(super) fn has(item: &Item<'_>, what: What, renderer: &Renderer<'_>) -> bool 
         What::Unheld => false,
         _ => true,
     }
+}
+
+/// The cards that are shown. When a card was opposed is for those who have access to restricted data (as-dr-practitioner);
+/// without it, one that is opposed would look like one that is good.
+fn shown_cards<'g>(person: &Person<'g>) -> impl Iterator<Item = Card<'g>> {
+    person.cards().filter(|card| !card.opposed())
 }
 
 fn reference_to(place: &Structure<'_>) -> Value {

@@ -12,6 +12,7 @@ use super::{
     criteria::{Criteria, Plan},
     expired, ids,
     item::Item,
+    links::{self, Came},
     outcome::{Issue, Problem, outcome, shown},
     params::{Parameter, encoded},
     render::Renderer,
@@ -96,9 +97,20 @@ impl Elements {
 
 /// Answers a search for one kind of resource.
 pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) -> Result<Answered, Problem> {
+    let (parameters, came) = links::came(asked, parameters)?;
+    answer(asked, kind, parameters, came)
+}
+
+/// Answers a search that came in a form: nothing of it stands in an address that we write.
+pub(super) fn posted(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) -> Result<Answered, Problem> {
+    let (parameters, _) = links::came(asked, parameters)?;
+    answer(asked, kind, parameters, Came::Hidden)
+}
+
+fn answer(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>, came: Came) -> Result<Answered, Problem> {
     let mut issues = Vec::new();
-    let form = form(kind, &parameters)?;
     let parameters = understood(asked, kind, parameters, &mut issues)?;
+    let form = form(kind, &parameters)?;
     counted(&parameters)?;
     let canonical = canonical(&parameters);
     let question = digest(kind, &canonical);
@@ -167,9 +179,9 @@ pub(super) fn search(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>) 
         entries.push(json!({"resource": outcome(&issues), "search": {"mode": "outcome"}}));
     }
     let base = format!("{}/{}", asked.base, kind.name());
-    let mut links = vec![json!({"relation": "self", "url": url(&base, &canonical, form.page.as_deref())})];
+    let mut links = vec![json!({"relation": "self", "url": links::open(&base, &canonical, form.page.as_deref())})];
     if let Some(next) = next {
-        links.push(json!({"relation": "next", "url": url(&base, &canonical, Some(&next))}));
+        links.push(json!({"relation": "next", "url": links::next(asked, came, &base, &canonical, &next)?}));
     }
     let mut bundle = json!({"resourceType": "Bundle", "type": "searchset", "link": links});
     if let Some(fields) = bundle.as_object_mut() {
@@ -203,7 +215,8 @@ fn understood(
     let criteria = Criteria { renderer, view: asked.view, kind };
     let mut known = Vec::new();
     for parameter in parameters {
-        if is_result(&parameter.name) || criteria.knows(&parameter.name) {
+        let empty = asked.lenient && parameter.raw.trim().is_empty();
+        if !empty && (is_result(&parameter.name) || criteria.knows(&parameter.name)) {
             known.push(parameter);
             continue;
         }
@@ -226,8 +239,8 @@ fn understood(
         }
         let mut issue = Issue::warning(
             "not-supported",
-            format!("Paramètre « {name} » inconnu : il n'a pas été tenu compte de lui."),
-            format!("The parameter “{name}” is unknown and was left out."),
+            format!("Paramètre « {name} » inconnu ou vide : il n'a pas été tenu compte de lui."),
+            format!("The parameter “{name}” is unknown or empty, and was left out."),
         );
         issue.parameter = Some(name);
         issues.push(issue);
@@ -281,25 +294,27 @@ fn form(kind: Kind, parameters: &[Parameter]) -> Result<Form, Problem> {
 }
 
 /// The references that one `_include` or `_revinclude` means.
-fn asked_for(parameter: &Parameter, known: &[&str], all: &mut Vec<String>) -> Result<(), Problem> {
+fn asked_for(parameter: &Parameter, known: &[&'static str], all: &mut Vec<String>) -> Result<(), Problem> {
     // `PractitionerRole:organization:Organization` names the target as well.
     let mut cut = parameter.raw.splitn(3, ':');
     let wanted = [cut.next(), cut.next()].into_iter().flatten().collect::<Vec<_>>().join(":");
-    let before = all.len();
-    if wanted == "*" {
-        all.extend(known.iter().map(|name| (*name).to_owned()));
-    } else {
-        all.extend(known.iter().filter(|name| **name == wanted).map(|name| (*name).to_owned()));
-        // What an included resource includes in turn, with :iterate.
-        if parameter.modifier.as_deref() == Some("iterate") && wanted == "Organization:partof" {
-            all.push(wanted);
+    // What comes along may bring something along in turn, with :iterate: that of another kind, then.
+    let iterates = parameter.name == "_include" && parameter.modifier.as_deref() == Some("iterate");
+    let others = Kind::ALL.iter().filter(|_| iterates).flat_map(|kind| kind.includes());
+    let known: Vec<&str> = known.iter().chain(others).copied().collect();
+    let meant: Vec<&str> = known.iter().copied().filter(|name| wanted == "*" || *name == wanted).collect();
+    for name in &meant {
+        if !all.iter().any(|own| own == name) {
+            all.push((*name).to_owned());
         }
     }
-    if all.len() == before && parameter.raw != "*" {
+    if meant.is_empty() && wanted != "*" {
         let list = known.join(", ");
-        return Err(parameter.wrong(&format!("possibles : {list}."), &format!("there are: {list}.")));
+        return Err(match known.as_slice() {
+            [] => parameter.wrong("rien ne s'inclut ici.", "there is nothing to include here."),
+            _ => parameter.wrong(&format!("possibles : {list}."), &format!("there are: {list}.")),
+        });
     }
-    all.dedup();
     if all.len() > MAX_LISTED { Err(parameter.wrong("trop d'inclusions.", "too many includes.")) } else { Ok(()) }
 }
 
@@ -387,25 +402,11 @@ fn digest(kind: Kind, canonical: &[(String, String)]) -> String {
     hex
 }
 
-fn url(base: &str, canonical: &[(String, String)], page: Option<&str>) -> String {
-    let pairs = canonical.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-    let pairs: Vec<String> = pairs.chain(page.map(|page| format!("_page={}", encoded(page)))).collect();
-    if pairs.is_empty() { base.to_owned() } else { format!("{base}?{}", pairs.join("&")) }
-}
-
 /// Opens a page token and checks that it belongs to this question.
 fn opened(asked: &Asked<'_>, kind: Kind, page: &str, question: &str) -> Result<PageToken, Problem> {
-    let forged = || {
-        Problem::bad(
-            "invalid",
-            "Ce jeton de page n'est pas de ce serveur, ou pas de cette question : recommencez depuis la première page.",
-            "This page token is not of this server, or not of this question: start again from the first page.",
-        )
-        .about("_page")
-    };
-    let token = PageToken::open(page, asked.keys).ok_or_else(forged)?;
+    let token = PageToken::open(page, asked.keys).ok_or_else(links::forged)?;
     if token.of != kind.name() || token.question != question {
-        return Err(forged());
+        return Err(links::forged());
     }
     Ok(token)
 }

@@ -341,14 +341,34 @@ impl Type {
             Self::Date => "date",
         }
     }
+}
 
-    /// Modifiers that parameters of the type take.
-    pub(super) const fn modifiers(self) -> &'static [&'static str] {
-        match self {
-            Self::Text => &["missing", "exact", "contains", "text"],
-            Self::Token => &["missing", "not", "text", "of-type"],
-            Self::Reference => &["missing", "identifier"],
-            Self::Date => &["missing"],
+impl Param {
+    /// Modifiers that it takes: those that mean something for it, and no other of its type.
+    pub(super) const fn modifiers(&self) -> &'static [&'static str] {
+        match self.what {
+            What::Names(_) | What::Place(_) => &["missing", "exact", "contains", "text"],
+            What::ServiceName | What::Mailbox => &["missing", "exact", "contains"],
+            What::Identifier => &["missing", "not", "of-type"],
+            What::Qualification | What::RoleCode | What::Speciality | What::Sector | What::CardType => {
+                &["missing", "not", "text"]
+            }
+            What::Practitioner => &["missing", "identifier", "Practitioner"],
+            What::Organization | What::PartOf => &["missing", "identifier", "Organization"],
+            What::Content => &[],
+            What::Phonetic | What::CardNumber | What::LastUpdated => &["missing"],
+            What::Id
+            | What::Active
+            | What::IdentifierType
+            | What::MailboxType
+            | What::TownCode
+            | What::Authority
+            | What::Profile => &["missing", "not"],
+            What::Unheld => match self.r#type {
+                Type::Token => &["missing", "not"],
+                Type::Reference => &["missing", "identifier"],
+                Type::Text | Type::Date => &["missing"],
+            },
         }
     }
 }

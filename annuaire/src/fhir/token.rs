@@ -1,7 +1,13 @@
 //! Page tokens: opaque, signed, bound to one generation and one question; the server keeps nothing.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use openssl::{hash::MessageDigest, memcmp, pkey::PKey, sign::Signer};
+use openssl::{
+    hash::MessageDigest,
+    memcmp,
+    pkey::PKey,
+    sign::Signer,
+    symm::{Cipher, decrypt_aead, encrypt_aead},
+};
 use zeroize::Zeroizing;
 
 /// Octets of a signature.
@@ -52,6 +58,38 @@ impl TokenKeys {
         let (text, mac) = octets.split_at_checked(octets.len().checked_sub(MAC)?)?;
         let good = |key| Self::mac(key, text).is_some_and(|own| own.len() == mac.len() && memcmp::eq(&own, mac));
         if self.0.iter().any(good) { String::from_utf8(text.to_vec()).ok() } else { None }
+    }
+}
+
+/// Octets of the nonce and of the tag of what is hidden (NIST SP 800-38D).
+const NONCE: usize = 12;
+const TAG: usize = 16;
+
+impl TokenKeys {
+    /// Encrypts a question. The nonce is a digest of it under the key: the same question, the same octets, and no nonce is
+    /// ever used for two questions.
+    pub(super) fn hide(&self, text: &str) -> Option<String> {
+        let secret = self.0.first()?;
+        let mut octets = Self::mac(secret, [b"nonce ", text.as_bytes()].concat().as_slice())?;
+        octets.truncate(NONCE);
+        let mut tag = [0; TAG];
+        let key = Zeroizing::new(Self::mac(secret, b"questions")?);
+        let hidden = encrypt_aead(Cipher::aes_256_gcm(), &key, Some(&octets), &[], text.as_bytes(), &mut tag).ok()?;
+        octets.extend_from_slice(&tag);
+        octets.extend_from_slice(&hidden);
+        Some(BASE64.encode(octets))
+    }
+
+    /// The question that one of the keys hid.
+    pub(super) fn reveal(&self, hidden: &str) -> Option<String> {
+        let octets = BASE64.decode(hidden).ok()?;
+        let (nonce, rest) = octets.split_at_checked(NONCE)?;
+        let (tag, rest) = rest.split_at_checked(TAG)?;
+        let opened = self.0.iter().find_map(|secret| {
+            let key = Zeroizing::new(Self::mac(secret, b"questions")?);
+            decrypt_aead(Cipher::aes_256_gcm(), &key, Some(nonce), &[], rest, tag).ok()
+        });
+        String::from_utf8(opened?).ok()
     }
 }
 
@@ -124,6 +162,28 @@ mod tests {
         assert_eq!(PageToken::open("", &keys), None);
         assert_eq!(PageToken::open(&"A".repeat(600), &keys), None);
         assert!(!format!("{keys:?}").contains('1'));
+    }
+
+    #[test]
+    fn a_hidden_question_is_ours_alone() {
+        let keys = TokenKeys::new(vec![1; 32], vec![vec![2; 32]]);
+        let hidden = keys.hide("family=martin-test&given=anne").unwrap();
+        assert_eq!(keys.reveal(&hidden).as_deref(), Some("family=martin-test&given=anne"));
+        assert_eq!(keys.hide("family=martin-test&given=anne").unwrap(), hidden, "the same question, the same token");
+        assert_ne!(keys.hide("family=martin-test&given=anna").unwrap()[..16], hidden[..16], "another nonce");
+        let octets = BASE64.decode(&hidden).unwrap();
+        assert!(!octets.windows(6).any(|six| six == b"martin"));
+        for at in 0..octets.len() {
+            let mut other = octets.clone();
+            other[at] ^= 1;
+            assert_eq!(keys.reveal(&BASE64.encode(other)), None, "octet {at}");
+        }
+        assert_eq!(TokenKeys::new(vec![3; 32], Vec::new()).reveal(&hidden), None);
+        let after = TokenKeys::new(vec![3; 32], vec![vec![1; 32]]);
+        assert!(after.reveal(&hidden).is_some(), "a key that was replaced still opens");
+        for text in ["", "A", &"A".repeat(37), "é"] {
+            assert_eq!(keys.reveal(text), None);
+        }
     }
 
     proptest! {

@@ -17,6 +17,7 @@ mod budget;
 mod client;
 mod equal;
 mod faces;
+mod forms;
 mod hostile;
 mod ldap;
 mod order;

@@ -25,7 +25,7 @@ impl<'g> Criteria<'g> {
         };
         let how = match modifier {
             Some("exact") => How::Exact,
-            Some("contains" | "text") => How::Contains,
+            Some("contains") => How::Contains,
             _ => How::Prefix,
         };
         let test = fits(how);

@@ -146,16 +146,10 @@ impl<'g> Criteria<'g> {
         let Some(param) = self.defined(name) else {
             return Err(parameter.wrong("paramètre inconnu.", "unknown parameter."));
         };
-        let allowed = param.r#type.modifiers();
+        let allowed = param.modifiers();
         match parameter.modifier.as_deref() {
             Some(modifier) if !allowed.contains(&modifier) => {
-                let list = allowed.join(", :");
-                return Err(Problem::bad(
-                    "not-supported",
-                    format!("Modificateur « {} » inconnu ici ; possibles : :{list}.", shown(modifier)),
-                    format!("The modifier “{}” is not known here; there are :{list}.", shown(modifier)),
-                )
-                .about(&parameter.sent));
+                return Err(no_modifier(modifier, allowed).about(&parameter.sent));
             }
             Some("missing") => return self.missing(param, parameter).map(|atom| vec![atom]),
             _ => {}
@@ -313,17 +307,15 @@ impl<'g> Criteria<'g> {
             What::TownCode => self
                 .model(Filter::Value { fields: Field::TownCode.into(), value: part.token().1.into() }, Space::Places),
             What::Practitioner | What::Organization | What::PartOf => self.reference(what, parameter, part)?,
-            What::ServiceName => {
-                let filter = words_of(Field::Service.into(), How::Prefix, text.clone());
-                self.judged(filter, move |item| item.texts(what).iter().any(|name| begins(&text, name)))
-            }
+            What::ServiceName => self.service_name(&text, parameter.modifier.as_deref()),
             What::Authority => {
                 let wanted = part.token().1.to_owned();
                 self.judged(Filter::All, move |item| authority(item, &wanted))
             }
             What::Profile => {
-                let ours = self.kind.profiles().contains(&text.as_str()) && self.renderer.settings.profiles;
-                all_or_nothing(ours)
+                // A canonical address may name a version behind a bar (R4, references §2.3.0.2): ours names none.
+                let wanted = part.0.first().map_or("", String::as_str);
+                all_or_nothing(self.kind.profiles().contains(&wanted) && self.renderer.settings.profiles)
             }
             What::LastUpdated => self.last_updated(parameter, &text)?,
             What::Unheld => all_or_nothing(false),
@@ -372,6 +364,26 @@ impl<'g> Criteria<'g> {
         self.judged(filter, same)
     }
 
+    /// The name of a service: words that begin so, that hold it, or all of it as it is written.
+    fn service_name(&self, text: &str, modifier: Option<&str>) -> Atom<'g> {
+        let how = if modifier == Some("contains") { How::Contains } else { How::Prefix };
+        let exact = (modifier == Some("exact")).then(|| text.nfc().collect::<String>());
+        let wanted = words(text);
+        let meant = move |name: &str| match &exact {
+            Some(exact) => name.nfc().eq(exact.chars()),
+            None => {
+                let have = words(name);
+                let fits = |own: &str, word: &str| match how {
+                    How::Contains => own.contains(word),
+                    _ => own.starts_with(word),
+                };
+                !wanted.is_empty() && wanted.iter().all(|word| have.iter().any(|own| fits(own, word)))
+            }
+        };
+        let filter = words_of(Field::Service.into(), how, text.to_owned());
+        self.judged(filter, move |item| item.texts(What::ServiceName).iter().any(|name| meant(name)))
+    }
+
     fn active(&self, parameter: &Parameter, part: &Part) -> Result<Atom<'g>, Problem> {
         let wanted = truth(parameter, part.token().1)?;
         Ok(match space(self.kind) {
@@ -399,6 +411,20 @@ impl<'g> Criteria<'g> {
         };
         Ok(self.judged(base, move |item| moments.has(view.last_updated(&renderer, item))))
     }
+}
+
+/// A modifier that a parameter does not take is refused: who is answered without it is answered another question.
+fn no_modifier(modifier: &str, allowed: &[&str]) -> Problem {
+    let (modifier, list) = (shown(modifier), allowed.join(", :"));
+    let (fr, en) = match allowed {
+        [] => ("aucun n'est possible".to_owned(), "there are none".to_owned()),
+        _ => (format!("possibles : :{list}"), format!("there are :{list}")),
+    };
+    Problem::bad(
+        "not-supported",
+        format!("Modificateur « {modifier} » inconnu ici ; {fr}."),
+        format!("The modifier “{modifier}” is not known here; {en}."),
+    )
 }
 
 fn in_places<'g>(places: Rows) -> Judge<'g> {
