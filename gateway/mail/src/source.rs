@@ -69,7 +69,7 @@ pub(crate) const RUN: usize = 64 * 1024;
 
 /// Gives room for what decryption makes: nobody reads it before the verdict (A18).
 pub trait Room: Sync {
-    /// Room for about this many octets.
+    /// Room for about this many octets: more may come, and must then be found.
     fn scratch(&self, octets: u64) -> Box<dyn Scratch>;
 }
 
@@ -79,7 +79,7 @@ pub struct InMemory;
 
 impl Room for InMemory {
     fn scratch(&self, octets: u64) -> Box<dyn Scratch> {
-        // Reserved whole, so that growth leaves no copies of plaintext behind.
+        // Reserved whole: then nothing has to grow.
         let octets = usize::try_from(octets).unwrap_or(0).saturating_add(64);
         Box::new(Memory(Plaintext::with_capacity(octets)))
     }
@@ -87,8 +87,22 @@ impl Room for InMemory {
 
 struct Memory(Plaintext);
 
+impl Memory {
+    /// Moves what is there into a larger buffer, if these octets do not fit: the old one is wiped, as growth in place
+    /// would not do.
+    fn make_room(&mut self, octets: usize) {
+        let needed = self.0.len().saturating_add(octets);
+        if needed > self.0.capacity() {
+            let mut wider = Plaintext::with_capacity(needed.max(self.0.len().saturating_mul(2)));
+            wider.extend_from_slice(&self.0);
+            self.0 = wider;
+        }
+    }
+}
+
 impl Write for Memory {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.make_room(octets.len());
         self.0.extend_from_slice(octets);
         Ok(octets.len())
     }
@@ -286,7 +300,7 @@ impl fmt::Debug for Letter {
 /// What comes out of a layer, ready to be read as often as the next one asks. What is small goes into memory, where
 /// its layers cost nothing to go through again. Of what is large one layer is taken off anew in each pass; a second
 /// one on top would make every pass cost both, and a message may have many (A20): its octets, at most so many, go
-/// into `room` instead.
+/// into `room` instead. What it might be at most is never asked for (A20): only what is there takes memory.
 pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Result<Arc<dyn Source>, MailFault> {
     if source.memory().is_some() {
         return Ok(source);
@@ -300,7 +314,8 @@ pub(crate) fn settled(source: Arc<dyn Source>, room: &dyn Room, most: u64) -> Re
         drop(reader);
         return Ok(source);
     }
-    let mut scratch = room.scratch(most);
+    let known = u64::try_from(octets.len().saturating_mul(2)).unwrap_or(u64::MAX);
+    let mut scratch = room.scratch(most.min(known));
     let rest = &mut Pieces::new(reader);
     let kept = scratch.write_all(&octets).and_then(|()| pour(rest, &mut *scratch)).map_err(|error| disk(&error));
     kept?;
@@ -478,5 +493,34 @@ mod tests {
             assert_eq!((all(&*settled, 0).len(), all(&*settled, 1).len()), (octets, octets - 1));
             assert_eq!(counted.1.load(std::sync::atomic::Ordering::Relaxed), reads);
         }
+    }
+
+    /// A limit is no size: what a message might be at most is never reserved (A20), and what grows leaves no copy.
+    #[test]
+    fn nothing_is_reserved_for_what_only_might_come() {
+        struct Asked(std::sync::Mutex<Vec<u64>>);
+        impl Room for Asked {
+            fn scratch(&self, octets: u64) -> Box<dyn Scratch> {
+                self.0.lock().unwrap().push(octets);
+                let mut scratch = InMemory.scratch(octets);
+                assert!(scratch.memory().unwrap().capacity() <= 3 * SMALL);
+                scratch
+            }
+        }
+        struct Layers(Vec<u8>);
+        impl Source for Layers {
+            fn reader(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+                self.0.reader(from)
+            }
+            fn layers(&self) -> usize {
+                2
+            }
+        }
+        let octets: Vec<u8> = (0..3 * SMALL as u32).map(|i| (i % 251) as u8).collect();
+        let asked = Asked(std::sync::Mutex::default());
+        let settled = settled(Arc::new(Layers(octets.clone())), &asked, 512 << 20).unwrap();
+        assert!(settled.memory() == Some(&octets[..]));
+        let asked = asked.0.into_inner().unwrap();
+        assert!(asked.len() == 1 && asked[0] <= 3 * SMALL as u64, "{asked:?}");
     }
 }

@@ -23,11 +23,11 @@ use crate::{
     media::{MediaType, TransferEncoding},
     mime::Survey,
     read::facts,
-    source::{InMemory, Letter, Source},
+    source::{Letter, Room, Source},
 };
 
 /// Reads the signature that a message bears at its own root; `None` when it bears none. `of` are the
-/// message's facts.
+/// message's facts. What has to be kept of it while it is read goes into `room`.
 ///
 /// What comes back is judged like any message, but holds no content. A signature that cannot be read, or
 /// does not verify, is [`Signature::Broken`]. Where the signed content carries a header of its own
@@ -40,11 +40,12 @@ pub fn author(
     of: &Facts,
     known: &[Certificate],
     limits: &Limits,
+    room: &dyn Room,
 ) -> Result<Option<Opened>, MailFault> {
     if of.protection == ProtectionHint::None {
         return Ok(None);
     }
-    match signed(message, of, known, limits) {
+    match signed(message, of, known, limits, room) {
         Ok(found) => Ok(found),
         Err(OpenFault::Mail(fault @ MailFault::Storage(_))) => Err(fault),
         Err(_) => {
@@ -59,8 +60,9 @@ fn signed(
     of: &Facts,
     known: &[Certificate],
     limits: &Limits,
+    room: &dyn Room,
 ) -> Result<Option<Opened>, OpenFault> {
-    let mut walk = Walk::new(Access::Keys(&[]), known, limits, &InMemory);
+    let mut walk = Walk::new(Access::Keys(&[]), known, limits, room);
     let Some(content) = walk.only_signature(message)? else { return Ok(None) };
     let signature = walk.signature();
     let inside = match signature {

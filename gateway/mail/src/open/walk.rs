@@ -434,7 +434,7 @@ impl<'a> Walk<'a> {
         let author = match self.signature {
             Signature::Good(_) if matches!(root.shape, Shape::Message) => {
                 let message: Arc<dyn Source> = Arc::new(inner.clone());
-                author(&message, &facts, self.known, self.limits)?.map(Box::new)
+                author(&message, &facts, self.known, self.limits, self.room)?.map(Box::new)
             }
             _ => None,
         };

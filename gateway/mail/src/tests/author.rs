@@ -1,14 +1,21 @@
 //! The author's own signature inside the gateway's: kept as it came, judged apart, named beside it.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use base64::Engine as _;
 use pki::cms;
 
 use super::*;
 use crate::{
-    Access, AuthorSignature, BoundBy, Envelope, Opened, Signature, SignatureState, Verdict, author, judge, open, read,
-    source::Source,
+    Access, AuthorSignature, BoundBy, Envelope, Opened, Signature, SignatureState, Verdict, author, judge, open,
+    open_source, read,
+    source::{InMemory, Room, Scratch, Source},
 };
 
 const HEADER: &str = "Date: Sat, 21 Nov 2026 22:57:00 +0000\nFrom: <zoe@ch-exemple.test>\nTo: <b@ch-autre.test>\n\
@@ -45,7 +52,7 @@ fn handed_in(message: &[u8]) -> Option<Opened> {
     let limits = Limits::default();
     let facts = read(message, &limits).unwrap();
     let source: Arc<dyn Source> = Arc::new(message.to_vec());
-    author(&source, &facts, &[], &limits).unwrap()
+    author(&source, &facts, &[], &limits, &InMemory).unwrap()
 }
 
 fn judged(world: &World, opened: &Opened) -> AuthorSignature {
@@ -122,4 +129,60 @@ fn a_bad_author_signature_is_told_and_never_shown_as_signed() {
     let judgement = judge(&signed, &Envelope { sender: None, recipients: &[] }, &doubtful);
     let author = AuthorSignature::of(&judgement);
     assert_eq!((author.signature, author.counts()), (SignatureState::Undetermined, false));
+}
+
+/// Room that keeps count of what it is asked for and of what comes.
+#[derive(Default)]
+struct Counting {
+    asked: Mutex<Vec<u64>>,
+    written: Arc<AtomicU64>,
+}
+
+struct Written(Box<dyn Scratch>, Arc<AtomicU64>);
+
+impl Room for Counting {
+    fn scratch(&self, octets: u64) -> Box<dyn Scratch> {
+        self.asked.lock().unwrap().push(octets);
+        Box::new(Written(InMemory.scratch(0), Arc::clone(&self.written)))
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.1.fetch_add(octets.len() as u64, Ordering::Relaxed);
+        self.0.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Scratch for Written {
+    fn into_source(self: Box<Self>) -> io::Result<Arc<dyn Source>> {
+        self.0.into_source()
+    }
+}
+
+/// A20, design §6: whatever stands around a large letter that its author signed, its octets go where the caller keeps
+/// them, and nobody asks for as much as a message might be at most.
+#[test]
+fn a_large_letter_signed_by_its_author_takes_the_room_it_is_given() {
+    const MOST: usize = 512 << 20;
+    let world = World::new();
+    let pictures = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk\n".repeat(70_000);
+    let letter = opaque(&world.doctor, &format!("{TEXT}{pictures}"));
+    let limits = Limits { message: MOST, ..Limits::default() };
+    // What decryption makes, and what lies behind more than one layer: each once.
+    for (profile, kept) in [(Profile::Gateway, 1), (Profile::Client, 2), (Profile::SignedOnly, 1)] {
+        let sealed = world.seal(&letter, &["b@ch-autre.test"], profile).unwrap().bytes;
+        let room = Counting::default();
+        let opened =
+            open_source(Arc::new(sealed.clone()), Access::Keys(&[&world.reader]), &[], &limits, &room).unwrap();
+        assert!(matches!(opened.author.as_ref().unwrap().signature, Signature::Good(_)), "{profile:?}");
+        let (asked, written) = (room.asked.into_inner().unwrap(), room.written.load(Ordering::Relaxed));
+        assert!(asked.iter().all(|octets| *octets <= sealed.len() as u64 * 2), "{profile:?} asked for {asked:?}");
+        assert_eq!(asked.len(), kept, "{profile:?} asked for {asked:?}");
+        assert!(written > 4 << 20 && written <= kept as u64 * sealed.len() as u64, "{profile:?} {written}");
+    }
 }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use ident::{Address, Timestamp};
-use mail::{AuthorSignature, Facts, Judgement, Opened, SignatureState, source::Source};
+use mail::{
+    AuthorSignature, Facts, Judgement, Opened, SignatureState,
+    source::{Room, Source},
+};
 
 use super::{trust::Answers, unreadable};
 use crate::{
@@ -24,10 +27,11 @@ pub(super) fn check(
     snapshot: &Snapshot,
     message: &Arc<dyn Source>,
     facts: &Facts,
+    room: &dyn Room,
     now: Timestamp,
 ) -> Result<Option<Found>, Refusal> {
     let known = snapshot.known_certificates();
-    let signed = mail::author(message, facts, &known, &limits(snapshot)).map_err(|fault| unreadable(&fault))?;
+    let signed = mail::author(message, facts, &known, &limits(snapshot), room).map_err(|fault| unreadable(&fault))?;
     let Some(signed) = signed else { return Ok(None) };
     // It comes from one of our own users: we are the operator at the other end.
     let answers = Answers { snapshot, at: now, operator: snapshot.tls.certificate() };

@@ -86,7 +86,7 @@ fn prepare(gateway: &Gateway, outgoing: &Outgoing, spool: Spool) -> Result<NewMe
     let own = snapshot
         .own(granted.mailbox.domain())
         .ok_or_else(|| Refusal::new(RefusalId::SenderNotOurs, "domain left the configuration"))?;
-    let author = author::check(&snapshot, &spool, &facts, now)?;
+    let author = author::check(&snapshot, &spool, &facts, &gateway.room(), now)?;
     let (finished, size) = finish(&snapshot, outgoing, &decision, (spool, arrived.size), own, now)?;
     let facts = mail::read_again(&finished, facts.eight_bit_body, &limits(&snapshot));
     let facts = facts.map_err(|fault| unreadable(&fault))?;
