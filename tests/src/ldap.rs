@@ -4,8 +4,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslStream, SslVerifyMode};
 use sceau::demo::cast::Place;
+use sceau::demo::space::IdentityFiles;
 
 use crate::gateway::{Gateway, sceau};
 use crate::place::free_endpoint;
@@ -107,9 +108,25 @@ impl Client {
     #[must_use]
     #[track_caller]
     pub fn over(stream: TcpStream) -> Self {
+        Self::made(stream, |_| {})
+    }
+
+    /// A TLS connection that shows this certificate.
+    #[must_use]
+    #[track_caller]
+    pub fn showing(identity: &IdentityFiles, to: SocketAddr) -> Self {
+        Self::made(TcpStream::connect(to).unwrap(), |builder| {
+            builder.set_certificate_chain_file(&identity.certificate).unwrap();
+            builder.set_private_key_file(&identity.key, SslFiletype::PEM).unwrap();
+        })
+    }
+
+    #[track_caller]
+    fn made(stream: TcpStream, with: impl FnOnce(&mut SslConnectorBuilder)) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut builder = SslConnector::builder(SslMethod::tls_client()).unwrap();
         builder.set_verify(SslVerifyMode::NONE);
+        with(&mut builder);
         Self { wire: builder.build().connect("mss.test", stream).unwrap() }
     }
 
@@ -216,6 +233,20 @@ pub fn message(id: u8, operation: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn anonymous() -> Vec<u8> {
     message(1, &element(0x60, &[2, 1, 3, 4, 0, 0x80, 0]))
+}
+
+/// A bind with a name and a password.
+#[must_use]
+pub fn simple(name: &str, password: &str) -> Vec<u8> {
+    let who = [vec![2, 1, 3], element(4, name.as_bytes()), element(0x80, password.as_bytes())];
+    message(1, &element(0x60, &who.concat()))
+}
+
+/// A bind as whom the connection's certificate names.
+#[must_use]
+pub fn external() -> Vec<u8> {
+    let how = element(0xa3, &element(4, b"EXTERNAL"));
+    message(1, &element(0x60, &[vec![2, 1, 3, 4, 0], how].concat()))
 }
 
 /// Message 9: a search below [`BASE`] with this filter, for no more entries than that, and all attributes of them.

@@ -154,15 +154,16 @@ async fn by_password(
         return Err((None, Ending::new(Code::InvalidCredentials, text)));
     }
     face.passwords.ask(&Peer::at(peer), PASSWORDS, gateway.now()).map_err(too_many)?;
-    let Some(_turn) = face.hashing.enter(peer, WAITING) else { return Err(too_many(5)) };
+    let Some(turn) = face.hashing.enter(peer, WAITING) else { return Err(too_many(5)) };
     // A tenth of a second and 32 MB: one at a time, beside the places where mail is sealed and opened.
-    let _one = face
-        .hashes
-        .acquire()
+    let one = Arc::clone(&face.hashes)
+        .acquire_owned()
         .await
         .map_err(|error| (None, Ending::new(Code::Unavailable, later(&error.to_string()))))?;
     let (world, about, memory) = (Arc::clone(gateway), name.clone(), Arc::clone(face));
     let judged = tokio::task::spawn_blocking(move || {
+        // A connection that is gone does not stop the hash: its place is free when the work is done.
+        let _held = (turn, one);
         let snapshot = world.snapshot();
         let accounts = &snapshot.ldap.accounts;
         let known = accounts.check(&about, &password)?;
@@ -186,3 +187,6 @@ fn later(error: &str) -> String {
     tracing::warn!(error, "a bind could not be judged");
     "this cannot be judged at the moment: try again".to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ pub struct Face {
     /// Certificates that they showed.
     certificates: Allowances,
     /// One password is hashed at a time.
-    hashes: Semaphore,
+    hashes: Arc<Semaphore>,
     /// Whose are hashed, or wait for it.
     hashing: Arc<Places>,
     remembered: accounts::Remembered,
@@ -93,7 +93,7 @@ impl Face {
             allowances: Allowances::default(),
             passwords: Allowances::default(),
             certificates: Allowances::default(),
-            hashes: Semaphore::new(1),
+            hashes: Arc::new(Semaphore::new(1)),
             hashing: Arc::new(Places::default()),
             remembered: accounts::Remembered::new(remembered),
             searches: Semaphore::new(threads),
