@@ -140,6 +140,7 @@ fn one_password_is_hashed_at_a_time_and_few_wait() {
     house.runtime.block_on(async {
         // Somebody's password is being hashed.
         let one = house.face.hashes.acquire().await.unwrap();
+        assert_eq!(house.face.hashes.available_permits(), 0, "and nobody else's");
         let bind = || password("annuaire-app", PASSWORD);
         let mut waiting = Vec::new();
         for from in 0..8 {
