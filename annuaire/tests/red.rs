@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use annuaire::{
     Field, Fields, FileKind, Filter, GenerateOptions, Generation, How, Mailbox, MailboxType, Page, Question, Registry,
@@ -33,8 +33,8 @@ fn registry(red: &[Mailbox<'_>]) -> Registry {
     Registry::parse(&red.iter().map(one).collect::<Vec<_>>().join("\n")).unwrap()
 }
 
-/// All that is found, and how many there are said to be.
-fn found(g: &Generation, registry: Option<&Registry>, filter: &Filter) -> (BTreeSet<String>, Total, Total) {
+/// All that is found, in order, and how many there are said to be.
+fn found(g: &Generation, registry: Option<&Registry>, filter: &Filter) -> (Vec<String>, Total, Total) {
     let (question, page) = (Question::filter(filter.clone()), Page::first(10_000));
     let people = g.people_where(registry, &question, page);
     let places = g.structures_where(registry, &question, page);

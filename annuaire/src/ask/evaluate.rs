@@ -126,7 +126,7 @@ impl Run<'_> {
                 for level in [Level::ExactName, Level::Exact, Level::Name] {
                     let Some(narrow) = narrowed(node, level).filter(|_| docs.len() < wanted) else { continue };
                     if let Ok(set) = self.set(&narrow) {
-                        let fresh = set.iter().filter(|doc| !seen.iter().any(|before| before.has(*doc)));
+                        let fresh = self.shown(&set).filter(|doc| !seen.iter().any(|before| before.has(*doc)));
                         let kind = |doc| self.test(&narrow, doc).map_or(MatchKind::Prefix, |(kind, _)| kind);
                         docs.extend(fresh.take(wanted.saturating_sub(docs.len())).map(|doc| (doc, kind(doc))));
                         seen.push(set);
@@ -148,7 +148,7 @@ impl Run<'_> {
         let wanted = page.skip.saturating_add(page.limit);
         let new = |doc: u32| !seen.iter().any(|before| before.has(doc));
         if let Some(all) = all {
-            for doc in all.iter().filter(|doc| new(*doc)) {
+            for doc in self.shown(all).filter(|doc| new(*doc)) {
                 if docs.len() >= wanted {
                     return;
                 }
@@ -159,7 +159,7 @@ impl Run<'_> {
             }
             return;
         }
-        for doc in 0..self.generation.docs(self.space) {
+        for doc in self.hidden.order(self.space).shown(0..self.generation.docs(self.space), |_| true) {
             if docs.len() >= wanted || self.spent() {
                 return;
             }
@@ -169,13 +169,19 @@ impl Run<'_> {
         }
     }
 
+    /// The documents of a set, in the order in which they are shown.
+    fn shown<'s>(&'s self, set: &'s Set) -> impl Iterator<Item = u32> + 's {
+        self.hidden.order(self.space).shown(set.iter(), |doc| set.has(doc))
+    }
+
     fn weighed(&self, node: &Node, all: &Set, page: Page) -> Found {
-        let weigh = |doc| self.test(node, doc).map(|(kind, weight)| (kind, weight, doc));
+        let order = self.hidden.order(self.space);
+        let weigh = |doc| self.test(node, doc).map(|(kind, weight)| (kind, weight, order.key(doc), doc));
         let mut docs: Vec<_> = all.iter().filter_map(weigh).collect();
         docs.sort_unstable();
         let total = Total::Exactly(u64::try_from(docs.len()).unwrap_or(u64::MAX));
         let shown = docs.into_iter().skip(page.skip).take(page.limit);
-        Found { docs: shown.map(|(kind, _, doc)| (doc, kind)).collect(), total, cut: false }
+        Found { docs: shown.map(|(kind, .., doc)| (doc, kind)).collect(), total, cut: false }
     }
 
     /// How many list entries reading a part through would take.

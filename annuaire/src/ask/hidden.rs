@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::added::Added;
+use super::{added::Added, order::Order};
 use crate::{
     Field, Generation, Mailbox, Registry,
     fold::fold,
@@ -25,6 +25,8 @@ pub(crate) struct Hidden {
     /// The people and structures that this touches, by document, sorted.
     people: Vec<u32>,
     places: Vec<u32>,
+    people_order: Order,
+    place_order: Order,
     /// What counts beside what the index has.
     pub(crate) added: Added,
 }
@@ -32,14 +34,27 @@ pub(crate) struct Hidden {
 impl Hidden {
     fn of(g: &Generation, registry: &Registry) -> Self {
         let mut bearers: HashSet<Bearer> = HashSet::new();
+        let (mut people, mut places) = (HashSet::new(), HashSet::new());
         for own in registry.mailboxes().iter().filter(|own| own.red_list) {
             let Some(mailbox) = g.mailbox(&own.address) else { continue };
+            people.extend(mailbox.people().map(|person| person.row));
+            places.extend(mailbox.structures().map(|place| place.row));
             bearers.extend(mailbox.people().map(|person| Bearer::Person(person.row)));
             if mailbox.people().next().is_none() {
                 bearers.extend(mailbox.structures().map(|place| Bearer::Structure(place.row)));
             }
         }
-        let mut hidden = Self { added: Added::of(g, registry), ..Self::default() };
+        let t = &g.tables;
+        let red = |rows: &[u32]| rows.iter().all(|row| registry.is_red(Mailbox { generation: g, row: *row }.key()));
+        people.retain(|row| red(t.person_mailboxes.of(&t.person_mailbox_starts, *row)));
+        places.retain(|row| red(t.structure_mailboxes.of(&t.structure_mailbox_starts, *row)));
+        let docs = |space, rows: HashSet<u32>| rows.into_iter().map(|row| g.doc_of(space, row)).collect();
+        let mut hidden = Self {
+            people_order: Order::of(g, Space::People, docs(Space::People, people)),
+            place_order: Order::of(g, Space::Places, docs(Space::Places, places)),
+            added: Added::of(g, registry),
+            ..Self::default()
+        };
         for bearer in bearers {
             let (red, shown): (Vec<_>, Vec<_>) =
                 mailboxes(g, bearer).into_iter().partition(|mailbox| registry.is_red(mailbox.key()));
@@ -66,6 +81,14 @@ impl Hidden {
                 let activities = t.structure_activities.of(&t.structure_activity_starts, row);
                 self.people.extend(activities.iter().map(|at| g.doc_of(Space::People, t.activity_person.at(*at))));
             }
+        }
+    }
+
+    /// The order in which documents are shown.
+    pub(crate) fn order(&self, space: Space) -> &Order {
+        match space {
+            Space::People => &self.people_order,
+            Space::Places => &self.place_order,
         }
     }
 

@@ -10,6 +10,7 @@ mod compile;
 mod evaluate;
 mod hidden;
 mod near;
+mod order;
 mod set;
 mod text;
 mod work;

@@ -33,6 +33,7 @@ pub(crate) use file::{read as read_file, read_sources, read_to_compare, save as 
 pub(crate) use gone::remember_gone;
 pub(crate) use index::{Bearer, Index, Space, lists_of};
 pub(crate) use oppositions::{oppose, oppositions};
+pub(crate) use order::{lists_a_mailbox, shown_by};
 pub use records::{Change, Record, RecordKind, changes, records};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 

@@ -12,8 +12,10 @@ use super::{
     words::{Lang, counted, moment, vanished},
 };
 use crate::{
-    GoneKind, MAX_STRUCTURE_MAILBOXES, MatchKind, Person, PersonAnswer, Structure, Total,
+    GoneKind, MAX_STRUCTURE_MAILBOXES, MatchKind, Person, PersonAnswer, Registry, Structure, Total,
+    ask::overlay,
     face::{Asked, Named, Response, response},
+    generation::Space,
 };
 
 impl Visit<'_> {
@@ -62,7 +64,7 @@ impl Visit<'_> {
         };
         let shown = self.shown();
         let structure = shown.structure(&place, MatchKind::Exact);
-        let people = people_of(&place);
+        let people = people_of(&place, self.context.registry);
         let skip = PAGE.saturating_mul(self.search.page.saturating_sub(1));
         let more = people.len() > skip.saturating_add(PAGE);
         let answers: Vec<PersonAnswer> =
@@ -119,9 +121,10 @@ impl Visit<'_> {
 
 /// Who works at a structure: each once, in the order of every list. That is numbered beforehand: a hospital has thirty
 /// thousand, and the page is asked for again at each leaf.
-fn people_of<'a>(place: &Structure<'a>) -> Vec<Person<'a>> {
+fn people_of<'a>(place: &Structure<'a>, registry: Option<&Registry>) -> Vec<Person<'a>> {
     let mut people: Vec<Person<'a>> = place.activities().map(|activity| activity.person()).collect();
-    people.sort_unstable_by_key(Person::order);
+    let overlay = overlay(place.generation, registry);
+    people.sort_unstable_by_key(|person| overlay.order(Space::People).key(person.order()));
     people.dedup_by_key(|person| person.order());
     people
 }

@@ -72,6 +72,26 @@ pub fn by_ldap(world: &World, filter: &[u8]) -> BTreeSet<String> {
 
 /// The names of the entries that a session answers with.
 pub fn names(world: &World, base: &str, filter: &[u8]) -> BTreeSet<String> {
+    let (names, _) = ask(&mut session(), world, base, filter, &[]);
+    names.into_iter().collect()
+}
+
+/// The same page by page, in the order in which they come.
+pub fn walked(world: &World, base: &str, filter: &[u8], size: u8) -> Vec<String> {
+    let (mut session, mut all, mut cookie) = (session(), Vec::new(), Vec::new());
+    loop {
+        let value = element(0x30, &[&[2, 1, size], &element(4, &cookie)[..]].concat());
+        let control = element(0x30, &[element(4, b"1.2.840.113556.1.4.319"), element(4, &value)].concat());
+        let (names, next) = ask(&mut session, world, base, filter, &element(0xa0, &control));
+        all.extend(names);
+        if next.is_empty() {
+            return all;
+        }
+        cookie = next;
+    }
+}
+
+fn session() -> Session {
     let all = Rights { entries: 100_000, paged: None };
     let settings = Settings {
         base: "dc=annuaire".into(),
@@ -82,32 +102,41 @@ pub fn names(world: &World, base: &str, filter: &[u8]) -> BTreeSet<String> {
         external: false,
         pages: Pages::new([1; 32]),
     };
-    let mut session = Session::new(Arc::new(settings), true);
+    Session::new(Arc::new(settings), true)
+}
+
+/// The names of the entries that come, and the token of the next page.
+fn ask(session: &mut Session, world: &World, base: &str, filter: &[u8], controls: &[u8]) -> (Vec<String>, Vec<u8>) {
     let numbers = [0x0a, 1, 2, 0x0a, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0];
     let attributes = element(0x30, &element(4, b"1.1"));
     let base = element(4, base.as_bytes());
     let search = element(0x63, &[&base[..], &numbers, filter, &attributes].concat());
-    session.receive(&element(0x30, &[&[2, 1, 1][..], &search].concat()));
+    session.receive(&element(0x30, &[&[2, 1, 1][..], &search, controls].concat()));
     let Some(Work::Search(search)) = session.poll() else { unreachable!("no search in {filter:02x?}") };
     let entries =
         Entries { generation: &world.current, registry: world.registry.as_ref(), certificates: &NoCertificates };
     session.found(search.run(entries, &|| false));
     let output = session.take_output();
-    let (mut rest, mut names, mut ended) = (&output[..], BTreeSet::new(), false);
+    let (mut rest, mut names) = (&output[..], Vec::new());
     while !rest.is_empty() {
         let (_, message, next) = split(rest);
         let (_, _, after) = split(message);
-        let (tag, operation, _) = split(after);
+        let (tag, operation, controls) = split(after);
         if tag == 0x65 {
-            assert_eq!(operation[..3], [0x0a, 1, 0], "{filter:02x?}");
-            ended = true;
-        } else {
-            names.insert(String::from_utf8(split(operation).1.to_vec()).unwrap());
+            assert_eq!((&operation[..3], next), (&[0x0a, 1, 0][..], &[][..]), "{filter:02x?}");
+            return (names, if controls.is_empty() { Vec::new() } else { cookie(controls) });
         }
+        names.push(String::from_utf8(split(operation).1.to_vec()).unwrap());
         rest = next;
     }
-    assert!(ended);
-    names
+    unreachable!("an answer without an end")
+}
+
+/// The token in the control of an answer: the list, the control, its number, its value, the estimate, the token.
+fn cookie(controls: &[u8]) -> Vec<u8> {
+    let (_, _, value) = split(split(split(controls).1).1);
+    let (_, _, token) = split(split(split(value).1).1);
+    split(token).1.to_vec()
 }
 
 /// Those whom an address book shows.

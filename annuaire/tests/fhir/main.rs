@@ -23,6 +23,7 @@ mod ldap;
 mod order;
 mod patch;
 mod profile;
+mod red;
 mod time;
 
 mod world;
