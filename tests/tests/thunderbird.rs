@@ -148,7 +148,7 @@ fn with_container(mail: &[u8], id: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>
     let header = text.split("Content-Type:").next().unwrap();
     let header: String = header.split_inclusive("\r\n").filter(|line| !line.starts_with("Message-ID:")).collect();
     let container = change(container(mail).unwrap());
-    [format!("Message-ID: <{id}>\r\n{header}").as_bytes(), &entity("enveloped-data", &container)].concat()
+    [format!("Message-ID: <{id}>\r\n{header}").as_bytes(), &entity("enveloped-data", &container, false)].concat()
 }
 
 /// Encrypted anew by somebody who altered what was signed: everybody can encrypt.
@@ -158,7 +158,7 @@ fn resealed(container: &[u8], reader: &Minted) -> Vec<u8> {
     let mut signed = tests::interop::container(&inside).unwrap();
     let at = signed.windows(TEXT.len()).position(|window| window == TEXT.as_bytes()).unwrap();
     signed[at..at + 5].copy_from_slice(b"Fraud");
-    cms_encrypt("DER", &entity("signed-data", &signed), "-aes256", &[], &[&reader.certificate]).success()
+    cms_encrypt("DER", &entity("signed-data", &signed, false), "-aes256", &[], &[&reader.certificate]).success()
 }
 
 fn deliver(dovecot: &Dovecot, to: &str, mail: &[u8]) {

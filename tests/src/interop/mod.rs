@@ -53,8 +53,10 @@ pub trait Peer {
 /// How a message is protected, with the names of `sceau seal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `gateway`
+    /// `gateway`, the signed part in base64 for a way that may rewrite lines
     Gateway,
+    /// `gateway` as gateways send it: the signed part as octets
+    GatewayBinary,
     /// `client`
     Client,
     /// `signed-only`
@@ -62,11 +64,12 @@ pub enum Form {
 }
 
 impl Form {
-    /// The name on the command line.
+    /// The name on the command line, and how the inside is spelled where that differs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::GatewayBinary => "gateway binary",
             Self::Client => "client",
             Self::SignedOnly => "signed-only",
         }
@@ -76,32 +79,43 @@ impl Form {
     #[must_use]
     pub fn cipher(self) -> Option<Cipher> {
         match self {
-            Self::Gateway => Some(Cipher::Gcm),
+            Self::Gateway | Self::GatewayBinary => Some(Cipher::Gcm),
             Self::Client => Some(Cipher::Cbc),
             Self::SignedOnly => None,
         }
     }
 }
 
-/// The body of a MIME entity in base64, and its header.
+/// The container that a MIME entity holds, in base64 or as octets.
 ///
 /// # Errors
 /// It has no header, or another encoding.
 pub fn container(entity: &[u8]) -> Done {
-    let text = std::str::from_utf8(entity).map_err(|_| "not text".to_owned())?.replace("\r\n", "\n");
-    let (header, body) = text.split_once("\n\n").ok_or("no header")?;
-    if !header.contains("pkcs7-mime") || !header.to_lowercase().contains("base64") {
-        return Err(format!("not a container in base64: {header}"));
+    let end = entity.windows(4).position(|four| four == b"\r\n\r\n").map(|at| (at, at + 4));
+    let end = end.or_else(|| entity.windows(2).position(|two| two == b"\n\n").map(|at| (at, at + 2)));
+    let (end, body) = end.ok_or("no header")?;
+    let header = String::from_utf8_lossy(&entity[..end]).to_lowercase();
+    let encoded = header.contains("content-transfer-encoding: base64");
+    if !header.contains("pkcs7-mime") || !encoded && !header.contains("content-transfer-encoding: binary") {
+        return Err(format!("not a container in base64 or as octets: {header}"));
     }
-    openssl::base64::decode_block(&body.replace('\n', "")).map_err(|error| error.to_string())
+    if !encoded {
+        return Ok(entity[body..].to_vec());
+    }
+    let text: String = entity[body..].iter().map(|octet| char::from(*octet)).filter(|c| !c.is_whitespace()).collect();
+    openssl::base64::decode_block(&text).map_err(|error| error.to_string())
 }
 
-/// An entity around a container.
+/// An entity around a container, in base64 or as octets.
 #[must_use]
-pub fn entity(kind: &str, cms: &[u8]) -> Vec<u8> {
+pub fn entity(kind: &str, cms: &[u8], binary: bool) -> Vec<u8> {
+    let encoding = if binary { "binary" } else { "base64" };
     let mut out = format!(
-        "Content-Type: application/pkcs7-mime; smime-type={kind}; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        "Content-Type: application/pkcs7-mime; smime-type={kind}; name=smime.p7m\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     );
+    if binary {
+        return [out.as_bytes(), cms].concat();
+    }
     for line in openssl::base64::encode_block(cms).as_bytes().chunks(76) {
         let _ = write!(out, "{}\r\n", std::str::from_utf8(line).unwrap());
     }
@@ -127,11 +141,11 @@ pub fn opened_by(peer: &dyn Peer, pair: &Pair, form: Form, mail: &[u8]) -> Done 
 /// In the peer's words.
 pub fn made_by(peer: &dyn Peer, pair: &Pair, form: Form, pss: bool, content: &[u8]) -> Done {
     let signed = peer.sign(&pair.signer, pss, content).map_err(|why| format!("sign: {why}"))?;
-    let mut entity_of = entity("signed-data", &signed);
+    let mut entity_of = entity("signed-data", &signed, form == Form::GatewayBinary);
     if let Some(cipher) = form.cipher() {
         let sealed = peer.encrypt(&pair.reader, cipher, &entity_of).map_err(|why| format!("encrypt: {why}"))?;
         let kind = if cipher == Cipher::Gcm { "authEnveloped-data" } else { "enveloped-data" };
-        entity_of = entity(kind, &sealed);
+        entity_of = entity(kind, &sealed, false);
     }
     let header = format!(
         "Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nFrom: <{}>\r\nTo: <{}>\r\nSubject: essai\r\nMessage-ID: <interop@ch-exemple.test>\r\nMIME-Version: 1.0\r\n",
