@@ -1,5 +1,7 @@
 //! Private keys behind traits: what signs and what decrypts, wherever the key lives.
 
+use std::sync::Arc;
+
 use openssl::pkey::{PKey, Public};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -113,6 +115,45 @@ pub trait SigningKey: Send + Sync {
     /// # Errors
     /// [`KeyError::Unsupported`], [`KeyError::Failed`] or [`KeyError::Unavailable`].
     fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+}
+
+/// A signing key that prefers another of its schemes than keys of its kind do.
+pub struct Preferring {
+    key: Arc<dyn SigningKey>,
+    schemes: Vec<SignatureScheme>,
+}
+
+impl Preferring {
+    /// The same key with this scheme first.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`]: the key cannot do that.
+    pub fn new(key: Arc<dyn SigningKey>, preferred: SignatureScheme) -> Result<Self, KeyError> {
+        if !key.schemes().contains(&preferred) {
+            return Err(KeyError::Unsupported);
+        }
+        let others = key.schemes().iter().copied().filter(|scheme| *scheme != preferred);
+        let schemes = std::iter::once(preferred).chain(others).collect();
+        Ok(Self { key, schemes })
+    }
+}
+
+impl SigningKey for Preferring {
+    fn certificate(&self) -> &Certificate {
+        self.key.certificate()
+    }
+
+    fn chain(&self) -> &[Certificate] {
+        self.key.chain()
+    }
+
+    fn schemes(&self) -> &[SignatureScheme] {
+        &self.schemes
+    }
+
+    fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.key.sign(scheme, message)
+    }
 }
 
 /// Something that opens what was encrypted to a certificate.

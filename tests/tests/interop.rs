@@ -12,14 +12,14 @@
     clippy::unwrap_used
 )]
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use ident::{Address, Clock as _, SystemClock};
 use mail::{Inside, Limits, Profile, SealRequest};
 use pki::{
     certificate::Certificate,
     cms::RsaTransport,
-    keys::{FileKey, KeyError, SignatureScheme, SigningKey},
+    keys::{FileKey, Preferring, SignatureScheme, SigningKey as _},
 };
 use tests::gateway::{binary, sceau};
 use tests::interop::{
@@ -90,29 +90,12 @@ const CANNOT: &[(&str, &str, &str, &str, &str)] = &[
     ("python", "<", "", "gateway binary|gateway|client", "has no attribute 'PKCS7EnvelopeBuilder'"),
 ];
 
-/// Signs with one scheme.
-struct Only(FileKey, [SignatureScheme; 1]);
-
-impl SigningKey for Only {
-    fn certificate(&self) -> &Certificate {
-        self.0.certificate()
-    }
-
-    fn schemes(&self) -> &[SignatureScheme] {
-        &self.1
-    }
-
-    fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        self.0.sign(scheme, message)
-    }
-}
-
 const BODY: &str = "Bonjour, compte rendu fictif.\r\n";
 
 fn sealed(row: &Row, pair: &Pair, form: Form) -> Vec<u8> {
     let certificate = |x509: &openssl::x509::X509Ref| Certificate::from_openssl(x509).unwrap();
     let signer = &pair.signer.credentials;
-    let signer = FileKey::new(signer.key.clone(), certificate(&signer.certificate), Vec::new()).unwrap();
+    let signer = Arc::new(FileKey::new(signer.key.clone(), certificate(&signer.certificate), Vec::new()).unwrap());
     let scheme = if row.pss { SignatureScheme::RsaPssSha256 } else { signer.schemes()[0] };
     let reader = certificate(&pair.reader.credentials.certificate);
     let message = format!(
@@ -123,7 +106,7 @@ fn sealed(row: &Row, pair: &Pair, form: Form) -> Vec<u8> {
     let request = SealRequest {
         message: &message,
         recipients: &[Address::parse(&pair.reader.address).unwrap()],
-        signer: &Only(signer, [scheme]),
+        signer: &Preferring::new(signer, scheme).unwrap(),
         to: if form == Form::SignedOnly { &[] } else { &[&reader] },
         profile: match form {
             Form::Gateway | Form::GatewayBinary => Profile::Gateway,

@@ -140,8 +140,10 @@ fn captured_from_a(world: &World) -> Captured {
     sink.wait_for(1).remove(0)
 }
 
-fn openssl_opens_what_a_sent(key: KeyAlgorithm) {
+/// With this much more said of A's signing key; what A signed.
+fn openssl_opens_what_a_sent(key: KeyAlgorithm, signing: &str) -> Vec<u8> {
     let world = World::with(key, ident::Clock::now(&ident::SystemClock));
+    world.edit(A, "sceau.toml", SIGNING_KEY, &format!("{SIGNING_KEY}{signing}"));
     let kept = captured_from_a(&world);
     let seen = text(&kept.message);
     assert!(kept.tls.is_some() && kept.peer.is_some());
@@ -174,16 +176,28 @@ fn openssl_opens_what_a_sent(key: KeyAlgorithm) {
         letter.contains("Subject: Secret dossier") && letter.contains("Bonjour, voici le compte rendu."),
         "{letter}"
     );
+    signed.to_vec()
 }
+
+/// The end of the entry of a domain's signing key.
+const SIGNING_KEY: &str = "key = \"signing.key\"";
 
 #[test]
 fn openssl_opens_what_a_sent_with_p256_keys() {
-    openssl_opens_what_a_sent(KeyAlgorithm::P256);
+    openssl_opens_what_a_sent(KeyAlgorithm::P256, "");
 }
 
 #[test]
 fn openssl_opens_what_a_sent_with_rsa_keys() {
-    openssl_opens_what_a_sent(KeyAlgorithm::Rsa2048);
+    let signed = openssl_opens_what_a_sent(KeyAlgorithm::Rsa2048, "");
+    assert!(!asn1parse(&signed).contains("rsassaPss"));
+}
+
+/// PSS where the operator wants it (RFC 4056).
+#[test]
+fn openssl_verifies_the_pss_signature_that_was_asked_for() {
+    let signed = openssl_opens_what_a_sent(KeyAlgorithm::Rsa2048, ", rsa_signature = \"pss\"");
+    assert!(asn1parse(&signed).contains("rsassaPss"), "{}", asn1parse(&signed));
 }
 
 /// A secretary's staff card writes for her doctor and is shown as what she is.

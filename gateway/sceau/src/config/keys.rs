@@ -27,6 +27,19 @@ pub struct KeyFiles {
     /// What opens an encrypted PEM key or the PKCS#12 file.
     #[serde(default)]
     pub passphrase: Option<SecretPlace>,
+    /// How an RSA key signs: PKCS#1 v1.5 unless said, which every reader of mail knows.
+    #[serde(default)]
+    pub rsa_signature: Option<RsaSignature>,
+}
+
+/// Padding of RSA signatures (RFC 8017 §8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RsaSignature {
+    /// RSASSA-PKCS1-v1_5.
+    Pkcs1,
+    /// RSASSA-PSS with SHA-256 and a salt of 32 octets (RFC 4056).
+    Pss,
 }
 
 /// Where a private key is.
@@ -154,6 +167,9 @@ pub(super) fn faults(found: &mut Vec<String>, config: &Config) {
         let keys = own.signing.0.iter().chain(&own.decryption);
         if own.signing.0.is_empty() {
             found.push(format!("domain {}: `signing` needs at least one key", own.name));
+        }
+        if own.decryption.iter().any(|key| key.rsa_signature.is_some()) {
+            found.push(format!("domain {}: `rsa_signature` belongs to a key that signs", own.name));
         }
         for key in keys {
             let form = match (&key.certificate, &key.key, &key.pkcs12) {

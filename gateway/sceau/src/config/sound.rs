@@ -121,6 +121,14 @@ inner = { address = "127.0.0.1:24" }
         one(&with(&format!("{}{}", rule("required"), rule("never"))), "ch-autre.test has two [[partner]]");
     }
 
+    #[test]
+    fn how_a_key_signs_is_said_where_it_signs() {
+        let rule = ", rsa_signature = \"pss\"";
+        let at = |key: &str| faults_of(&SOUND.replace(key, &format!("{key}{rule}")));
+        assert!(at("key = \"a.key\"").is_empty());
+        one(&at("key = \"b.key\""), "`rsa_signature` belongs to a key that signs");
+    }
+
     /// Promise 2: what was opened does not cross a network in clear because nobody thought of it.
     #[test]
     fn opened_mail_does_not_cross_a_network_in_clear_unasked() {

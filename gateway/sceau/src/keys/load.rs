@@ -5,12 +5,15 @@ use std::{path::Path, sync::Arc};
 use ident::Timestamp;
 use pki::{
     certificate::{Certificate, CertificateError},
-    keys::{FileKey, KeyUri, SigningKey, Token, TokenKey, TokenReader, TokenSettings, TokenSigner},
+    keys::{
+        FileKey, KeyUri, Preferring, SignatureScheme, SigningKey, Token, TokenKey, TokenReader, TokenSettings,
+        TokenSigner,
+    },
     path::Validator,
 };
 
 use super::{DomainKeys, KeyRing, OnToken, One, ReadingSet, SigningSet, judge, pins};
-use crate::config::{KeyFiles, KeyPlace, Loaded, OwnDomain, Problem, TokenSection, read_bytes};
+use crate::config::{KeyFiles, KeyPlace, Loaded, OwnDomain, Problem, RsaSignature, TokenSection, read_bytes};
 
 /// Largest certificate or key file.
 const MAX_PEM: u64 = 1024 * 1024;
@@ -102,13 +105,30 @@ fn signing(loaded: &Loaded, ring: &KeyRing, own: &OwnDomain) -> Result<SigningSe
 
 fn signer(loaded: &Loaded, ring: &KeyRing, files: &KeyFiles) -> Result<One<dyn SigningKey>, Problem> {
     let (material, place) = material(loaded, ring, files)?;
-    Ok(match material {
-        Material::File(key) => One { key: key as _, place, on_token: None },
+    let (key, on_token): (Arc<dyn SigningKey>, _) = match material {
+        Material::File(key) => (key, None),
         Material::Token { token, uri, certificate, chain } => {
             let key = Arc::new(TokenSigner::new(token, uri, certificate, chain));
-            One { on_token: Some(OnToken::Signer(Arc::clone(&key))), key: key as _, place }
+            (Arc::clone(&key) as _, Some(OnToken::Signer(key)))
         }
-    })
+    };
+    let key = preferring(key, files.rsa_signature, &place)?;
+    Ok(One { key, place, on_token })
+}
+
+fn preferring(
+    key: Arc<dyn SigningKey>,
+    wanted: Option<RsaSignature>,
+    place: &str,
+) -> Result<Arc<dyn SigningKey>, Problem> {
+    let scheme = match wanted {
+        None => return Ok(key),
+        Some(RsaSignature::Pkcs1) => SignatureScheme::RsaPkcs1Sha256,
+        Some(RsaSignature::Pss) => SignatureScheme::RsaPssSha256,
+    };
+    let preferring = Preferring::new(key, scheme);
+    let preferring = preferring.map_err(|_| Problem::of(place, "`rsa_signature` is for RSA keys, and this is none"))?;
+    Ok(Arc::new(preferring))
 }
 
 /// A signing key that belongs to no domain, such as the one under a partner file.
