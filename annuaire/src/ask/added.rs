@@ -149,7 +149,7 @@ fn bear(
         (Space::People, Bearer::Structure(row)) => {
             let activities = t.structure_activities.of(&t.structure_activity_starts, row);
             work.spend_on(activities.len(), 2);
-            docs.extend(activities.iter().map(|at| (g.doc_of(Space::People, t.activity_person.at(*at)), kind)));
+            docs.extend(activities.map(|at| (g.doc_of(Space::People, t.activity_person.at(at)), kind)));
         }
         (Space::Places, Bearer::Person(_)) => {}
     }

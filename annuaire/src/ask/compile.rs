@@ -304,7 +304,7 @@ impl<'a> Compiler<'a> {
             Space::Places => docs.push((g.doc_of(Space::Places, row), kind)),
             Space::People => {
                 let activities = t.structure_activities.of(&t.structure_activity_starts, row);
-                docs.extend(activities.iter().map(|at| (g.doc_of(Space::People, t.activity_person.at(*at)), kind)));
+                docs.extend(activities.map(|at| (g.doc_of(Space::People, t.activity_person.at(at)), kind)));
             }
         }
     }
@@ -405,7 +405,7 @@ impl<'a> Compiler<'a> {
                 Space::People => (&t.mailbox_people, &t.mailbox_person_starts),
                 Space::Places => (&t.mailbox_structure_list, &t.mailbox_structure_starts),
             };
-            docs.extend(list.of(starts, row).iter().map(|row| (g.doc_of(self.space, *row), kind)));
+            docs.extend(list.of(starts, row).map(|row| (g.doc_of(self.space, row), kind)));
         }
         self.added.by_address((g, self.space), &start, how, self.work, &mut docs);
         docs.retain(|(doc, _)| *doc < g.docs(self.space));
@@ -418,10 +418,7 @@ fn inner_entries(g: &Generation, letters: &str) -> Vec<u32> {
     let dictionary = &g.index.entries;
     let octets = dictionary.bytes.as_bytes();
     let count = g.index.len();
-    let end_of = |entry: u32| {
-        let end = usize::try_from(entry).ok().and_then(|entry| dictionary.ends.get(entry));
-        end.and_then(|end| usize::try_from(*end).ok()).unwrap_or(usize::MAX)
-    };
+    let end_of = |entry: u32| dictionary.end(entry);
     let mut found: Vec<u32> = Vec::new();
     let mut entry = 0u32;
     let mut take = |at: usize| {

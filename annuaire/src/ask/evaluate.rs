@@ -309,9 +309,9 @@ impl Run<'_> {
         lists_of(&g.tables, self.space, g.row_of(self.space, doc), |bearer, words| {
             looked = looked.saturating_add(u64::try_from(words.len()).unwrap_or(0));
             for entry in words {
-                for span in leaf.spans.with(*entry) {
-                    if g.entry_in(*entry, span.fields) && !self.hidden.covers(bearer, *entry) {
-                        let weight = if leaf.ranked { weight(g.tables.entry_field.at(*entry)) } else { 0 };
+                for span in leaf.spans.with(entry) {
+                    if g.entry_in(entry, span.fields) && !self.hidden.covers(bearer, entry) {
+                        let weight = if leaf.ranked { weight(g.tables.entry_field.at(entry)) } else { 0 };
                         let hit = (span.kind, weight);
                         best = Some(best.map_or(hit, |best| best.min(hit)));
                     }

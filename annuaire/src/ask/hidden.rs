@@ -12,7 +12,7 @@ use super::{added::Added, order::Order};
 use crate::{
     Field, Generation, Mailbox, Registry,
     fold::fold,
-    generation::{Bearer, Space, lists_of, mailbox_words},
+    generation::{Bearer, Space, Values, lists_of, mailbox_words},
 };
 
 /// Words that do not count, and those that do beside the index, for one generation and registry.
@@ -45,7 +45,7 @@ impl Hidden {
             }
         }
         let t = &g.tables;
-        let red = |rows: &[u32]| rows.iter().all(|row| registry.is_red(Mailbox { generation: g, row: *row }.key()));
+        let red = |mut rows: Values<'_>| rows.all(|row| registry.is_red(Mailbox { generation: g, row }.key()));
         people.retain(|row| red(t.person_mailboxes.of(&t.person_mailbox_starts, *row)));
         places.retain(|row| red(t.structure_mailboxes.of(&t.structure_mailbox_starts, *row)));
         let docs = |space, rows: HashSet<u32>| rows.into_iter().map(|row| g.doc_of(space, row)).collect();
@@ -79,7 +79,7 @@ impl Hidden {
             Bearer::Structure(row) => {
                 self.places.push(g.doc_of(Space::Places, row));
                 let activities = t.structure_activities.of(&t.structure_activity_starts, row);
-                self.people.extend(activities.iter().map(|at| g.doc_of(Space::People, t.activity_person.at(*at))));
+                self.people.extend(activities.map(|at| g.doc_of(Space::People, t.activity_person.at(at))));
             }
         }
     }
@@ -113,7 +113,7 @@ impl Hidden {
         }
         let mut shown = false;
         lists_of(&g.tables, space, g.row_of(space, doc), |bearer, words| {
-            shown |= words.binary_search(&entry).is_ok() && !self.covers(bearer, entry);
+            shown |= words.into_iter().any(|own| own == entry) && !self.covers(bearer, entry);
         });
         shown
     }
@@ -122,8 +122,7 @@ impl Hidden {
 /// The mailboxes whose words a bearer has: see how the index is built.
 fn mailboxes(g: &Generation, bearer: Bearer) -> Vec<Mailbox<'_>> {
     let t = &g.tables;
-    let of =
-        |rows: &[u32]| -> Vec<Mailbox<'_>> { rows.iter().map(|row| Mailbox { generation: g, row: *row }).collect() };
+    let of = |rows: Values<'_>| -> Vec<Mailbox<'_>> { rows.map(|row| Mailbox { generation: g, row }).collect() };
     match bearer {
         Bearer::Person(row) => of(t.person_mailboxes.of(&t.person_mailbox_starts, row)),
         Bearer::Structure(row) => {

@@ -408,7 +408,7 @@ fn fill(column: &mut Column, row: u32, text: &str, texts: &mut Interner) {
 }
 
 fn cell(column: &mut Column, row: u32) -> Option<&mut u32> {
-    usize::try_from(row).ok().and_then(|row| column.0.get_mut(row))
+    usize::try_from(row).ok().and_then(|row| column.cells().get_mut(row))
 }
 
 fn set(column: &mut Column, row: u32, value: u32) {

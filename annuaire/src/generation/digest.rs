@@ -2,7 +2,7 @@
 
 use openssl::sha::Sha256;
 
-use super::Generation;
+use super::{Column, Generation};
 
 /// The date of the data and the start of a digest over all columns: equal contents, equal name. What is gone
 /// is left out, since it depends on the generation before.
@@ -15,7 +15,7 @@ pub(super) fn name(generation: &Generation) -> String {
     for (column, values) in generation.tables.columns() {
         if !column.starts_with("gone_") {
             sha.update(column.as_bytes());
-            update(&mut sha, &values.0);
+            update(&mut sha, values);
         }
     }
     let date: String = generation.data_as_of.rfc3339().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
@@ -23,11 +23,12 @@ pub(super) fn name(generation: &Generation) -> String {
     format!("{date}-{}", digest.get(..12).unwrap_or(&digest))
 }
 
-fn update(sha: &mut Sha256, values: &[u32]) {
+fn update(sha: &mut Sha256, column: &Column) {
     let mut block = Vec::with_capacity(16 * 1024);
-    for values in values.chunks(4 * 1024) {
+    let mut values = column.values();
+    while values.len() > 0 {
         block.clear();
-        block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        block.extend(values.by_ref().take(4 * 1024).flat_map(u32::to_le_bytes));
         sha.update(&block);
     }
 }

@@ -15,15 +15,16 @@ use thiserror::Error;
 
 use super::{
     Generation, Source,
+    column::{Column, Form, Packed},
     digest::hex,
     index::Index,
     strings::Strings,
-    tables::{Column, Tables},
+    tables::Tables,
 };
 
 const MAGIC: &[u8; 8] = b"SCEAUANN";
 /// Changes with every change of the columns or of their meaning.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const MAX_HEADER: u32 = 1024 * 1024;
 
 /// Why a stored generation is not used. Every variant means: load the extracts again.
@@ -59,6 +60,18 @@ struct Section {
     name: String,
     octets: u64,
     sha256: String,
+    /// Of a column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Shape>,
+}
+
+/// How a column is packed: what its codes refer to comes first, in 32 bits each, then the codes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Shape {
+    rows: u32,
+    bits: u32,
+    form: Form,
+    aside: u32,
 }
 
 /// Names of the sections that are octets, and of the lists of ends that belong to two of them.
@@ -96,10 +109,11 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 fn write(generation: &Generation, out: &mut impl Write) -> Result<(), StoredError> {
-    let section = |name: &str, octets: usize, sha: [u8; 32]| Section {
+    let section = |name: &str, octets: usize, sha: [u8; 32], shape| Section {
         name: name.to_owned(),
         octets: u64::try_from(octets).unwrap_or(u64::MAX),
         sha256: hex(&sha),
+        shape,
     };
     let octets = [
         (TEXT, generation.text.bytes.as_bytes()),
@@ -107,16 +121,22 @@ fn write(generation: &Generation, out: &mut impl Write) -> Result<(), StoredErro
         (POSTINGS, generation.index.postings.as_slice()),
     ];
     let mut columns = vec![(TEXT_ENDS, &generation.text.ends), (WORD_ENDS, &generation.index.entries.ends)];
-    columns.extend(generation.tables.columns().into_iter().map(|(name, column)| (name, &column.0)));
+    columns.extend(generation.tables.columns());
     let mut sections: Vec<Section> =
-        octets.iter().map(|(name, octets)| section(name, octets.len(), sha256(octets))).collect();
-    for (name, values) in &columns {
-        let mut sha = Sha256::new();
-        blocks(values, |block| {
+        octets.iter().map(|(name, octets)| section(name, octets.len(), sha256(octets), None)).collect();
+    let mut packed = Vec::with_capacity(columns.len());
+    for (name, column) in columns {
+        let column = column.at_rest();
+        let (mut sha, mut long) = (Sha256::new(), 0usize);
+        blocks(&column, |block| {
             sha.update(block);
+            long = long.saturating_add(block.len());
             Ok(())
         })?;
-        sections.push(section(name, values.len().saturating_mul(4), sha.finish()));
+        let (rows, bits, form) = column.shape();
+        let aside = u32::try_from(column.parts().0.len()).map_err(io::Error::other)?;
+        sections.push(section(name, long, sha.finish(), Some(Shape { rows, bits, form, aside })));
+        packed.push(column);
     }
     let head = Head {
         id: generation.id.clone(),
@@ -134,21 +154,22 @@ fn write(generation: &Generation, out: &mut impl Write) -> Result<(), StoredErro
     for (_, octets) in octets {
         out.write_all(octets)?;
     }
-    for (_, values) in &columns {
-        blocks(values, |block| out.write_all(block))?;
+    for column in packed {
+        blocks(&column, |block| out.write_all(block))?;
     }
     Ok(())
 }
 
-/// Hands out a column's octets, little-endian, in blocks.
-fn blocks(values: &[u32], mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+/// Hands out a column's octets, numbers little-endian, in blocks.
+fn blocks(column: &Packed, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (aside, octets) = column.parts();
     let mut block = Vec::with_capacity(64 * 1024);
-    for values in values.chunks(16 * 1024) {
+    for values in aside.chunks(16 * 1024) {
         block.clear();
         block.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         take(&block)?;
     }
-    Ok(())
+    take(octets)
 }
 
 /// The files that a stored generation was made from, and the moment that it speaks of: its description alone is read.
@@ -204,8 +225,8 @@ fn read_parts(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Generation, 
             TEXT => text = Some(octets(&mut input, section)?),
             WORDS => words = Some(octets(&mut input, section)?),
             POSTINGS => postings = Some(octets(&mut input, section)?),
-            TEXT_ENDS => text_ends = Some(column(&mut input, section)?.0),
-            WORD_ENDS => word_ends = Some(column(&mut input, section)?.0),
+            TEXT_ENDS => text_ends = Some(column(&mut input, section)?),
+            WORD_ENDS => word_ends = Some(column(&mut input, section)?),
             name => {
                 let values = column(&mut input, section)?;
                 *tables.column_mut(name).ok_or(StoredError::Damaged("unknown column"))? = values;
@@ -229,7 +250,7 @@ fn read_parts(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Generation, 
     Ok(Generation { id, data_as_of, sources, text, tables, index })
 }
 
-fn strings(octets: Option<Vec<u8>>, ends: Option<Vec<u32>>) -> Result<Strings, StoredError> {
+fn strings(octets: Option<Vec<u8>>, ends: Option<Column>) -> Result<Strings, StoredError> {
     let (Some(octets), Some(ends)) = (octets, ends) else { return Err(StoredError::Damaged("no text")) };
     let bytes = String::from_utf8(octets).map_err(|_| StoredError::Damaged("text is not UTF-8"))?;
     Ok(Strings { bytes, ends })
@@ -274,23 +295,26 @@ fn short(error: io::Error) -> StoredError {
 
 /// The octets of one section, checked. The caller has checked the sum of all lengths against the file.
 fn octets(input: &mut impl Read, section: &Section) -> Result<Vec<u8>, StoredError> {
-    let length = usize::try_from(section.octets).map_err(|_| StoredError::Damaged("too long"))?;
-    let mut octets = vec![0u8; length];
+    let mut octets = vec![0u8; long(section.octets)?];
     input.read_exact(&mut octets).map_err(short)?;
-    if hex(&sha256(&octets)) != section.sha256 {
-        return Err(StoredError::Damaged("checksum"));
+    match hex(&sha256(&octets)) == section.sha256 {
+        true => Ok(octets),
+        false => Err(StoredError::Damaged("checksum")),
     }
-    Ok(octets)
 }
 
-/// One column, read block by block so that it never stands in memory twice.
+fn long(octets: u64) -> Result<usize, StoredError> {
+    usize::try_from(octets).map_err(|_| StoredError::Damaged("too long"))
+}
+
+/// One column: nothing of it stands in memory twice.
 fn column(input: &mut impl Read, section: &Section) -> Result<Column, StoredError> {
-    let mut left = usize::try_from(section.octets).map_err(|_| StoredError::Damaged("too long"))?;
-    if left.checked_rem(4) != Some(0) {
-        return Err(StoredError::Damaged("column"));
-    }
-    let mut values = Vec::with_capacity(left / 4);
+    let shape = section.shape.ok_or(StoredError::Damaged("column"))?;
+    let codes = section.octets.checked_sub(u64::from(shape.aside).saturating_mul(4));
+    let codes = long(codes.ok_or(StoredError::Damaged("column"))?)?;
     let mut sha = Sha256::new();
+    let mut left = long(u64::from(shape.aside).saturating_mul(4))?;
+    let mut aside = Vec::with_capacity(left / 4);
     let mut block = vec![0u8; 64 * 1024];
     while left > 0 {
         let want = left.min(block.len());
@@ -298,11 +322,15 @@ fn column(input: &mut impl Read, section: &Section) -> Result<Column, StoredErro
         input.read_exact(part).map_err(short)?;
         sha.update(part);
         let (words, _) = part.as_chunks::<4>();
-        values.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
+        aside.extend(words.iter().map(|word| u32::from_le_bytes(*word)));
         left = left.saturating_sub(want);
     }
+    let mut octets = vec![0u8; codes];
+    input.read_exact(&mut octets).map_err(short)?;
+    sha.update(&octets);
     if hex(&sha.finish()) != section.sha256 {
         return Err(StoredError::Damaged("checksum"));
     }
-    Ok(Column(values))
+    let packed = Packed::stored(shape.rows, shape.bits, shape.form, aside, octets);
+    packed.map(Column::from).ok_or(StoredError::Damaged("column"))
 }

@@ -45,10 +45,10 @@ pub(super) fn finish(
     t.person_skill_starts = sort_by_owner(&mut t, "skill_", rows, Some(renumbered(skill_person, &people)));
     t.person_diploma_starts = sort_by_owner(&mut t, "diploma_", rows, Some(renumbered(diploma_person, &people)));
     link_mailboxes(&mut t, (&people, mailbox_people), (&structures, mailbox_structures), &mailboxes);
-    let cards = pairs(t.card_person.0.iter().copied(), 0..);
-    (t.person_card_starts, t.person_cards) = grouped(cards, rows);
-    let activities = pairs(t.activity_structure.0.iter().copied(), 0..);
-    (t.structure_activity_starts, t.structure_activities) = grouped(activities, t.structure_key.len());
+    let cards = pairs(t.card_person.values(), 0..);
+    (t.person_card_starts, t.person_cards) = listed(cards, rows);
+    let activities = pairs(t.activity_structure.values(), 0..);
+    (t.structure_activity_starts, t.structure_activities) = listed(activities, t.structure_key.len());
 
     t.structure_by_finess = sorted_by(&t.structure_finess, strings);
     t.structure_by_entity = sorted_by(&t.structure_entity, strings);
@@ -57,12 +57,15 @@ pub(super) fn finish(
     if interner.is_full() {
         return Err(TooMuchText);
     }
+    // The index needs the room.
+    t.pack();
     let text = interner.finish();
     told(BEFORE_INDEX);
     let index = index::build(&mut t, &text, &mut told).ok_or(TooMuchText)?;
     if t.columns().iter().any(|(_, column)| column.len() == NONE) {
         return Err(TooMuchText);
     }
+    t.pack();
     let mut generation = Generation { id: String::new(), data_as_of, sources, text, tables: t, index };
     generation.id = digest::name(&generation);
     Ok(generation)
@@ -103,9 +106,9 @@ fn sort_table(t: &mut Tables, prefix: &str, strings: &Strings, by: &str) -> Vec<
 
 /// Sorts a table by owner, keeping the order of the file within each; gives where each owner's rows start.
 fn sort_by_owner(t: &mut Tables, prefix: &str, owners: u32, given: Option<Vec<u32>>) -> Column {
-    let owner = given.unwrap_or_else(|| t.activity_person.0.clone());
+    let owner = given.unwrap_or_else(|| t.activity_person.values().collect());
     let (starts, order) = grouped(pairs(owner, 0..), owners);
-    permute(t, prefix, &order.0);
+    permute(t, prefix, &order);
     starts
 }
 
@@ -114,9 +117,9 @@ fn permute(t: &mut Tables, prefix: &str, order: &[u32]) {
     let names: Vec<&'static str> = t.columns().into_iter().map(|(name, _)| name).collect();
     for name in names.into_iter().filter(|name| name.starts_with(prefix)) {
         if let Some(column) = t.column_mut(name)
-            && column.0.len() == order.len()
+            && column.cells().len() == order.len()
         {
-            *column = Column(order.iter().map(|row| column.at(*row)).collect());
+            *column = order.iter().map(|row| column.at(*row)).collect::<Vec<_>>().into();
         }
     }
 }
@@ -140,7 +143,7 @@ fn renumbered(rows: Vec<u32>, places: &[u32]) -> Vec<u32> {
 }
 
 fn renumber(column: &mut Column, places: &[u32]) {
-    column.0.iter_mut().for_each(|row| *row = moved(*row, places));
+    column.cells().iter_mut().for_each(|row| *row = moved(*row, places));
 }
 
 fn pairs(owners: impl IntoIterator<Item = u32>, values: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
@@ -149,7 +152,7 @@ fn pairs(owners: impl IntoIterator<Item = u32>, values: impl IntoIterator<Item =
 
 /// Groups values by owner: where each owner's values start (one more at the end), and the values. Pairs whose
 /// owner is [`NONE`] are left out.
-pub(super) fn grouped(mut pairs: Vec<(u32, u32)>, owners: u32) -> (Column, Column) {
+pub(super) fn grouped(mut pairs: Vec<(u32, u32)>, owners: u32) -> (Column, Vec<u32>) {
     pairs.retain(|(owner, _)| *owner < owners);
     pairs.sort_unstable();
     pairs.dedup();
@@ -166,7 +169,13 @@ pub(super) fn grouped(mut pairs: Vec<(u32, u32)>, owners: u32) -> (Column, Colum
         starts.push(end);
         owner = owner.saturating_add(1);
     }
-    (starts, Column(pairs.into_iter().map(|(_, value)| value).collect()))
+    (starts, pairs.into_iter().map(|(_, value)| value).collect())
+}
+
+/// The same, as two columns.
+fn listed(pairs: Vec<(u32, u32)>, owners: u32) -> (Column, Column) {
+    let (starts, values) = grouped(pairs, owners);
+    (starts, values.into())
 }
 
 fn link_mailboxes(
@@ -182,15 +191,15 @@ fn link_mailboxes(
     let turned = |pairs: &[(u32, u32)]| pairs.iter().map(|(a, b)| (*b, *a)).collect::<Vec<_>>();
     let of_people = moved_pairs(mailbox_people, people);
     let of_structures = moved_pairs(mailbox_structures, structures);
-    (t.person_mailbox_starts, t.person_mailboxes) = grouped(turned(&of_people), t.person_id.len());
-    (t.structure_mailbox_starts, t.structure_mailboxes) = grouped(turned(&of_structures), t.structure_key.len());
-    (t.mailbox_person_starts, t.mailbox_people) = grouped(of_people, rows);
-    (t.mailbox_structure_starts, t.mailbox_structure_list) = grouped(of_structures, rows);
+    (t.person_mailbox_starts, t.person_mailboxes) = listed(turned(&of_people), t.person_id.len());
+    (t.structure_mailbox_starts, t.structure_mailboxes) = listed(turned(&of_structures), t.structure_key.len());
+    (t.mailbox_person_starts, t.mailbox_people) = listed(of_people, rows);
+    (t.mailbox_structure_starts, t.mailbox_structure_list) = listed(of_structures, rows);
 }
 
 /// The rows that have a text in this column, sorted by it.
 fn sorted_by(column: &Column, strings: &Strings) -> Column {
-    Column(sorted((0..column.len()).filter(|row| column.at(*row) != 0), column, strings))
+    sorted((0..column.len()).filter(|row| column.at(*row) != 0), column, strings).into()
 }
 
 /// Rows in the order of their texts in a column; those of equal texts keep theirs.

@@ -32,6 +32,7 @@ pub(crate) fn remember_gone(generation: &mut Generation, previous: &Generation) 
         gone.sort();
     }
     store(generation, gone);
+    generation.pack();
 }
 
 fn store(generation: &mut Generation, gone: Vec<((u32, String), u32)>) {

@@ -7,6 +7,7 @@
 
 use super::{
     Generation,
+    column::Values,
     field::{Field, Fields},
     order,
     postings::{self, Postings},
@@ -33,7 +34,7 @@ pub(crate) enum Space {
 
 impl Index {
     pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.entries.ends.len()).unwrap_or(NONE)
+        self.entries.len()
     }
 
     /// A word without its mark.
@@ -65,13 +66,16 @@ pub(super) fn build(t: &mut Tables, text: &Strings, told: &mut impl FnMut(u64)) 
                 list.sort_unstable();
             }
         }
-        (starts, Column(lists))
+        let mut lists = Column::from(lists);
+        // At once: what comes next needs the room.
+        lists.pack();
+        (starts, lists)
     };
     (t.person_word_starts, t.person_words) = renumber(own);
     (t.structure_word_starts, t.structure_words) = renumber(places);
     told(72);
-    let count = u32::try_from(entries.ends.len()).ok()?;
-    t.entry_field = Column((0..count).map(|entry| mark_of(&entries, entry)).collect());
+    let count = entries.len();
+    t.entry_field = (0..count).map(|entry| mark_of(&entries, entry)).collect::<Vec<_>>().into();
     let mut index = Index { entries, postings: Vec::new() };
     lists(t, &mut index.postings, count)?;
     told(96);
@@ -84,7 +88,7 @@ fn at(column: &[u32], row: u32) -> u32 {
 
 /// The words of each row: where they start, and the words.
 fn forward(rows: u32, mut words: impl FnMut(u32, &mut Vec<Text>)) -> Option<(Column, Vec<u32>)> {
-    let mut starts = Column(Vec::with_capacity(usize::try_from(rows).ok()?));
+    let mut starts = Vec::with_capacity(usize::try_from(rows).ok()?);
     let mut all: Vec<u32> = Vec::new();
     let mut of_row = Vec::new();
     for row in 0..rows {
@@ -97,16 +101,16 @@ fn forward(rows: u32, mut words: impl FnMut(u32, &mut Vec<Text>)) -> Option<(Col
     }
     starts.push(u32::try_from(all.len()).ok()?);
     all.shrink_to_fit();
-    Some((starts, all))
+    Some((starts.into(), all))
 }
 
 /// The dictionary in order, and for each word of the interner its place there.
 fn sorted(words: Interner) -> (Strings, Vec<u32>) {
     let strings = words.finish();
-    let count = u32::try_from(strings.ends.len()).unwrap_or(NONE);
+    let count = strings.len();
     let mut order: Vec<u32> = (0..count).collect();
     order.sort_unstable_by(|a, b| strings.get(*a).cmp(strings.get(*b)));
-    let mut entries = Strings { bytes: String::with_capacity(strings.bytes.len()), ends: Vec::new() };
+    let mut entries = Strings { bytes: String::with_capacity(strings.bytes.len()), ends: Column::default() };
     let mut new = vec![NONE; order.len()];
     for (place, old) in (0u32..).zip(&order) {
         entries.bytes.push_str(strings.get(*old));
@@ -115,6 +119,7 @@ fn sorted(words: Interner) -> (Strings, Vec<u32>) {
             *slot = place;
         }
     }
+    entries.pack();
     (entries, new)
 }
 
@@ -160,8 +165,8 @@ fn lists(t: &mut Tables, octets: &mut Vec<u8>, entries: u32) -> Option<()> {
             }
         });
         match space {
-            Space::People => (t.entry_people_starts, t.entry_people_counts) = (Column(starts), Column(counts)),
-            Space::Places => (t.entry_place_starts, t.entry_place_counts) = (Column(starts), Column(counts)),
+            Space::People => (t.entry_people_starts, t.entry_people_counts) = (starts.into(), counts.into()),
+            Space::Places => (t.entry_place_starts, t.entry_place_counts) = (starts.into(), counts.into()),
         }
     }
     Some(())
@@ -174,9 +179,9 @@ fn each(t: &Tables, space: Space, mut take: impl FnMut(u32, u32)) {
         Space::People => &t.doc_person,
         Space::Places => &t.doc_structure,
     };
-    for (doc, row) in (0u32..).zip(&docs.0) {
+    for (doc, row) in (0u32..).zip(docs.values()) {
         words.clear();
-        lists_of(t, space, *row, |_, list| words.extend_from_slice(list));
+        lists_of(t, space, row, |_, list| words.extend(list));
         words.sort_unstable();
         words.dedup();
         words.iter().for_each(|entry| take(doc, *entry));
@@ -191,7 +196,7 @@ pub(crate) enum Bearer {
 }
 
 /// The word lists of one row, each with whose it is.
-pub(crate) fn lists_of<'a>(t: &'a Tables, space: Space, row: u32, mut take: impl FnMut(Bearer, &'a [u32])) {
+pub(crate) fn lists_of<'a>(t: &'a Tables, space: Space, row: u32, mut take: impl FnMut(Bearer, Values<'a>)) {
     match space {
         Space::Places => take(Bearer::Structure(row), t.structure_words.of(&t.structure_word_starts, row)),
         Space::People => {

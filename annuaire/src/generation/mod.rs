@@ -1,6 +1,7 @@
 //! A generation: one immutable state of the directory, in memory, named, with the date of its data.
 
 mod builder;
+mod column;
 mod diff;
 mod digest;
 mod field;
@@ -37,9 +38,9 @@ pub(crate) use order::{lists_a_mailbox, shown_by};
 pub use records::{Change, Record, RecordKind, changes, records};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
+pub(crate) use column::{Column, Values};
 use strings::Strings;
 pub(crate) use strings::{extend_hash, hash};
-pub(crate) use tables::Column;
 pub(crate) use tables::Tables;
 pub(crate) use words::{PARTICLES, mailbox_words, other_forms, other_forms_of_town};
 
@@ -102,6 +103,12 @@ impl Generation {
     /// Its name: the date of its data and a digest of its contents.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Puts at rest what was changed.
+    fn pack(&mut self) {
+        self.text.pack();
+        self.tables.pack();
     }
 
     /// The moment that its data speak of, to be shown with every answer.

@@ -46,12 +46,13 @@ pub(crate) fn oppose(generation: &mut Generation, opposed: &[Opposed]) -> (u64, 
             (&mut t.card_hash_low, card.hash.1),
         ];
         for (column, value) in columns {
-            if let Some(place) = usize::try_from(row).ok().and_then(|row| column.0.get_mut(row)) {
+            if let Some(place) = usize::try_from(row).ok().and_then(|row| column.cells().get_mut(row)) {
                 *place = value;
             }
         }
     }
     if news > 0 {
+        generation.tables.pack();
         generation.id = digest::name(generation);
     }
     (news, unknown)

@@ -75,7 +75,7 @@ pub(super) fn number(t: &mut Tables, text: &Strings) {
             *count = alike.get(&(*family, *given)).copied().unwrap_or(1).saturating_sub(1);
         }
     }
-    t.person_homonyms = Column(homonyms);
+    t.person_homonyms = homonyms.into();
     (t.doc_person, t.person_doc) = both(people.into_iter().map(|key| key.4).collect());
 
     let names = ranks(&[&t.structure_name, &t.structure_trade_name], text);
@@ -90,7 +90,7 @@ pub(super) fn number(t: &mut Tables, text: &Strings) {
 
 /// The place of each text among all others of its columns, once squeezed.
 fn ranks(columns: &[&Column], text: &Strings) -> HashMap<Text, u32, RandomState> {
-    let mut texts: Vec<Text> = columns.iter().flat_map(|column| column.0.iter().copied()).collect();
+    let mut texts: Vec<Text> = columns.iter().flat_map(|column| column.values()).collect();
     texts.sort_unstable();
     texts.dedup();
     let mut folded: Vec<(String, Text)> = texts.into_iter().map(|id| (squeezed(text.get(id)), id)).collect();
@@ -116,5 +116,5 @@ fn both(order: Vec<u32>) -> (Column, Column) {
             *slot = place;
         }
     }
-    (Column(order), Column(places))
+    (order.into(), places.into())
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Generation,
+    column::Values,
     tables::{Column, NONE},
 };
 use crate::MailboxType;
@@ -240,7 +241,7 @@ fn mailbox(generation: &Generation, row: u32) -> Map<String, Value> {
     let mut says = texts(generation, row, columns);
     let kind = usize::try_from(t.mailbox_type.at(row)).ok().and_then(|kind| MailboxType::ALL.get(kind));
     let named =
-        |of: &[u32], keys: &Column| -> Value { of.iter().map(|row| generation.text.get(keys.text_at(*row))).collect() };
+        |of: Values<'_>, keys: &Column| -> Value { of.map(|row| generation.text.get(keys.text_at(row))).collect() };
     let people = t.mailbox_people.of(&t.mailbox_person_starts, row);
     let structures = t.mailbox_structure_list.of(&t.mailbox_structure_starts, row);
     says.insert("type".to_owned(), json!(kind.map(|kind| kind.code())));

@@ -2,6 +2,8 @@
 
 use std::hash::BuildHasher;
 
+use super::column::{Column, NONE};
+
 /// Number of a string in the arena. `0` is always the empty string.
 pub(crate) type Text = u32;
 
@@ -9,31 +11,41 @@ pub(crate) type Text = u32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Strings {
     pub(crate) bytes: String,
-    pub(crate) ends: Vec<u32>,
+    pub(crate) ends: Column,
 }
 
 impl Default for Strings {
     fn default() -> Self {
-        Self { bytes: String::new(), ends: vec![0] }
+        Self { bytes: String::new(), ends: vec![0].into() }
     }
 }
 
 impl Strings {
+    /// How many there are.
+    pub(crate) fn len(&self) -> u32 {
+        self.ends.len()
+    }
+
     /// The string with this number; empty for a number that does not exist.
     pub(crate) fn get(&self, id: Text) -> &str {
-        let at = usize::try_from(id).unwrap_or(usize::MAX);
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(at).copied().unwrap_or(start);
-        match (usize::try_from(start), usize::try_from(end)) {
-            (Ok(start), Ok(end)) => self.bytes.get(start..end).unwrap_or_default(),
-            _ => "",
-        }
+        let start = id.checked_sub(1).map_or(0, |before| self.end(before));
+        self.bytes.get(start..self.end(id)).unwrap_or_default()
+    }
+
+    /// Where a string ends; beyond all others for a number that does not exist.
+    pub(crate) fn end(&self, id: Text) -> usize {
+        usize::try_from(self.ends.at(id)).unwrap_or(usize::MAX)
+    }
+
+    /// Puts the ends at rest.
+    pub(crate) fn pack(&mut self) {
+        self.ends.pack();
     }
 
     /// Adds a text behind all others; nothing when it does not fit any more.
     pub(crate) fn append(&mut self, text: &str) -> Option<Text> {
         let end = self.bytes.len().checked_add(text.len()).and_then(|end| u32::try_from(end).ok())?;
-        let id = u32::try_from(self.ends.len()).ok()?;
+        let id = Some(self.ends.len()).filter(|id| *id < NONE)?;
         self.bytes.push_str(text);
         self.ends.push(end);
         Some(id)
@@ -70,7 +82,7 @@ impl Interner {
         if text.is_empty() {
             return 0;
         }
-        if self.strings.ends.len() / 3 > self.table.len() / 4 {
+        if usize::try_from(self.strings.len() / 3).is_ok_and(|taken| taken > self.table.len() / 4) {
             self.grow();
         }
         let hash = self.hash(text);
@@ -130,7 +142,7 @@ impl Interner {
 
     pub(crate) fn finish(mut self) -> Strings {
         self.strings.bytes.shrink_to_fit();
-        self.strings.ends.shrink_to_fit();
+        self.strings.pack();
         self.strings
     }
 }
@@ -177,7 +189,7 @@ mod tests {
                 prop_assert_eq!(interner.intern(text), *id);
             }
             let distinct: std::collections::HashSet<&String> = texts.iter().filter(|t| !t.is_empty()).collect();
-            prop_assert_eq!(interner.finish().ends.len(), distinct.len() + 1);
+            prop_assert_eq!(interner.finish().len() as usize, distinct.len() + 1);
         }
     }
 

@@ -1,50 +1,6 @@
 //! The columns of a generation: fixed-width numbers over one arena of text, no object per row.
 
-/// "Nothing here" in a column of row numbers.
-pub(crate) const NONE: u32 = u32::MAX;
-
-/// One column. Reading outside of it gives [`NONE`], so damaged data can never panic.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Column(pub(crate) Vec<u32>);
-
-impl Column {
-    pub(crate) fn at(&self, row: u32) -> u32 {
-        usize::try_from(row).ok().and_then(|row| self.0.get(row)).copied().unwrap_or(NONE)
-    }
-
-    /// The value of a column of texts: the empty text outside.
-    pub(crate) fn text_at(&self, row: u32) -> u32 {
-        match self.at(row) {
-            NONE => 0,
-            text => text,
-        }
-    }
-
-    pub(crate) fn push(&mut self, value: u32) {
-        self.0.push(value);
-    }
-
-    pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.0.len()).unwrap_or(NONE)
-    }
-
-    /// The rows `starts[row]..starts[row + 1]`, this column being the list of starts.
-    pub(crate) fn range(&self, row: u32) -> std::ops::Range<u32> {
-        match (self.at(row), self.at(row.saturating_add(1))) {
-            (NONE, _) | (_, NONE) => 0..0,
-            (start, end) => start..end,
-        }
-    }
-
-    /// The values of this column that belong to `row` according to `starts`.
-    pub(crate) fn of<'a>(&'a self, starts: &Column, row: u32) -> &'a [u32] {
-        let range = starts.range(row);
-        match (usize::try_from(range.start), usize::try_from(range.end)) {
-            (Ok(start), Ok(end)) => self.0.get(start..end).unwrap_or_default(),
-            _ => &[],
-        }
-    }
-}
+pub(crate) use super::column::{Column, NONE};
 
 macro_rules! tables {
     ($($name:ident)*) => {
@@ -61,6 +17,11 @@ macro_rules! tables {
             /// The column with this name on disk.
             pub(crate) fn column_mut(&mut self, name: &str) -> Option<&mut Column> {
                 match name { $(stringify!($name) => Some(&mut self.$name),)* _ => None }
+            }
+
+            /// Puts every column at rest.
+            pub(crate) fn pack(&mut self) {
+                $(self.$name.pack();)*
             }
         }
     };

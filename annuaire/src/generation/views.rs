@@ -162,7 +162,7 @@ impl<'a> Person<'a> {
         let generation = self.generation;
         let t = &generation.tables;
         let rows = t.person_mailboxes.of(&t.person_mailbox_starts, self.row);
-        rows.iter().map(move |row| Mailbox { generation, row: *row })
+        rows.map(move |row| Mailbox { generation, row })
     }
 
     /// Cards made for the person.
@@ -170,7 +170,7 @@ impl<'a> Person<'a> {
         let generation = self.generation;
         let t = &generation.tables;
         let rows = t.person_cards.of(&t.person_card_starts, self.row);
-        rows.iter().map(move |row| Card { generation, row: *row })
+        rows.map(move |row| Card { generation, row })
     }
 
     /// Labels of skills: ordinal speciality, competence, capacity, qualified function.
@@ -314,7 +314,7 @@ impl<'a> Structure<'a> {
         let generation = self.generation;
         let t = &generation.tables;
         let rows = t.structure_activities.of(&t.structure_activity_starts, self.row);
-        rows.iter().map(move |row| Activity { generation, row: *row })
+        rows.map(move |row| Activity { generation, row })
     }
 
     /// Mailboxes that the extract publishes under it.
@@ -322,7 +322,7 @@ impl<'a> Structure<'a> {
         let generation = self.generation;
         let t = &generation.tables;
         let rows = t.structure_mailboxes.of(&t.structure_mailbox_starts, self.row);
-        rows.iter().map(move |row| Mailbox { generation, row: *row })
+        rows.map(move |row| Mailbox { generation, row })
     }
 }
 
@@ -352,7 +352,7 @@ impl<'a> Mailbox<'a> {
         let generation = self.generation;
         let t = &generation.tables;
         let rows = t.mailbox_people.of(&t.mailbox_person_starts, self.row);
-        rows.iter().map(move |row| Person { generation, row: *row })
+        rows.map(move |row| Person { generation, row })
     }
 
     /// The structures that it belongs to.
@@ -360,7 +360,7 @@ impl<'a> Mailbox<'a> {
         let generation = self.generation;
         let t = &generation.tables;
         let rows = t.mailbox_structure_list.of(&t.mailbox_structure_starts, self.row);
-        rows.iter().map(move |row| Structure { generation, row: *row })
+        rows.map(move |row| Structure { generation, row })
     }
 }
 

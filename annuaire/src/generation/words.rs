@@ -69,7 +69,7 @@ impl<'a> Words<'a> {
             self.coded(out, t.skill_skill.text_at(skill), [(2, Field::SpecialityCode), (3, Field::Speciality)]);
         }
         for mailbox in t.person_mailboxes.of(&t.person_mailbox_starts, row) {
-            self.mailbox(t, *mailbox, [Field::Domain, Field::MailboxType], out);
+            self.mailbox(t, mailbox, [Field::Domain, Field::MailboxType], out);
         }
         let state = if t.person_flags.text_at(row) & 1 == 1 { "active" } else { "inactive" };
         self.word(out, state, Field::State);
@@ -91,9 +91,9 @@ impl<'a> Words<'a> {
         self.add(out, t.structure_trade_name.text_at(row), Cut::Name(Field::Structure));
         for mailbox in t.structure_mailboxes.of(&t.structure_mailbox_starts, row) {
             // A person's own mailbox is found by the person.
-            if t.mailbox_person_starts.range(*mailbox).is_empty() {
-                self.add(out, t.mailbox_service.text_at(*mailbox), Cut::Words(Field::Service));
-                self.mailbox(t, *mailbox, [Field::SharedDomain, Field::SharedType], out);
+            if t.mailbox_person_starts.range(mailbox).is_empty() {
+                self.add(out, t.mailbox_service.text_at(mailbox), Cut::Words(Field::Service));
+                self.mailbox(t, mailbox, [Field::SharedDomain, Field::SharedType], out);
             }
         }
     }
