@@ -62,7 +62,7 @@ pub(crate) fn of_questions(kinds: &[Kind], name: Option<&str>, asked: &[Vec<Roun
     let (mut exact, mut typed, mut longest) = (0f64, 0f64, 0f64);
     for (kind, of_kind) in kinds.iter().zip(asked) {
         let Some(Some(rounds)) = of_kind.first() else { continue };
-        let times = rounds.concat();
+        let times = crate::times(rounds);
         let p99 = quantile(&times, 0.99);
         match kind.name {
             "identifier" | "mailbox" => exact = exact.max(p99),

@@ -57,7 +57,9 @@ pub(crate) fn questions(generation: &Generation, count: usize) -> Vec<Kind> {
     let every = |of: u32| (of as usize / count).max(1);
     let totals = generation.totals();
     let people: Vec<Person<'_>> = generation.people().step_by(every(totals.people)).take(count).collect();
-    let mailboxes = generation.mailboxes().step_by(every(totals.mailboxes)).take(count);
+    // Those of people: the peers have no others.
+    let mailboxes = generation.mailboxes().filter(|mailbox| mailbox.people().next().is_some());
+    let mailboxes = mailboxes.step_by(every(totals.mailboxes / 2)).take(count);
     let addresses: Vec<Question> = mailboxes.filter_map(|mailbox| mailbox.address()).map(Question::Mailbox).collect();
     let of = |make: &dyn Fn(&Person<'_>, usize) -> Option<Question>| -> Vec<Question> {
         people.iter().enumerate().filter_map(|(n, person)| make(person, n)).collect()

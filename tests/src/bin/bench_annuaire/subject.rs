@@ -1,6 +1,6 @@
 //! Whoever is asked, and how long each takes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tests::bench::cpu;
 
@@ -50,19 +50,27 @@ fn proportional(pid: u32) -> u64 {
     line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// Microseconds that each question took; nothing when it cannot be asked there, or is never answered.
-pub(crate) fn times(subject: &mut dyn Subject, questions: &[Question]) -> Option<Vec<f64>> {
-    let mut answered = 0usize;
-    let mut times = Vec::with_capacity(questions.len());
+/// What became of some questions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Round {
+    /// Microseconds that each took.
+    pub(crate) times: Vec<f64>,
+    /// How many of them found somebody.
+    pub(crate) answered: usize,
+}
+
+/// Asks one question after the other, for so long at most; nothing when they cannot be asked there.
+pub(crate) fn round(subject: &mut dyn Subject, questions: &[Question], most: Duration) -> Option<Round> {
+    let mut round = Round::default();
+    let all = Instant::now();
     for question in questions {
         let began = Instant::now();
         let answers = std::hint::black_box(subject.ask(question))?;
-        times.push(began.elapsed().as_secs_f64() * 1e6);
-        answered += usize::from(answers > 0);
+        round.times.push(began.elapsed().as_secs_f64() * 1e6);
+        round.answered += usize::from(answers > 0);
+        if all.elapsed() >= most {
+            break;
+        }
     }
-    // A bench that asks in vain measures nothing.
-    if answered * 10 < questions.len() * 8 {
-        eprintln!("  {}: {answered} of {} answered, as {:?}", subject.name(), questions.len(), questions.first());
-    }
-    Some(times)
+    Some(round)
 }
