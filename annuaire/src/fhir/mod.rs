@@ -140,8 +140,13 @@ impl Fhir {
             return Arc::clone(view);
         }
         let unknown = || View::unknown(Arc::clone(generation), Vec::new(), None);
-        let ahead = Arc::new(kept.map_or_else(unknown, |before| before.ahead(Arc::clone(generation))));
+        let ahead = kept.as_ref().map_or_else(unknown, |before| before.ahead(Arc::clone(generation)));
+        let ahead = Arc::new(ahead);
         self.ahead.store(Some(Arc::clone(&ahead)));
+        // What was let go of meanwhile is not held by this.
+        if self.view.load_full().as_ref().map(Arc::as_ptr) != kept.as_ref().map(Arc::as_ptr) {
+            self.ahead.store(None);
+        }
         ahead
     }
 

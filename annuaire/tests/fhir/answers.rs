@@ -410,4 +410,27 @@ fn the_statement_names_all_that_the_national_server_and_mcsd_declare() {
         }
     }
     assert_eq!(statement["implementation"]["url"], BASE);
+    // What mCSD asks of every resource of a directory (ITI-90, ITI-91).
+    for resource in resources {
+        let kind = resource["type"].as_str().unwrap();
+        for compare in ["gt", "lt", "ge", "le", "sa", "eb"] {
+            let path = format!("/{kind}?_lastUpdated={compare}2026-01-01&_count=1");
+            assert_eq!(world.get(&path).0, 200, "{path}");
+        }
+        let codes = resource["interaction"].to_string();
+        for code in ["read", "search-type", "history-type"] {
+            assert!(codes.contains(&format!("\"{code}\"")), "{kind}: {code}");
+        }
+        assert_eq!(world.get(&format!("/{kind}/_history")).0, 200, "{kind}");
+        let (status, outcome) = world.get(&format!("/{kind}/no-such-id"));
+        assert_eq!((status, &outcome["issue"][0]["code"]), (404, &"not-found".into()), "{kind}");
+        for include in resource["searchInclude"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert_eq!(world.get(&format!("/{kind}?_count=1&_include={include}")).0, 200, "{kind}: {include}");
+        }
+    }
+    for (kind, include) in [("Organization", "endpoint"), ("PractitionerRole", "practitioner")] {
+        let wanted = format!("{kind}:{include}");
+        let of = resources.iter().find(|resource| resource["type"] == kind).unwrap();
+        assert!(of["searchInclude"].to_string().contains(&wanted), "{wanted}");
+    }
 }
