@@ -464,6 +464,11 @@ impl Registry {
         self.aliases.get(person).unwrap_or(person)
     }
 
+    /// Former identifiers, and those in use now.
+    pub(crate) fn former(&self) -> std::collections::BTreeMap<String, String> {
+        self.aliases.iter().map(|(former, now)| (former.to_string(), now.to_string())).collect()
+    }
+
     /// Whether both know the same former identifiers.
     pub(crate) fn has_the_aliases_of(&self, other: &Self) -> bool {
         self.aliases == other.aliases

@@ -34,12 +34,12 @@ fn registry(red: &[Mailbox<'_>]) -> Registry {
 }
 
 /// All that is found, in order, and how many there are said to be.
-fn found(g: &Generation, registry: Option<&Registry>, filter: &Filter) -> (Vec<String>, Total, Total) {
+fn found<'g>(g: &'g Generation, registry: Option<&Registry>, filter: &Filter) -> (Vec<&'g str>, Total, Total) {
     let (question, page) = (Question::filter(filter.clone()), Page::first(10_000));
     let people = g.people_where(registry, &question, page);
     let places = g.structures_where(registry, &question, page);
-    let ids = people.hits.iter().map(|hit| hit.of.id_text().to_owned());
-    (ids.chain(places.hits.iter().map(|hit| hit.of.key().to_owned())).collect(), people.total, places.total)
+    let ids = people.hits.iter().map(|hit| hit.of.id_text());
+    (ids.chain(places.hits.iter().map(|hit| hit.of.key())).collect(), people.total, places.total)
 }
 
 /// What somebody would ask who feels for an address: every start and piece of its words, its domain, its kind.
@@ -63,7 +63,8 @@ fn probes(red: &[Mailbox<'_>]) -> HashSet<(Option<How>, String)> {
 
 #[test]
 fn red_listed_mailboxes_are_found_by_none_of_their_words() {
-    let ground = Ground::with(&GenerateOptions::new(11, 250));
+    // Few people: what the red list hides is as varied among them, and each question is asked of all of them five times.
+    let ground = Ground::with(&GenerateOptions::new(11, 150));
     let whole = build(&ground.extracts()).unwrap().1.unwrap();
     let red = chosen(&whole);
     let registry = registry(&red);
@@ -87,7 +88,8 @@ fn red_listed_mailboxes_are_found_by_none_of_their_words() {
         for filter in filters {
             let expected = found(&without, None, &filter);
             assert_eq!(found(&whole, Some(&registry), &filter), expected, "{filter:?}");
-            told += usize::from(found(&whole, None, &filter) != expected);
+            // That the question would tell something is asked until it is sure.
+            told += usize::from(told <= 100 && found(&whole, None, &filter) != expected);
             // One by one, as FHIR judges what it has found already.
             let both = Filter::And(vec![Filter::All, Filter::Not(Box::new(filter.clone()))]);
             assert_eq!(found(&whole, Some(&registry), &both), found(&without, None, &both), "not {filter:?}");

@@ -198,6 +198,33 @@ fn versions_and_history_over_a_load() {
     assert_eq!(ground.ok(&next), page_before);
 }
 
+/// FHIR-35: what was put on the red list is told to those who copied it, and what is known of it survives a restart.
+#[test]
+fn mirrors_learn_of_the_red_list_over_a_restart() {
+    let mut ground = Ground::new("");
+    let martin = format!("003-{}", ground.world.space.holder("martin").unwrap().person.id);
+    let before = ground.ok(&format!("/Practitioner/{martin}"));
+    let (since, address) = (before["meta"]["lastUpdated"].as_str().unwrap().to_owned(), ground.world.address("martin"));
+    assert!(before["telecom"].to_string().contains(&address), "{before:#}");
+    let declared = format!("address = \"{address}\"\n");
+    ground.world.edit(Place::A, "registry.toml", &declared, &format!("{declared}red_list = true\n"));
+    ground.gateway.hang_up();
+    ground.gateway.wait_for_lines(&[KNOWN], 2);
+    let told = |ground: &Ground| {
+        let changes = ground.ok(&format!("/Practitioner/_history?_since={since}"));
+        let entries = changes["entry"].as_array().unwrap_or_else(|| panic!("{changes:#}")).clone();
+        assert_eq!(entries[0]["request"]["url"], format!("Practitioner/{martin}").as_str(), "{changes:#}");
+        assert!(entries.len() == 1 && !changes.to_string().contains(&address), "{changes:#}");
+        entries[0]["resource"]["meta"]["lastUpdated"].as_str().unwrap().to_owned()
+    };
+    let later = told(&ground);
+    assert!(later > since, "{later} {since}");
+    ground.restart();
+    ground.gateway.wait_for_line(&[KNOWN]);
+    assert_eq!(told(&ground), later, "the same moment after the restart");
+    assert!(ground.ok(&format!("/_history?_since={later}"))["entry"].is_null(), "and a restart changes nothing");
+}
+
 /// Method, path, headers, body; status and code of the answer.
 type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a str, u16, &'a str);
 

@@ -6,7 +6,7 @@ use ident::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Answered, Asked,
+    Answered, Asked, awaited,
     item::Item,
     moment::span,
     outcome::Problem,
@@ -66,6 +66,8 @@ pub(super) fn status(asked: &Asked<'_>, parameters: &[Parameter]) -> Result<Answ
     let job = opened(asked, "export", "job", parameters)?;
     let renderer = asked.renderer(Some(&job.generation))?;
     let g = renderer.generation;
+    // What changes from then on is told to whoever asks `_since` that.
+    let at = asked.view.since(g).ok_or_else(awaited)?;
     let (names, since) = job.question.split_once('@').unwrap_or_default();
     let mut files = Vec::new();
     for kind in names.split(',').filter_map(Kind::parse) {
@@ -78,7 +80,7 @@ pub(super) fn status(asked: &Asked<'_>, parameters: &[Parameter]) -> Result<Answ
     }
     let since = if since.is_empty() { String::new() } else { format!("&_since={}", encoded(since)) };
     let manifest = json!({
-        "transactionTime": g.data_as_of().rfc3339(),
+        "transactionTime": at.rfc3339(),
         "request": format!("{}/$export?_type={}{since}", asked.base, encoded(names)),
         "requiresAccessToken": false,
         "output": files,
@@ -96,13 +98,16 @@ pub(super) fn file(asked: &Asked<'_>, parameters: &[Parameter]) -> Result<Answer
     let renderer = asked.renderer(Some(&part.generation))?;
     let (name, since) = part.question.split_once('@').unwrap_or_default();
     let since = Timestamp::parse(since);
+    if since.is_some() && !asked.view.is_known() {
+        return Err(awaited());
+    }
     let mut octets = Vec::new();
     let mut lines = 0usize;
     let end = part.at.skip.saturating_add(part.at.inner);
     if let Some(kind) = Kind::parse(name) {
         for row in part.at.skip..end.min(rows(renderer.generation, kind)) {
             for item in items(&renderer, kind, u32::try_from(row).unwrap_or(u32::MAX)) {
-                if since.is_none_or(|since| asked.view.last_updated(&renderer, &item) > since) {
+                if since.is_none_or(|since| asked.view.last_updated(&renderer, &item).is_none_or(|at| at > since)) {
                     let resource = Value::Object(asked.resource(&renderer, &item));
                     octets.extend(serde_json::to_vec(&resource).unwrap_or_default());
                     octets.push(b'\n');
@@ -140,7 +145,7 @@ fn items<'g>(renderer: &Renderer<'g>, kind: Kind, row: u32) -> Vec<Item<'g>> {
 }
 
 fn token(of: &str, generation: &Generation, question: String, at: Position) -> PageToken {
-    PageToken { of: of.into(), generation: generation.id().into(), question, at, total: None }
+    PageToken { of: of.into(), generation: generation.id().into(), edition: 0, question, at, total: None }
 }
 
 fn opened(asked: &Asked<'_>, of: &str, name: &str, parameters: &[Parameter]) -> Result<PageToken, Problem> {

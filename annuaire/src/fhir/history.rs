@@ -8,7 +8,7 @@ use ident::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answered, Asked, expired, ids,
+    Answered, Asked, awaited, expired, ids,
     item::Item,
     moment::span,
     outcome::Problem,
@@ -51,17 +51,31 @@ impl Wanted {
                 _ => return Err(parameter.wrong("paramètre inconnu d'un historique.", "unknown in a history.")),
             }
         }
-        wanted.question = format!("{of}@{}", wanted.since.map_or_else(String::new, Timestamp::rfc3339));
+        wanted.question = question(of, wanted.since);
         Ok(wanted)
     }
+}
+
+/// What a token of a page is bound to.
+fn question(of: &str, since: Option<Timestamp>) -> String {
+    format!("{of}@{}", since.map_or_else(String::new, Timestamp::rfc3339))
 }
 
 /// The history of one kind, or of all.
 pub(super) fn of_kinds(asked: &Asked<'_>, kind: Option<Kind>, parameters: &[Parameter]) -> Result<Answered, Problem> {
     let name = kind.map_or("all", Kind::name);
     let wanted = Wanted::read(parameters, name)?;
-    let oldest = asked.view.oldest();
-    if wanted.since.is_some_and(|since| since < oldest) {
+    let (oldest, newest) = asked.view.oldest().zip(asked.view.newest()).ok_or_else(awaited)?;
+    // Pages go on with what was known when the first was written.
+    let (at, until) = match &wanted.page {
+        None => (Position::default(), newest),
+        Some(page) => {
+            let token = opened(asked, page, &wanted.question)?;
+            (token.at, Timestamp::from_seconds(token.edition))
+        }
+    };
+    let since = wanted.since.unwrap_or(oldest);
+    if since < oldest {
         return Err(Problem::with(
             StatusCode::GONE,
             "expired",
@@ -70,57 +84,57 @@ pub(super) fn of_kinds(asked: &Asked<'_>, kind: Option<Kind>, parameters: &[Para
         )
         .about("_since"));
     }
-    let current = asked.view.current();
-    let at = match &wanted.page {
-        None => Position::default(),
-        Some(page) => {
-            let token = PageToken::open(page, asked.keys).filter(|token| token.question == wanted.question);
-            let token = token.filter(|token| token.of == "history").ok_or_else(|| {
-                Problem::bad(
-                    "invalid",
-                    "Ce jeton de page n'est pas de cet historique : recommencez.",
-                    "This page token is not of this history: start again.",
-                )
-                .about("_page")
-            })?;
-            if token.generation != current.id() {
-                return Err(expired());
-            }
-            token.at
-        }
-    };
-    let (entries, next) = page(asked, kind, wanted.since.unwrap_or(oldest), at, wanted.count);
+    // What the oldest edition is compared with may have gone since the first page.
+    if until > newest || (until < oldest && wanted.page.is_some()) {
+        return Err(expired());
+    }
+    let (entries, next) = page(asked, kind, (since, until), at, wanted.count);
     let path = kind.map_or_else(String::new, |kind| format!("/{}", kind.name()));
-    let since = wanted.since.map_or_else(String::new, |since| format!("_since={}&", encoded(&since.rfc3339())));
-    let base = format!("{}{path}/_history?{since}_count={}", asked.base, wanted.count);
+    // From the second page on it is said from when on, so that what is forgotten meanwhile is noticed.
+    let asked_since = wanted.since.map_or_else(String::new, |since| format!("_since={}&", encoded(&since.rfc3339())));
+    let base = format!("{}{path}/_history?{asked_since}_count={}", asked.base, wanted.count);
     let mut links = vec![json!({"relation": "self", "url": base})];
     let next = next.and_then(|at| {
         let token = PageToken {
             of: "history".into(),
-            generation: current.id().into(),
-            question: wanted.question.clone(),
+            generation: asked.view.current().id().into(),
+            edition: until.seconds(),
+            question: question(name, Some(since)),
             at,
             total: None,
         };
         token.seal(asked.keys)
     });
     if let Some(next) = next {
-        links.push(json!({"relation": "next", "url": format!("{base}&_page={next}")}));
+        let base = format!("{}{path}/_history?_since={}", asked.base, encoded(&since.rfc3339()));
+        links.push(json!({"relation": "next", "url": format!("{base}&_count={}&_page={next}", wanted.count)}));
     }
     Ok(bundle(asked, entries, links))
+}
+
+fn opened(asked: &Asked<'_>, page: &str, question: &str) -> Result<PageToken, Problem> {
+    let token = PageToken::open(page, asked.keys).filter(|token| token.question == question);
+    token.filter(|token| token.of == "history").ok_or_else(|| {
+        Problem::bad(
+            "invalid",
+            "Ce jeton de page n'est pas de cet historique : recommencez.",
+            "This page token is not of this history: start again.",
+        )
+        .about("_page")
+    })
 }
 
 fn page(
     asked: &Asked<'_>,
     kind: Option<Kind>,
-    since: Timestamp,
+    (since, until): (Timestamp, Timestamp),
     at: Position,
     count: usize,
 ) -> (Vec<Value>, Option<Position>) {
     let mut entries = Vec::new();
     asked.work.spend_on(at.skip / 4, 1);
-    for (n, change) in asked.view.changes_since(since).enumerate().skip(at.skip) {
-        let own = opened(asked, kind, &change);
+    for (n, change) in asked.view.changes(since, until).enumerate().skip(at.skip) {
+        let own = opened_change(asked, kind, &change);
         let inner = if n == at.skip { at.inner } else { 0 };
         for (m, entry) in own.into_iter().enumerate().skip(inner) {
             if entries.len() >= count {
@@ -137,14 +151,14 @@ fn page(
 }
 
 /// The entries of one change: of a person also those of the activities.
-fn opened(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec<Value> {
+fn opened_change(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec<Value> {
     let means = |kind: Kind| wanted.is_none_or(|wanted| wanted == kind);
     let (before, after) = (asked.renderer_of(changed.older), asked.renderer_of(changed.newer));
-    let id = changed.id();
+    let (id, at) = (changed.id(), When { since: changed.since, touched: changed.touched });
     let mut all = Vec::new();
     if means(changed.kind) {
         let (old, new) = (before.find(&id), after.find(&id));
-        all.extend(entry(asked, [&before, &after], changed.kind, &id, [old, new]));
+        all.extend(entry(asked, [&before, &after], (changed.kind, &id), [old, new], at));
     }
     if changed.kind == Kind::Practitioner && means(Kind::PractitionerRole) {
         let roles = |generation| -> Vec<(String, Item<'_>)> {
@@ -158,28 +172,39 @@ fn opened(asked: &Asked<'_>, wanted: Option<Kind>, changed: &Changed<'_>) -> Vec
             let of = |list: &[(String, Item<'_>)]| list.iter().position(|(id, _)| id == name);
             let old = of(&old).and_then(|at| old.get(at)).map(|(_, item)| *item);
             let new = of(&new).and_then(|at| new.get(at)).map(|(_, item)| *item);
-            all.extend(entry(asked, [&before, &after], Kind::PractitionerRole, name, [old, new]));
+            all.extend(entry(asked, [&before, &after], (Kind::PractitionerRole, name), [old, new], at));
         }
     }
     all
+}
+
+/// When an entry is of, and whether it is told although the resource is the same.
+#[derive(Debug, Clone, Copy)]
+struct When {
+    since: Timestamp,
+    touched: bool,
 }
 
 /// One change of one resource; nothing when the resource is the same.
 fn entry<'g>(
     asked: &'g Asked<'_>,
     [before, after]: [&Renderer<'g>; 2],
-    kind: Kind,
-    id: &str,
+    (kind, id): (Kind, &str),
     [old, new]: [Option<Item<'g>>; 2],
+    When { since, touched }: When,
 ) -> Option<Value> {
     let change = match (&old, &new) {
         (None, Some(_)) => Change::Created,
         (Some(_), None) => Change::Deleted,
-        (Some(old), Some(new)) if version(&before.content(old)) != version(&after.content(new)) => Change::Changed,
+        // Its mailbox was put on the red list: who has it is to drop it.
+        (None, None) if touched && kind == Kind::HealthcareService => Change::Deleted,
+        (Some(old), Some(new)) if touched || version(&before.content(old)) != version(&after.content(new)) => {
+            Change::Changed
+        }
         _ => return None,
     };
-    let resource = new.map(|item| asked.resource(after, &item));
-    Some(written(asked, kind, id, change, resource, after.generation.data_as_of()))
+    let resource = new.map(|item| asked.resource_since(after, &item, Some(since)));
+    Some(written(asked, kind, id, change, resource, since))
 }
 
 fn written(
@@ -214,27 +239,45 @@ fn written(
 
 /// The versions of one resource that are kept, newest first.
 pub(super) fn of_one(asked: &Asked<'_>, kind: Kind, id: &str) -> Result<Answered, Problem> {
+    let (oldest, first) = asked.view.first().ok_or_else(awaited)?;
     let mut entries: Vec<Value> = Vec::new();
-    let mut newer: Option<(Renderer<'_>, Option<Item<'_>>)> = None;
+    let here = |generation| {
+        let renderer = asked.renderer_of(generation);
+        (renderer, renderer.find(id).filter(|item| item.kind() == kind))
+    };
     let mut seen = false;
-    for generation in asked.view.all() {
-        let here = asked.renderer_of(generation);
-        let item = here.find(id).filter(|item| item.kind() == kind);
-        seen |= item.is_some();
-        if let Some((after, new)) = &newer {
-            entries.extend(entry(asked, [&here, after], kind, id, [item, *new]));
+    for (since, older, newer) in asked.view.editions() {
+        let at = When { since, touched: asked.view.touched_at(since, kind, id) };
+        if older.id() == newer.id() && !at.touched {
+            continue;
         }
-        newer = Some((here, item));
+        let ((before, old), (after, new)) = (here(older), here(newer));
+        seen |= old.is_some() || new.is_some();
+        entries.extend(entry(asked, [&before, &after], (kind, id), [old, new], at));
+        if asked.work.is_spent() {
+            return Err(too_many_versions());
+        }
     }
-    if let Some((oldest, Some(item))) = &newer {
-        let (resource, at) = (asked.resource(oldest, item), oldest.generation.data_as_of());
-        entries.push(written(asked, kind, id, Change::Created, Some(resource), at));
+    let (renderer, item) = here(first);
+    if let Some(item) = item {
+        seen = true;
+        let resource = asked.resource_since(&renderer, &item, Some(oldest));
+        entries.push(written(asked, kind, id, Change::Created, Some(resource), oldest));
     }
     if !seen {
         return Err(missing(asked, kind, id));
     }
     let url = format!("{}/{}/{id}/_history", asked.base, kind.name());
     Ok(bundle(asked, entries, vec![json!({"relation": "self", "url": url})]))
+}
+
+/// The history of one resource stands on one page.
+fn too_many_versions() -> Problem {
+    Problem::bad(
+        "too-costly",
+        "Trop d'états à comparer pour une réponse : demandez l'historique de la ressource par _history?_since=….",
+        "Too many states to be compared for one answer: ask for the history of the kind with _history?_since=….",
+    )
 }
 
 fn bundle(asked: &Asked<'_>, entries: Vec<Value>, links: Vec<Value>) -> Answered {

@@ -20,6 +20,8 @@ const MAX_ALIKE: u32 = 4096;
 
 /// Octets of a digest with its mark.
 const DIGESTED: usize = 18;
+/// Octets of the digest of a service's address with its hyphen.
+const SERVICE_DIGEST: usize = 17;
 /// Octets that one character of a key takes at most.
 const LONGEST: usize = 12;
 /// What hashing one key costs, in list entries read.
@@ -133,14 +135,25 @@ pub(super) fn place_key(key: &str) -> String {
     encode(PLACE, key, MAX_ID)
 }
 
-/// The id of a service: that of its mailbox.
+/// The id of a service: that of its structure, and a digest of its address. The address itself does not stand in it: ids
+/// are told of what has left, too, and of what was put on the red list.
 pub(super) fn service(mailbox: &Mailbox<'_>) -> String {
-    service_key(mailbox.key())
+    let place = mailbox.structures().next().map_or("", |place| place.key());
+    let start = encode(SERVICE, place, MAX_ID.saturating_sub(SERVICE_DIGEST));
+    format!("{start}-{}", digest(mailbox.key(), 16))
 }
 
-/// The id of the service whose mailbox has this key.
-pub(super) fn service_key(key: &str) -> String {
-    encode(SERVICE, key, MAX_ID)
+/// The service of this id among the mailboxes of its structure.
+fn find_service<'g>(g: &'g Generation, id: &str, work: &Work) -> Option<Mailbox<'g>> {
+    let (start, wanted) = id.strip_prefix(SERVICE)?.rsplit_once('-')?;
+    let t = &g.tables;
+    let room = MAX_ID.saturating_sub(SERVICE_DIGEST).saturating_sub(SERVICE.len());
+    let row = row_of(g, start, room, work, |row| t.structure_key.text_at(row), t.structure_key.len())?;
+    let mailboxes = Structure { generation: g, row }.mailboxes().take_while(|_| !work.is_spent());
+    mailboxes.filter(is_service).find(|mailbox| {
+        work.spend(HASH);
+        digest(mailbox.key(), 16) == wanted && mailbox.structures().next().is_some_and(|place| place.row == row)
+    })
 }
 
 /// What tells an activity from the others of the same person: profession, place, function and kind. The extracts have
@@ -164,6 +177,12 @@ pub(super) fn role(activity: &Activity<'_>) -> String {
     if twins == 0 { format!("{start}-{own}") } else { format!("{start}-{own}{twins:03}") }
 }
 
+/// Whether an id is of an activity of the person with this national identifier.
+pub(super) fn is_role_of(person: &str, id: &str) -> bool {
+    let start = encode(ROLE, person, MAX_ID.saturating_sub(14));
+    id.strip_prefix(&start).is_some_and(|rest| rest.starts_with('-'))
+}
+
 /// Whose activity an id names.
 pub(super) fn role_person<'g>(g: &'g Generation, id: &str, work: &Work) -> Option<Person<'g>> {
     let (start, _) = id.strip_prefix(ROLE)?.rsplit_once('-')?;
@@ -185,10 +204,8 @@ pub(super) fn find<'g>(g: &'g Generation, id: &str, work: &Work) -> Option<Item<
         let row = row_of(g, rest, room, work, |row| t.structure_key.text_at(row), t.structure_key.len())?;
         return Some(Item::Place(Structure { generation: g, row }));
     }
-    if let Some(rest) = id.strip_prefix(SERVICE) {
-        let row = row_of(g, rest, room, work, |row| t.mailbox_key.text_at(row), t.mailbox_key.len())?;
-        let mailbox = Mailbox { generation: g, row };
-        return is_service(&mailbox).then_some(Item::Service(mailbox));
+    if id.starts_with(SERVICE) {
+        return find_service(g, id, work).map(Item::Service);
     }
     role_person(g, id, work)?.activities().find(|activity| role(activity) == id).map(Item::Role)
 }

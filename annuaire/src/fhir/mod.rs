@@ -10,6 +10,7 @@ mod capability;
 mod codes;
 mod criteria;
 mod door;
+mod editions;
 mod export;
 mod history;
 mod ids;
@@ -54,6 +55,7 @@ use crate::{
 };
 
 pub use budget::{Cost, MAX_ATOMS, MAX_COST};
+pub use editions::{Editions, MAX_EDITIONS, MAX_TOUCHED};
 pub use export::EXPORT_ROWS;
 pub use params::{MAX_NAME, MAX_PARAMETERS, MAX_QUERY, MAX_VALUE, MAX_VALUES};
 pub use patch::{Publication, Publisher, Publishing};
@@ -75,6 +77,8 @@ pub const GENERATION_HEADER: &str = "x-directory-generation";
 pub struct Fhir {
     settings: Settings,
     view: ArcSwapOption<View>,
+    /// Of the generation in service, while what it differs in is not known yet.
+    ahead: ArcSwapOption<View>,
 }
 
 /// One request with what it is asked of.
@@ -108,26 +112,47 @@ struct Answered {
 impl Fhir {
     /// A face that speaks so.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, view: ArcSwapOption::empty() }
+        Self { settings, view: ArcSwapOption::empty(), ahead: ArcSwapOption::empty() }
     }
 
     /// Keeps what the generation in service and those before it differ in: to be given when a generation is put in
-    /// service, made by [`View::new`] away from those who answer. Without it there are answers all the same, but no
-    /// history, and pages of the generation before are over.
+    /// service, made by [`View::new`] away from those who answer. Until then there are answers all the same, and pages
+    /// go on; whoever asks what changed is told to come back.
     pub fn keep(&self, view: Arc<View>) {
         self.view.store(Some(view));
+        self.ahead.store(None);
     }
 
-    /// Lets go of all generations but those that questions are being answered from: until [`Self::keep`] is told
-    /// again there is no history. For whoever is about to read another one and has no room for three.
+    /// Lets go of all generations but the one in service: until [`Self::keep`] is told again there is no history. For
+    /// whoever is about to read another one and has no room for three.
     pub fn let_go(&self) {
-        self.view.store(None);
+        self.view.store(self.view.load_full().map(|view| Arc::new(view.alone())));
+        self.ahead.store(None);
+    }
+
+    /// What is kept of the generation in service, and of those before it.
+    fn view(&self, generation: &Arc<Generation>) -> Arc<View> {
+        let of = |view: &Arc<View>| view.current().id() == generation.id();
+        let kept = self.view.load_full();
+        if let Some(view) =
+            kept.as_ref().filter(|view| of(view)).or(self.ahead.load_full().as_ref().filter(|view| of(view)))
+        {
+            return Arc::clone(view);
+        }
+        let unknown = || View::unknown(Arc::clone(generation), Vec::new(), None);
+        let ahead = kept.as_ref().map_or_else(unknown, |before| before.ahead(Arc::clone(generation)));
+        let ahead = Arc::new(ahead);
+        self.ahead.store(Some(Arc::clone(&ahead)));
+        // What was let go of meanwhile is not held by this.
+        if self.view.load_full().as_ref().map(Arc::as_ptr) != kept.as_ref().map(Arc::as_ptr) {
+            self.ahead.store(None);
+        }
+        ahead
     }
 
     /// Answers one request.
     pub fn answer(&self, request: &face::Request, context: &Context<'_>) -> face::Response {
-        let kept = self.view.load_full().filter(|view| view.current().id() == context.generation.id());
-        let view = kept.unwrap_or_else(|| Arc::new(View::new(Arc::clone(context.generation), Vec::new())));
+        let view = self.view(context.generation);
         let work = Work::new(self.settings.work);
         let (base, keys) = (context.address(""), TokenKeys::new(context.secret.to_vec(), Vec::new()));
         let headers = request.headers();
@@ -148,6 +173,9 @@ impl Fhir {
             let mut answered = Answered::resource(problem.status, outcome).of_generation(view.current());
             if problem.status == StatusCode::METHOD_NOT_ALLOWED {
                 answered.header(header::ALLOW.as_str(), allowed(request.uri().path(), context.publication.is_some()));
+            }
+            if problem.status == StatusCode::SERVICE_UNAVAILABLE {
+                answered.header(header::RETRY_AFTER.as_str(), RETRY_AFTER);
             }
             answered
         });
@@ -266,15 +294,28 @@ impl<'a> Asked<'a> {
 
     /// A resource with its `meta`.
     fn resource<'g>(&'g self, renderer: &Renderer<'g>, item: &Item<'g>) -> Map<String, Value> {
+        self.resource_since(renderer, item, None)
+    }
+
+    /// The same, of which it is known since when it is so.
+    fn resource_since<'g>(
+        &'g self,
+        renderer: &Renderer<'g>,
+        item: &Item<'g>,
+        since: Option<Timestamp>,
+    ) -> Map<String, Value> {
         let mut resource = renderer.content(item);
         let profiles = if self.settings.profiles { item.kind().profiles() } else { &[] };
         let mut meta = json!({
             "versionId": version(&resource),
-            "lastUpdated": self.view.last_updated(renderer, item).rfc3339(),
             "source": self.settings.source,
         });
-        if let Some(meta) = meta.as_object_mut().filter(|_| !profiles.is_empty()) {
-            meta.insert("profile".into(), json!(profiles));
+        if let Some(meta) = meta.as_object_mut() {
+            let since = since.or_else(|| self.view.last_updated(renderer, item));
+            since.into_iter().for_each(|since| drop(meta.insert("lastUpdated".into(), since.rfc3339().into())));
+            if !profiles.is_empty() {
+                meta.insert("profile".into(), json!(profiles));
+            }
         }
         resource.insert("meta".into(), meta);
         resource
@@ -297,6 +338,19 @@ fn no_such() -> Problem {
         "not-supported",
         "Cette opération n'existe pas ici : GET, ou POST sur …/_search.",
         "There is no such operation here: GET, or POST on …/_search.",
+    )
+}
+
+/// When to come back, in seconds, for what is not known yet.
+const RETRY_AFTER: &str = "10";
+
+/// What changed since when is not known yet: another generation was put in service a moment ago, or is being read.
+fn awaited() -> Problem {
+    Problem::with(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "transient",
+        "De nouvelles données arrivent : ce qui a changé sera connu dans quelques secondes. Recommencez alors.",
+        "New data are coming: what changed will be known in some seconds. Ask again then.",
     )
 }
 

@@ -4,7 +4,7 @@ use http::{StatusCode, header};
 use serde_json::Value;
 
 use super::{
-    Answered, Asked, http_date,
+    Answered, Asked, awaited, http_date,
     item::Item,
     outcome::{Problem, shown},
     params::Parameter,
@@ -32,7 +32,8 @@ pub(super) fn version_of(asked: &Asked<'_>, kind: Kind, id: &str, wanted: &str) 
             return Ok(shown_as(asked, &renderer, &item, &Elements::default()));
         }
     }
-    Err(missing(asked, kind, id))
+    // It may be of a generation that is about to be kept.
+    if asked.view.is_known() { Err(missing(asked, kind, id)) } else { Err(awaited()) }
 }
 
 /// One resource, with the tag of its version and the moment since which it is so.
@@ -43,7 +44,9 @@ fn shown_as<'g>(asked: &'g Asked<'_>, renderer: &Renderer<'g>, item: &Item<'g>, 
     let answered = Answered::resource(StatusCode::OK, Value::Object(resource)).of_generation(renderer.generation);
     let mut answered = answered.told(kind.name(), 1);
     answered.header(header::ETAG.as_str(), &etag);
-    answered.header(header::LAST_MODIFIED.as_str(), &http_date(asked.view.last_updated(renderer, item)));
+    if let Some(since) = asked.view.last_updated(renderer, item) {
+        answered.header(header::LAST_MODIFIED.as_str(), &http_date(since));
+    }
     answered
 }
 

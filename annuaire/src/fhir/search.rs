@@ -7,7 +7,7 @@ use openssl::sha::sha256;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answered, Asked,
+    Answered, Asked, awaited,
     budget::{Spent, counted, entry},
     criteria::{Criteria, Plan},
     expired, ids,
@@ -119,8 +119,13 @@ fn answer(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>, came: Came)
     // When something changed is asked of the generations that are kept now: it was another question before.
     let of_time =
         |parameter: &Parameter| parameter.sent.contains("_lastUpdated") || parameter.raw.contains("_lastUpdated");
-    if renderer.generation.id() != asked.view.current().id() && parameters.iter().any(of_time) {
-        return Err(expired());
+    let newest = asked.view.newest();
+    let mut edition = 0;
+    if parameters.iter().any(of_time) {
+        edition = newest.ok_or_else(awaited)?.seconds();
+        if token.as_ref().is_some_and(|token| token.edition != edition) {
+            return Err(expired());
+        }
     }
     let criteria = Criteria { renderer, view: asked.view, kind };
     let mut plan = Plan::default();
@@ -160,8 +165,14 @@ fn answer(asked: &Asked<'_>, kind: Kind, parameters: Vec<Parameter>, came: Came)
     }
     gone(&renderer, &plan, walked.items.is_empty() && at == Position::default(), &mut issues);
     let next = walked.next.filter(|_| form.count > 0).and_then(|at| {
-        let token =
-            PageToken { of: kind.name().into(), generation: renderer.generation.id().into(), question, at, total };
+        let token = PageToken {
+            of: kind.name().into(),
+            generation: renderer.generation.id().into(),
+            edition,
+            question,
+            at,
+            total,
+        };
         token.seal(asked.keys)
     });
     let mut shown_items: BTreeSet<(Kind, u32)> =

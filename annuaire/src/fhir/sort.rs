@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use ident::Timestamp;
+
 use super::{
     budget::KEY,
     item::Item,
@@ -49,7 +51,7 @@ fn value(key: &Key, item: &Item<'_>, renderer: &Renderer<'_>, view: &View) -> St
     let texts = |what: What| fold(&item.texts(what).join(" "));
     let place = |field: Field| texts(What::Place(Fields::of(&[field])));
     match (key.name, item) {
-        ("_lastUpdated", _) => view.last_updated(renderer, item).rfc3339(),
+        ("_lastUpdated", _) => view.last_updated(renderer, item).map_or_else(String::new, Timestamp::rfc3339),
         ("family", _) => texts(What::Names(Fields::of(&[Field::Family]))),
         ("given", _) => texts(What::Names(Fields::of(&[Field::Given]))),
         ("name", Item::Person(_)) => texts(What::Names(Fields::NAMES)),

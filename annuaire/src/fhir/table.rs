@@ -262,7 +262,8 @@ impl Kind {
     pub(super) const fn includes(self) -> &'static [&'static str] {
         match self {
             Self::PractitionerRole => &["PractitionerRole:practitioner", "PractitionerRole:organization"],
-            Self::Organization => &["Organization:partof"],
+            // IHE mCSD wants the second one; there are none (specs/deviations.md).
+            Self::Organization => &["Organization:partof", "Organization:endpoint"],
             Self::HealthcareService => &["HealthcareService:organization"],
             Self::Device => &["Device:organization"],
             Self::Practitioner => &[],

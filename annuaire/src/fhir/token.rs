@@ -109,6 +109,8 @@ pub(super) struct PageToken {
     pub(super) of: String,
     /// The generation that all pages come from.
     pub(super) generation: String,
+    /// The newest edition of the first page, where the question is about time: seconds.
+    pub(super) edition: i64,
     /// Digest of the question.
     pub(super) question: String,
     /// Where the page begins.
@@ -120,18 +122,26 @@ pub(super) struct PageToken {
 impl PageToken {
     pub(super) fn seal(&self, keys: &TokenKeys) -> Option<String> {
         let total = self.total.map_or_else(String::new, |total| total.to_string());
-        let Self { of, generation, question, at, .. } = self;
-        keys.seal(&format!("1 {of} {generation} {question} {} {} {total}", at.skip, at.inner))
+        let Self { of, generation, edition, question, at, .. } = self;
+        keys.seal(&format!("2 {of} {generation} {edition} {question} {} {} {total}", at.skip, at.inner))
     }
 
     pub(super) fn open(token: &str, keys: &TokenKeys) -> Option<Self> {
         let text = keys.open(token)?;
-        let [version, of, generation, question, skip, inner, total] =
-            *text.split(' ').collect::<Vec<_>>().first_chunk::<7>()?;
+        let [version, of, generation, edition, question, skip, inner, total] =
+            *text.split(' ').collect::<Vec<_>>().first_chunk::<8>()?;
+        let edition = edition.parse().ok()?;
         let at = Position { skip: skip.parse().ok()?, inner: inner.parse().ok()? };
         let total = if total.is_empty() { None } else { Some(total.parse().ok()?) };
         let own = |text: &str| text.to_owned();
-        (version == "1").then(|| Self { of: own(of), generation: own(generation), question: own(question), at, total })
+        (version == "2").then(|| Self {
+            of: own(of),
+            generation: own(generation),
+            edition,
+            question: own(question),
+            at,
+            total,
+        })
     }
 }
 
@@ -145,6 +155,7 @@ mod tests {
         PageToken {
             of: "Practitioner".into(),
             generation: "20261102-abc".into(),
+            edition: 1_793_000_000,
             question: "0123".into(),
             at: Position { skip: 50, inner: 2 },
             total: Some(1200),

@@ -247,7 +247,7 @@ impl Generation {
     }
 
     /// The first of `rows` sorted rows whose text is `wanted`.
-    fn first_row(&self, rows: u32, wanted: &str, text: impl Fn(u32) -> u32) -> Option<u32> {
+    pub(crate) fn first_row(&self, rows: u32, wanted: &str, text: impl Fn(u32) -> u32) -> Option<u32> {
         if wanted.is_empty() {
             return None;
         }

@@ -351,17 +351,21 @@ fn the_registry_ranks_adds_and_hides() {
         .iter()
         .map(|kind| String::from_utf8(world.response(&format!("/{kind}?_count=500")).body().clone()).unwrap())
         .collect();
-    for hidden in ["Anne-Sophie.Lepinaie-TEST@", "cardiologie@ch-exemple.test", "cardiologie.40"] {
+    for hidden in ["Anne-Sophie.Lepinaie-TEST@", "cardiologie@ch-exemple.test", "004-1990000001-"] {
         assert!(!everything.contains(hidden), "{hidden} is on the red list");
     }
-    let service = "/HealthcareService/004-cardiologie.40ch-exemple.2etest";
+    let open = World::with(world.current.clone(), Vec::new());
+    let ids = open.ids("/HealthcareService?organization=001-1990000001");
+    assert!(ids.len() == 1 && ids[0].starts_with("004-1990000001-") && !ids[0].contains("cardio"), "{ids:?}");
+    let service = format!("/HealthcareService/{}", ids[0]);
+    assert_eq!(open.ok(&service)["name"], "Cardiologie");
     for hidden in [service.to_owned(), format!("{service}/_history")] {
         assert_eq!(world.response(&hidden).status(), 404, "{hidden}");
     }
     let of_place = "/Organization?_id=001-1990000001&_revinclude=HealthcareService:organization";
     for query in [of_place, "/HealthcareService?name=cardio", "/HealthcareService?organization=001-1990000001"] {
         let answer = String::from_utf8(world.response(query).body().clone()).unwrap();
-        assert!(!answer.contains("cardiologie.40"), "{query}");
+        assert!(!answer.contains(&ids[0]), "{query}");
     }
 }
 
@@ -406,4 +410,27 @@ fn the_statement_names_all_that_the_national_server_and_mcsd_declare() {
         }
     }
     assert_eq!(statement["implementation"]["url"], BASE);
+    // What mCSD asks of every resource of a directory (ITI-90, ITI-91).
+    for resource in resources {
+        let kind = resource["type"].as_str().unwrap();
+        for compare in ["gt", "lt", "ge", "le", "sa", "eb"] {
+            let path = format!("/{kind}?_lastUpdated={compare}2026-01-01&_count=1");
+            assert_eq!(world.get(&path).0, 200, "{path}");
+        }
+        let codes = resource["interaction"].to_string();
+        for code in ["read", "search-type", "history-type"] {
+            assert!(codes.contains(&format!("\"{code}\"")), "{kind}: {code}");
+        }
+        assert_eq!(world.get(&format!("/{kind}/_history")).0, 200, "{kind}");
+        let (status, outcome) = world.get(&format!("/{kind}/no-such-id"));
+        assert_eq!((status, &outcome["issue"][0]["code"]), (404, &"not-found".into()), "{kind}");
+        for include in resource["searchInclude"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert_eq!(world.get(&format!("/{kind}?_count=1&_include={include}")).0, 200, "{kind}: {include}");
+        }
+    }
+    for (kind, include) in [("Organization", "endpoint"), ("PractitionerRole", "practitioner")] {
+        let wanted = format!("{kind}:{include}");
+        let of = resources.iter().find(|resource| resource["type"] == kind).unwrap();
+        assert!(of["searchInclude"].to_string().contains(&wanted), "{wanted}");
+    }
 }

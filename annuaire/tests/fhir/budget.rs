@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use annuaire::fhir::{Cost, MAX_COST, View};
+use annuaire::fhir::{Cost, MAX_COST};
 use http::Request;
 use serde_json::Value;
 
@@ -204,8 +204,8 @@ fn a_code_that_nobody_has_is_nothing_at_once() {
 fn a_history_ends_early_and_goes_on() {
     let [second, first] = two_days();
     let history = |work: u64| {
-        let world = World::with(second.clone(), Vec::new()).tight(work);
-        world.face.keep(View::new(second.clone(), vec![first.clone()]).into());
+        let mut world = World::with(second.clone(), Vec::new()).tight(work);
+        world.swap(second.clone(), vec![first.clone()]);
         let (mut found, mut path, mut pages) = (Vec::new(), Some("/_history?_count=500".to_owned()), 0);
         while let Some(at) = path {
             let (cost, status, bundle) = cost(&world, &get(&at));

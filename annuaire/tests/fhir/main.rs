@@ -15,6 +15,7 @@ mod answers;
 mod boxes;
 mod budget;
 mod client;
+mod editions;
 mod equal;
 mod faces;
 mod forms;

@@ -375,6 +375,30 @@ fn the_golden_examples_are_what_is_served() {
     assert_eq!(hospital["identifier"][1], official("https://finess.esante.gouv.fr", "990000001", "FINEG"));
     assert_eq!(hospital["address"][0]["postalCode"], "99100");
     assert_eq!(hospital["partOf"]["identifier"], official("https://finess.esante.gouv.fr", "990000009", "FINEJ"));
+    let role =
+        &matches(&world.ok("/PractitionerRole?practitioner=003-899700000001&organization=001-1990000001"))[0].clone();
+    let reference = |field: &str| role[field]["reference"].as_str().unwrap().to_owned();
+    assert_eq!(reference("practitioner"), "Practitioner/003-899700000001");
+    assert_eq!(reference("organization"), "Organization/001-1990000001");
+    assert_eq!(role["practitioner"]["display"], "Anne-Sophie L’ÉPINAIE-TEST");
+    assert_eq!(
+        role["code"][0],
+        json!({"coding": [{
+            "system": "https://mos.esante.gouv.fr/NOS/TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante",
+            "code": "10",
+            "display": "Médecin",
+        }]})
+    );
+    assert_eq!(role["specialty"], json!([{"coding": [skill["code"]["coding"][0]]}]));
+    assert_eq!(role["telecom"][0]["value"], "Anne-Sophie.Lepinaie-TEST@ch-exemple.test");
+    let service = &matches(&world.ok("/HealthcareService?organization=001-1990000001"))[0];
+    assert_eq!((&service["name"], &service["active"]), (&"Cardiologie".into(), &true.into()));
+    assert_eq!(service["providedBy"], json!({"reference": "Organization/001-1990000001", "display": hospital["name"]}));
+    let parts = &service["telecom"][0]["extension"][1]["extension"];
+    assert_eq!(
+        (&parts[0]["valueCodeableConcept"]["coding"][0]["code"], &parts[1]),
+        (&"ORG".into(), &json!({"url": "service", "valueString": "Cardiologie"}),)
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use annuaire::{
     Cast, CastCard, CastMailbox, CastPerson, CastStructure, Date, FileKind, GenerateOptions, Generation, MailboxType,
     Registry, build,
     face::{Context, Operator},
-    fhir::{Fhir, Settings, View},
+    fhir::{Editions, Fhir, Settings, View},
 };
 use http::{Method, Request, Response};
 use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
@@ -186,14 +186,18 @@ impl World {
     /// The same, where a request may cost so much.
     pub fn tight(mut self, work: u64) -> Self {
         self.face = Fhir::new(Settings { work, ..Settings::default() });
+        let current = self.current.clone();
+        self.swap(current, Vec::new());
         self
     }
 
     /// Puts another generation in service.
     pub fn swap(&mut self, current: Arc<Generation>, earlier: Vec<Arc<Generation>>) {
-        if !earlier.is_empty() {
-            self.face.keep(Arc::new(View::new(current.clone(), earlier)));
+        let mut editions = Editions::default();
+        for generation in earlier.iter().rev().chain([&current]) {
+            editions.begin(generation, self.registry.as_ref(), generation.data_as_of());
         }
+        self.face.keep(Arc::new(View::new(current.clone(), earlier, &editions, None)));
         self.current = current;
     }
 

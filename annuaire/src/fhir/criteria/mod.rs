@@ -409,7 +409,7 @@ impl<'g> Criteria<'g> {
             Some(rows) => Filter::Rows(sorted(rows)),
             None => Filter::All,
         };
-        Ok(self.judged(base, move |item| moments.has(view.last_updated(&renderer, item))))
+        Ok(self.judged(base, move |item| view.last_updated(&renderer, item).is_some_and(|since| moments.has(since))))
     }
 }
 

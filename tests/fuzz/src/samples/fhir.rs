@@ -71,6 +71,13 @@ const ASKED: &[(&str, &str)] = &[
     ),
     ("updated-wrong", "GET /Organization?_lastUpdated=hier"),
     ("updated-services", "GET /HealthcareService?_lastUpdated=gt2027-01-14T07:59:59%2B01:00"),
+    ("updated-missing", "GET /Practitioner?_lastUpdated:missing=false&_sort=-_lastUpdated&_count=5"),
+    ("modifier-none", "GET /Practitioner?_content:text=a"),
+    ("modifier-type", "GET /PractitionerRole?organization:Organization=001-1990000101"),
+    ("service-contains", "GET /HealthcareService?name:contains=ardio&_count=5"),
+    ("service-exact", "GET /HealthcareService?name:exact=Cardiologie"),
+    ("hidden-wrong", "GET /Practitioner?_page=q.AAAA"),
+    ("hidden-more", "GET /Practitioner?_page=q.AAAA&family=a"),
     ("updated-places", "GET /Organization?_lastUpdated=gt2027-01-14"),
     ("card", "GET /Practitioner?number-smartcard=8000000001&type-smartcard=CPS"),
     ("authority", "GET /Practitioner?data-registration-authority=CNOM&_profile=x"),
@@ -182,6 +189,32 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("page-history", "/_history?_count=1"),
     ] {
         all.push((name, own(&text(&read(path)["link"][1]["url"]))));
+    }
+    let posted = Request::post("/Practitioner/_search").header("content-type", "application/x-www-form-urlencoded");
+    let posted = posted.body(b"active=true&_count=3".to_vec()).unwrap_or_default();
+    let posted: serde_json::Value = serde_json::from_slice(answer(&posted).body()).unwrap_or_default();
+    all.push(("form-page", own(&text(&posted["link"][1]["url"]))));
+    for (name, text) in [
+        ("parameters", format!("GET /Organization?{}", "active=true&".repeat(70))),
+        ("values", format!("GET /Organization?name={}", "a,".repeat(101))),
+        ("value-long", format!("GET /Organization?name={}", "a".repeat(4100))),
+        ("name-long", format!("GET /Organization?{}=a", "a".repeat(130))),
+        ("spent", format!("GET /PractitionerRole?role:not={}&_summary=count", "1,".repeat(98))),
+        ("spent-text", format!("GET /Practitioner?qualification-code:not={}&_sort=name", "zz,".repeat(98))),
+        (
+            "form-long",
+            format!(
+                "POST /Practitioner/_search\ncontent-type: application/x-www-form-urlencoded\n\nactive=true&_count=2&family:not-there=a&name={}",
+                "e".repeat(200)
+            ),
+        ),
+        (
+            "form-pages",
+            "POST /Practitioner/_search\ncontent-type: application/x-www-form-urlencoded\n\nactive=true&_count=2"
+                .to_owned(),
+        ),
+    ] {
+        all.push((name, text.into_bytes()));
     }
     let page = text(&read("/Practitioner?_count=5")["link"][1]["url"]).replace("/Practitioner?", "/Organization?");
     all.push(("page-of-another", own(&page)));

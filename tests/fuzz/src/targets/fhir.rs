@@ -17,7 +17,7 @@ use std::{
 use annuaire::{
     Generation, Registry,
     face::{Context, Operator},
-    fhir::{Cost, Fhir, Settings, View},
+    fhir::{Cost, Editions, Fhir, Settings, View},
 };
 use http::{Request, Response};
 use ident::Timestamp;
@@ -38,6 +38,7 @@ pub const TARGET: Target = Target {
         "annuaire/src/fhir/export.rs",
         "annuaire/src/fhir/history.rs",
         "annuaire/src/fhir/ids.rs",
+        "annuaire/src/fhir/links.rs",
         "annuaire/src/fhir/mod.rs",
         "annuaire/src/fhir/moment.rs",
         "annuaire/src/fhir/params.rs",
@@ -52,9 +53,11 @@ pub const TARGET: Target = Target {
 };
 
 /// What a request may cost here: a small directory is no way to spend what a nation's may.
-const WORK: u64 = 1_000_000;
+const WORK: u64 = 200_000;
 /// What the last step may cost beyond that.
-const STEP: u64 = WORK / 4;
+const STEP: u64 = WORK / 2;
+/// Of so many inputs, one is asked twice.
+const TWICE: usize = 4;
 /// Most pages that are followed.
 const PAGES: usize = 4;
 /// On the red list, in the extract and not.
@@ -72,8 +75,14 @@ struct World {
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let [earlier, current] = [true, false].map(|earlier| Arc::new(day(earlier)));
     let face = Fhir::new(Settings { work: WORK, ..Settings::default() });
-    face.keep(Arc::new(View::new(Arc::clone(&current), vec![earlier])));
-    World { current, registry: Registry::parse(REGISTRY).expect("the registry can be read"), face }
+    let registry = Registry::parse(REGISTRY).expect("the registry can be read");
+    // A day, the next one, and then what the operator says of its mailboxes.
+    let mut editions = Editions::default();
+    editions.begin(&earlier, None, earlier.data_as_of());
+    editions.begin(&current, None, current.data_as_of());
+    editions.begin(&current, Some(&registry), current.data_as_of());
+    face.keep(Arc::new(View::new(Arc::clone(&current), vec![earlier], &editions, None)));
+    World { current, registry, face }
 });
 
 const REGISTRY: &str = r#"
@@ -165,7 +174,9 @@ pub fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
 fn run(data: &[u8]) -> bool {
     let Some(request) = std::str::from_utf8(data).ok().and_then(request) else { return false };
     let response = answer(&request);
-    assert_eq!(response.body(), answer(&request).body(), "the same question, another answer");
+    if data.iter().fold(0, |sum: usize, octet| sum.wrapping_mul(31).wrapping_add(usize::from(*octet))) % TWICE == 0 {
+        assert_eq!(response.body(), answer(&request).body(), "the same question, another answer");
+    }
     let Some(bundle) = sound(&request, &response) else { return false };
     if bundle["type"] != "searchset" || response.status() != 200 {
         return false;
@@ -179,7 +190,8 @@ fn run(data: &[u8]) -> bool {
 /// Holds an answer against what every answer is; its JSON, where it is one document.
 fn sound(request: &Request<Vec<u8>>, response: &Response<Vec<u8>>) -> Option<Value> {
     let Cost(cost) = *response.extensions().get::<Cost>().expect("a cost");
-    assert!(cost <= WORK + STEP, "cost {cost}");
+    // A file of an export is as large as its rows (decision 0044).
+    assert!(cost <= WORK + STEP || request.uri().path() == "/$export-file", "cost {cost}");
     let status = response.status().as_u16();
     assert!([200, 202, 304, 400, 404, 405, 406, 410, 415, 503].contains(&status), "status {status}");
     let text = std::str::from_utf8(response.body()).expect("UTF-8");
