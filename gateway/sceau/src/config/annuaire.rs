@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Mailboxes, Refresh, Size, Span};
+use super::{Environment, Inactive, Mailboxes, PublishTo, Refresh, Second, Size, Span};
 use crate::fetch::{Limits, Place, Rules, Scheme};
 
 /// Shortest time between two questions: the national files come out once a day.
@@ -36,6 +36,12 @@ pub struct Annuaire {
     pub stale_after: Span,
     /// The life of our own mailboxes.
     pub mailboxes: Mailboxes,
+    /// The directory that they are made known in, as they are opened, changed and closed.
+    pub publish: Option<PublishTo>,
+    /// What becomes of those that nobody uses; none: nobody measures.
+    pub inactive: Option<Inactive>,
+    /// Another directory that may be asked about one person.
+    pub second: Option<Second>,
 }
 
 impl Default for Annuaire {
@@ -48,6 +54,9 @@ impl Default for Annuaire {
             max: Size(256 * 1024 * 1024),
             stale_after: Span(annuaire::STALE_AFTER),
             mailboxes: Mailboxes::default(),
+            publish: None,
+            inactive: None,
+            second: None,
         }
     }
 }
@@ -65,7 +74,7 @@ impl Annuaire {
     }
 
     /// What is contradictory or unsafe.
-    pub(super) fn faults(&self, found: &mut Vec<String>) {
+    pub(super) fn faults(&self, environment: Environment, found: &mut Vec<String>) {
         if self.data.is_none() && (self.from.is_some() || !self.fetch.is_empty()) {
             found.push("annuaire.data is needed beside from and fetch: where what is loaded is to lie".to_owned());
         }
@@ -87,6 +96,15 @@ impl Annuaire {
             found.push("annuaire.stale_after must be longer than nothing".to_owned());
         }
         self.mailboxes.faults(found);
+        if let Some(publish) = &self.publish {
+            publish.faults(found);
+        }
+        if let Some(inactive) = &self.inactive {
+            inactive.faults(environment, found);
+        }
+        if let Some(second) = &self.second {
+            second.faults(found);
+        }
     }
 }
 
@@ -96,13 +114,14 @@ mod tests {
 
     fn faults(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        toml::from_str::<Annuaire>(text).unwrap().faults(&mut found);
+        toml::from_str::<Annuaire>(text).unwrap().faults(Environment::Production, &mut found);
         found
     }
 
     #[test]
     fn only_servers_that_can_be_known_are_asked() {
         assert!(faults("").is_empty());
+        assert!(faults("[inactive]\nclose_after = \"400d\"").is_empty());
         assert!(faults("data = \"d\"\nfrom = \"f\"").is_empty());
         assert!(faults("data = \"d\"\nfetch = [\"https://annuaire.exemple.test/x\"]").is_empty());
         for wrong in [
@@ -113,6 +132,15 @@ mod tests {
             "every = \"1m\"",
             "max = \"2000MB\"",
             "stale_after = \"0s\"",
+            "[inactive]\nclose_after = \"364d\"",
+            "[inactive]\nclose_after = \"400d\"\nnotice = \"1d\"",
+            "[inactive]\nwarn_after = \"400d\"\nclose_after = \"400d\"",
+            "[second]\nfrom = \"http://annuaire.exemple.test\"",
+            "[second]\nfrom = \"https://annuaire.exemple.test\"\nkey = \"k\"",
+            "[second]\nfrom = \"https://annuaire.exemple.test\"\ntimeout = \"61s\"",
+            "[second]\nfrom = \"https://annuaire.exemple.test\"\nmax = \"5MB\"",
+            "[publish]\nto = \"http://annuaire.exemple.test\"\ncertificate = \"c\"\nkey = \"k\"",
+            "[publish]\nto = \"https://annuaire.exemple.test\"\ncertificate = \"c\"\nkey = \"k\"\nretry = \"0s\"",
         ] {
             assert_eq!(faults(wrong).len(), 1, "{wrong}");
         }
