@@ -26,7 +26,7 @@ pub const ASSURANCE: &str = "2.999.2026.1.2";
 pub const CHECKPOINT: &str = "2.999.2026.1.3";
 
 /// Addresses in one attribute; a message has at most a thousand recipients (A20).
-const MAX_RECIPIENTS: usize = 2000;
+pub(crate) const MAX_RECIPIENTS: usize = 2000;
 /// Octets of one text.
 const MAX_TEXT: usize = 4096;
 

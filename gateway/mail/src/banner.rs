@@ -1,8 +1,9 @@
 //! The verdict as a part of the message itself, for mail programs that show none of our header fields.
 //!
 //! The message becomes a `multipart/mixed`: first a short text in French and English, then everything as it was.
-//! A message that keeps a signature of its own is left alone: a part around it would hide the signature from the
-//! program that could check it (RFC 8551 §3.5).
+//! Not for a message that keeps a signature of its own ([`crate::Opened::keeps_signature`]): a part around it would
+//! hide the signature from the program that could check it (RFC 8551 §3.5). That is its caller's to know: by its header
+//! alone anything may look signed.
 
 use std::sync::Arc;
 
@@ -13,7 +14,6 @@ use crate::{
     Limits, MailFault,
     annotate::notice_of,
     head::Head,
-    media::{MediaType, file_name},
     mime::write_base64,
     source::{Joined, Letter, Part, Source},
 };
@@ -22,7 +22,7 @@ use crate::{
 const CHANCE: usize = 18;
 
 /// A message with the notice that stands in `results` (our result fields) in front of its content, and its new
-/// size; none for what has no notice, or keeps a signature or container of its own.
+/// size; none for what has no notice.
 ///
 /// # Errors
 /// A header that cannot be read, and those of the source.
@@ -35,10 +35,6 @@ pub fn with_banner(
     let Some(notice) = notice_of(results, limits)? else { return Ok(None) };
     let head = Head::read(&**message, 0, limits)?;
     let block = head.block(limits)?;
-    let media = MediaType::of(&block)?;
-    if media.essence == "multipart/signed" || media.is_pkcs7_mime(file_name(&block)?.as_deref()) {
-        return Ok(None);
-    }
     let (mut outer, mut inner) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
     let mut eight_bit = false;
     for field in block.fields() {
@@ -85,7 +81,7 @@ fn boundary() -> Result<String, MailFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HeaderBlock, mime, words};
+    use crate::{HeaderBlock, media::MediaType, mime, words};
 
     const RESULTS: &str = "Received: by gw.ch-exemple.test\r\nX-Sceau-Notice: =?utf-8?Q?Sign=C3=A9_par_Dr_TEST?=\r\n\
                            X-Sceau-Notice-En: Signed by Dr TEST\r\n";
@@ -130,11 +126,17 @@ mod tests {
         }
     }
 
+    /// What calls itself signed takes nobody's words away.
     #[test]
-    fn a_signature_that_is_kept_stays_at_the_root() {
-        for kind in ["multipart/signed; boundary=s", "application/pkcs7-mime", "application/octet-stream; name=a.p7m"] {
-            let message = format!("From: a@x.test\nContent-Type: {kind}\n\nx\n");
-            assert_eq!(shown(&message, RESULTS), None, "{kind}");
+    fn a_frame_that_looks_signed_is_told_about_as_well() {
+        for kind in [
+            "multipart/signed; protocol=\"application/pgp-signature\"; boundary=s",
+            "multipart/signed; protocol=\"x/y\"; boundary=s",
+            "application/octet-stream; name=a.p7m",
+        ] {
+            let message = format!("From: a@x.test\nContent-Type: {kind}\n\n--s\n\nSign\u{e9} par Dr Y\n--s--\n");
+            let text = shown(&message, RESULTS).unwrap_or_else(|| panic!("{kind}"));
+            assert!(text.contains("multipart/mixed") && text.contains(kind), "{text}");
         }
         assert_eq!(shown("From: a@x.test\n\nx\n", "Received: by gw.ch-exemple.test\r\n"), None);
     }

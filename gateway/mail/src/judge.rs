@@ -364,6 +364,7 @@ impl Case<'_> {
     fn author(&mut self, inside: &Opened) -> AuthorSignature {
         let author = AuthorSignature::of(&judge(inside, &Envelope { sender: None, recipients: &[] }, self.trust));
         match author.signature {
+            _ if author.counts() && inside.outer_fields_differ => self.say(Why::AuthorFields),
             _ if author.counts() => {}
             SignatureState::Undetermined => self.say(Why::AuthorUndetermined),
             _ => self.say(Why::AuthorInvalid),
@@ -374,7 +375,9 @@ impl Case<'_> {
     /// NT-H05, NT-H07: what could mislead a reader, without being forbidden.
     fn display_name(&mut self) {
         let facts = &self.opened.facts;
-        let name = words::raw(&facts.from_name).replace(['\u{ff20}', '\u{fe6b}'], "@");
+        let name = words::raw(&facts.from_name)
+            .unwrap_or_else(|_| facts.from_name.clone())
+            .replace(['\u{ff20}', '\u{fe6b}'], "@");
         let own = |word: &str| Address::parse(word).is_ok_and(|address| address.same_mailbox(&facts.from));
         let mut words = name.split(|c: char| c.is_whitespace() || "<>()[]\"',;:".contains(c));
         let shows_other = words.any(|word| word.contains('@') && !own(word));

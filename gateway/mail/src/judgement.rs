@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Reason of a judgement: the signature covers no header.
 const HEADER_NOT_SIGNED: &str = "header_not_signed";
+/// Code of the note that the author signed other header fields.
+const AUTHOR_FIELDS: &str = "author_fields_differ";
 
 /// Whether a received message may be handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -253,17 +255,11 @@ impl Judgement {
                 Bilingual::new("Opérateur authentifié, message non signé", "Operator authenticated, message not signed")
             }
         };
-        let sentence = if self.reasons.iter().any(|reason| reason.code == HEADER_NOT_SIGNED) {
-            Bilingual::new(
-                format!("{} (texte et pièces jointes ; ni objet, ni date, ni destinataires)", sentence.fr),
-                format!("{} (text and attachments; not subject, date or recipients)", sentence.en),
-            )
-        } else {
-            sentence
-        };
+        let has = |code: &str| self.reasons.iter().any(|reason| reason.code == code);
+        let sentence = if has(HEADER_NOT_SIGNED) { text_only(&sentence) } else { sentence };
         let sentence = match &self.author {
             None => sentence,
-            Some(author) => both(author, sentence),
+            Some(author) => both(author, has(AUTHOR_FIELDS), sentence),
         };
         match &self.assurance {
             None => sentence,
@@ -302,9 +298,18 @@ fn told(by: BoundBy, signer: Option<&Signer>) -> Bilingual {
     }
 }
 
+/// For a signature that covers no header field which the reader sees.
+fn text_only(sentence: &Bilingual) -> Bilingual {
+    Bilingual::new(
+        format!("{} (texte et pièces jointes ; ni objet, ni date, ni destinataires)", sentence.fr),
+        format!("{} (text and attachments; not subject, date or recipients)", sentence.en),
+    )
+}
+
 /// Names the author, who signed, and the gateway, which wrapped what they signed.
-fn both(author: &AuthorSignature, wrap: Bilingual) -> Bilingual {
+fn both(author: &AuthorSignature, other_fields: bool, wrap: Bilingual) -> Bilingual {
     let inner = match author.bound_by.filter(|_| author.counts()) {
+        Some(by) if other_fields => text_only(&told(by, author.signer.as_ref())),
         Some(by) => told(by, author.signer.as_ref()),
         None => Bilingual::new(
             "La signature de l'auteur dans le message n'est pas valable",

@@ -37,22 +37,33 @@ pub fn parse_list(field: &'static str, value: &str, limits: &Limits) -> Result<V
 /// to see alike.
 ///
 /// # Errors
-/// [`MailFault::NotOneMailbox`], or what [`parse_list`] reports; an address in a comment, which some readers take
-/// for the sender; a name with characters that nobody sees or that turn the line around.
+/// [`MailFault::NotOneMailbox`], or what [`parse_list`] reports; an address in a comment, or within the quotes of
+/// another, which some readers take for the sender; a name with characters that nobody sees or that turn the line around.
 pub fn parse_one(field: &'static str, value: &str, limits: &Limits) -> Result<Mailbox, MailFault> {
     let mut all = parse_list(field, value, limits)?;
     let grouped = tokens(value, SPECIALS).is_none_or(|all| all.iter().any(|t| t.token == Token::Special(':')));
     let structural = |c: char| "<>@,\u{ff20}\u{fe6b}".contains(c);
-    if lexer::comments(value).iter().any(|comment| words::raw(comment).contains(structural)) {
+    // More words than anybody looks at hide what the last of them say.
+    let shows = |text: &str, what: &dyn Fn(char) -> bool| words::raw(text).map_or(true, |raw| raw.contains(what));
+    if lexer::comments(value).iter().any(|comment| shows(comment, &structural)) {
         return Err(MailFault::Address { field, why: None });
     }
-    if words::raw(value).contains(ident::is_format) {
+    if shows(value, &ident::is_format) {
         return Err(MailFault::DisplayName(field));
     }
     match (all.pop(), all.is_empty()) {
+        (Some(one), true) if !grouped && one.address.local().contains(is_special) => {
+            Err(MailFault::Address { field, why: None })
+        }
         (Some(one), true) if !grouped => Ok(one),
         _ => Err(MailFault::NotOneMailbox(field)),
     }
+}
+
+/// What a local part can hold between quotes only, dots aside: whoever does not read the quotes finds another address
+/// there, and shows that one as the sender.
+fn is_special(c: char) -> bool {
+    c.is_whitespace() || "()<>[]:;@\\,\"\u{ff20}\u{fe6b}".contains(c)
 }
 
 struct Reader<'t> {
@@ -140,7 +151,7 @@ impl<'t> Reader<'t> {
             }
         }
         // Another reader may know a character set that we do not.
-        let hidden = words::raw(&name).contains(char::is_control);
+        let hidden = words::raw(&name).map_or(true, |raw| raw.contains(char::is_control));
         let name = words::decode(&name);
         if hidden || name.contains(char::is_control) {
             return Err(MailFault::DisplayName(self.field));
@@ -251,6 +262,35 @@ mod tests {
         for value in ["", "a@x.test, b@x.test", "g:;", "g: a@x.test;", "a@x.test, g:;"] {
             assert_eq!(one(value), Err(MailFault::NotOneMailbox("From")), "{value}");
         }
+    }
+
+    /// A13: an address within the quotes of another is the sender for readers that take the first one they find.
+    #[test]
+    fn the_author_has_no_address_inside_the_address() {
+        let one = |value: &str| parse_one("Sender", value, &Limits::default()).map(|m| m.address.to_string());
+        for value in [
+            "\"zoe@chu.test x\"@evil.test",
+            "\"zoe@chu.test\"@evil.test",
+            "<\"zoe@chu.test \"@evil.test>",
+            "\"<zoe@chu.test>,\"@evil.test",
+            "Zoe <\"zoe@chu.test, a\"@evil.test>",
+            "\"a b\"@evil.test",
+            "\"a;b\"@evil.test",
+            "\"a:b\"@evil.test",
+            "\"(a)\"@evil.test",
+            "\"a\\\"b\"@evil.test",
+            "\"a\\\\b\"@evil.test",
+            "\"[a]\"@evil.test",
+            "\"zoe\u{ff20}chu.test\"@evil.test",
+        ] {
+            assert_eq!(one(value), Err(MailFault::Address { field: "Sender", why: None }), "{value}");
+        }
+        for value in
+            ["\"zoe\"@chu.test", "\"zoe..m\"@chu.test", "zoe+a=b!c@chu.test", "\"Zoe (a@b.test)\" <zoe@chu.test>"]
+        {
+            assert!(one(value).is_ok(), "{value}: {:?}", one(value));
+        }
+        assert!(list("\"a b\"@x.test").is_ok(), "whom it is for is another question");
     }
 
     /// A13: nothing beside the address can be taken for it, and nothing in the name is out of sight.

@@ -65,6 +65,16 @@ impl MediaType {
         }
     }
 
+    /// Whether this announces a clear signature of ours. Without the `protocol` that RFC 1847 asks for, some readers
+    /// still show one: so it has to be one.
+    pub fn is_clear_signed(&self) -> bool {
+        let ours = |protocol: &str| {
+            let protocol = protocol.trim().to_ascii_lowercase();
+            matches!(protocol.as_str(), "application/pkcs7-signature" | "application/x-pkcs7-signature")
+        };
+        self.essence == "multipart/signed" && self.parameter("protocol").is_none_or(ours)
+    }
+
     /// Whether this is the signature part of `multipart/signed`.
     pub fn is_pkcs7_signature(&self) -> bool {
         matches!(self.essence.as_str(), "application/pkcs7-signature" | "application/x-pkcs7-signature")

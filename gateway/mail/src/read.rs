@@ -249,9 +249,7 @@ fn hint(content: &MediaType, block: &HeaderBlock<'_>) -> Result<ProtectionHint, 
     if content.is_pkcs7_mime(file_name(block)?.as_deref()) {
         return Ok(ProtectionHint::Container);
     }
-    let clear = content.essence == "multipart/signed"
-        && content.parameter("protocol").is_some_and(|p| p.to_ascii_lowercase().contains("pkcs7-signature"));
-    Ok(if clear { ProtectionHint::ClearSigned } else { ProtectionHint::None })
+    Ok(if content.is_clear_signed() { ProtectionHint::ClearSigned } else { ProtectionHint::None })
 }
 
 #[cfg(test)]

@@ -139,6 +139,9 @@ reasons! {
     AuthorUndetermined "author_signature_undetermined" "H25" Note
         "La signature de l'auteur, sous celle de l'opérateur, n'a pas pu être vérifiée."
         "The author's signature under the operator's could not be checked.";
+    AuthorFields "author_fields_differ" "H8" Note
+        "L'objet ou la date affichés ne sont pas ceux que l'auteur a signés : seuls le texte et les pièces jointes le sont."
+        "The subject or date shown are not those that the author signed: only text and attachments are.";
     HeaderNotSigned "header_not_signed" "H8" Note
         "La signature couvre le texte et les pièces jointes, mais ni l'objet, ni la date, ni les destinataires."
         "The signature covers text and attachments, but not subject, date or recipients.";

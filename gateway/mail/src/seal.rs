@@ -199,6 +199,11 @@ impl<'a> SealPlan<'a> {
         if blind > 1 || (blind == 1 && request.recipients.len() > 1) {
             return Err(SealFault::BlindCopy);
         }
+        let intended = groups::intended(facts, request.recipients);
+        // More than every receiver reads: said before anybody hears that it was taken (promise 1).
+        if intended.len() > attributes::MAX_RECIPIENTS {
+            return Err(MailFault::TooManyMailboxes("To").into());
+        }
         let head = Head::read(request.message, 0, request.limits)?;
         let inner_head = clean::for_sending(head.octets(), request.authserv_id, request.limits)?.into_owned();
         let inner_head = Plaintext::from(inner_head);
@@ -210,7 +215,7 @@ impl<'a> SealPlan<'a> {
             true => wrapped(facts, &inner_head),
             false => protected(&inner_head, &outer, request.limits)?,
         });
-        let mut extra = vec![attributes::intended_recipients(&groups::intended(facts, request.recipients))];
+        let mut extra = vec![attributes::intended_recipients(&intended)];
         extra.extend(request.assurance.map(attributes::assurance));
         extra.extend_from_slice(request.extra);
         let mut signing = Signing::new(request.signer)?;

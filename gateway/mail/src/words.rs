@@ -19,27 +19,45 @@ const MAX_LINE: usize = 78;
 /// Longest encoded text that is looked at. RFC 2047 §2 allows 75 octets; not all software keeps to it.
 const MAX_CODED: usize = 1000;
 
-/// Decodes the encoded words in a text; what cannot be decoded stays as it is.
+/// Encoded words that are looked at in one text. A field of names has a few, a subject some dozens.
+const MOST_WORDS: usize = 256;
+
+/// A text begins more encoded words than are looked at: nobody has seen all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyWords;
+
+#[cfg(test)]
+thread_local! {
+    /// Octets that were gone through in search of encoded words.
+    static LOOKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Decodes the encoded words in a text; what cannot be decoded stays as it is, as do more words than are looked at.
 ///
 /// The result may hold control characters: callers that show it must look.
 pub fn decode(text: &str) -> String {
-    replaced(text, decode_word)
+    replaced(text, decode_word).0
 }
 
 /// The octets behind every encoded word that some reader may decode, for judging what they would show: of unknown
 /// character sets the ASCII part, malformed words as lenient readers take them. Not for people.
-pub(crate) fn raw(text: &str) -> String {
-    replaced(text, raw_word)
+///
+/// # Errors
+/// [`TooManyWords`].
+pub(crate) fn raw(text: &str) -> Result<String, TooManyWords> {
+    let (raw, begun) = replaced(text, raw_word);
+    if begun > MOST_WORDS { Err(TooManyWords) } else { Ok(raw) }
 }
 
 /// How one encoded word at the start of a text is read: what it says, and what follows it.
 type ReadWord = fn(&str) -> Option<(String, &str)>;
 
-fn replaced(text: &str, read: ReadWord) -> String {
+/// The text with its words read, and how many were begun: beyond [`MOST_WORDS`] it stays as it is.
+fn replaced(text: &str, read: ReadWord) -> (String, usize) {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, mut begun) = (text, 0);
     let mut after_word = false;
-    while let Some((plain, word, after)) = next_word(rest, read) {
+    while let Some((plain, word, after)) = next_word(rest, read, &mut begun) {
         // Blanks between two encoded words are not part of the text (RFC 2047 §6.2).
         if !(after_word && plain.trim().is_empty()) {
             out.push_str(plain);
@@ -49,14 +67,18 @@ fn replaced(text: &str, read: ReadWord) -> String {
         rest = after;
     }
     out.push_str(rest);
-    out
+    (out, begun)
 }
 
 /// Text before the first encoded word, the word decoded, text after it.
-fn next_word(text: &str, read: ReadWord) -> Option<(&str, String, &str)> {
+fn next_word<'t>(text: &'t str, read: ReadWord, begun: &mut usize) -> Option<(&'t str, String, &'t str)> {
     let mut from = 0usize;
     loop {
         let start = text.get(from..)?.find("=?")?.saturating_add(from);
+        *begun = begun.saturating_add(1);
+        if *begun > MOST_WORDS {
+            return None;
+        }
         if let Some((word, after)) = text.get(start..).and_then(read) {
             return Some((text.get(..start)?, word, after));
         }
@@ -67,17 +89,33 @@ fn next_word(text: &str, read: ReadWord) -> Option<(&str, String, &str)> {
 /// The parts of an encoded word, and what follows it.
 struct Word<'t> {
     charset: String,
-    encoding: &'t str,
+    encoding: Encoding,
     coded: &'t str,
     after: &'t str,
 }
 
+/// How the text of a word is coded.
+enum Encoding {
+    Base64,
+    Quoted,
+}
+
 impl<'t> Word<'t> {
+    /// Its end is looked for only once everything before it is that of a word.
     fn at_start(text: &'t str) -> Option<Self> {
         let mut parts = text.strip_prefix("=?")?.splitn(3, '?');
         let (charset, encoding, rest) = (parts.next()?, parts.next()?, parts.next()?);
-        let end =
-            rest.as_bytes().get(..MAX_CODED).unwrap_or(rest.as_bytes()).windows(2).position(|end| end == b"?=")?;
+        #[cfg(test)]
+        LOOKED.set(LOOKED.get() + text.len() - rest.len());
+        let encoding = match encoding {
+            "b" | "B" => Encoding::Base64,
+            "q" | "Q" => Encoding::Quoted,
+            _ => return None,
+        };
+        let near = rest.get(..rest.floor_char_boundary(MAX_CODED))?;
+        #[cfg(test)]
+        LOOKED.set(LOOKED.get() + near.len());
+        let end = near.find("?=")?;
         let (coded, after) = (rest.get(..end)?, rest.get(end.saturating_add(2)..)?);
         // RFC 2231 §5: a language may follow the character set.
         let charset = charset.split('*').next()?.to_ascii_lowercase();
@@ -91,9 +129,8 @@ fn decode_word(text: &str) -> Option<(String, &str)> {
         return None;
     }
     let bytes = match encoding {
-        "b" | "B" => STANDARD.decode(coded).ok()?,
-        "q" | "Q" => decode_q(coded)?,
-        _ => return None,
+        Encoding::Base64 => STANDARD.decode(coded).ok()?,
+        Encoding::Quoted => decode_q(coded)?,
     };
     Some((to_text(&charset, &bytes)?, after))
 }
@@ -101,9 +138,8 @@ fn decode_word(text: &str) -> Option<(String, &str)> {
 fn raw_word(text: &str) -> Option<(String, &str)> {
     let Word { charset, encoding, coded, after } = Word::at_start(text)?;
     let bytes = match encoding {
-        "b" | "B" => LENIENT.decode(coded.split([' ', '\t']).collect::<String>()).ok()?,
-        "q" | "Q" => decode_q(coded)?,
-        _ => return None,
+        Encoding::Base64 => LENIENT.decode(coded.split([' ', '\t']).collect::<String>()).ok()?,
+        Encoding::Quoted => decode_q(coded)?,
     };
     let ascii = || bytes.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '\u{fffd}' }).collect();
     // In these every octet sequence means something else: nothing can be said.
@@ -264,7 +300,7 @@ mod tests {
             ("Élise =?utf-8?X?a?=", "Élise =?utf-8?X?a?="),
         ];
         for (coded, plain) in cases {
-            assert_eq!(raw(coded), plain, "{coded}");
+            assert_eq!(raw(coded).as_deref(), Ok(plain), "{coded}");
         }
     }
 
@@ -276,6 +312,31 @@ mod tests {
         assert_eq!(decode(&long(5000)), long(5000));
         let begun = "=?utf-8?Q?x ".repeat(20_000);
         assert_eq!(decode(&begun), begun);
+    }
+
+    /// What looks like the beginning of a word costs little, and there is an end to how many are looked at: counted in
+    /// octets that are gone through.
+    #[test]
+    fn words_that_begin_everywhere_cost_no_more_than_a_few() {
+        let cost = |text: &str| {
+            LOOKED.set(0);
+            let (_, _) = (decode(text), raw(text).ok());
+            LOOKED.get()
+        };
+        for begun in ["=?x", "=?", "=?u?q?", "=?utf-8?Q?x ", "=?x?x?", "=?x?qq?", "=?x?b? ", "=?u?q?a?=", "=?u?b?=?="] {
+            let text = begun.repeat((256 << 10) / begun.len());
+            let cost = cost(&text);
+            assert!(cost <= 8 * text.len(), "{begun}: {cost} octets for {}", text.len());
+        }
+    }
+
+    /// A13: where nobody has looked at all of it, nothing is said of it.
+    #[test]
+    fn more_words_than_are_looked_at_are_told() {
+        let words = |count: usize| "=?utf-8?Q?a?= ".repeat(count);
+        assert_eq!(raw(&words(MOST_WORDS)).map(|text| text.trim_end().len()), Ok(MOST_WORDS));
+        assert_eq!(raw(&words(MOST_WORDS + 1)), Err(TooManyWords));
+        assert!(decode(&words(MOST_WORDS + 1)).ends_with("=?utf-8?Q?a?= "), "people read on, coded");
     }
 
     #[test]

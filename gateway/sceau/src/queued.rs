@@ -298,6 +298,7 @@ pub async fn readable(gateway: &Arc<Gateway>, work: &Work) -> Result<Load, End> 
 fn annotated(gateway: &Gateway, work: &Work, opened: Opened, head: String) -> Result<Load, End> {
     let snapshot = gateway.snapshot();
     let hostname = snapshot.config.server.hostname.as_str();
+    let kept = opened.keeps_signature();
     let (clean, size) =
         mail::clean::letter_for_sending(Arc::new(opened.inner), opened.inner_size, hostname, &accepted_limits())
             .map_err(|fault| damaged(&fault.to_string()))?;
@@ -306,11 +307,22 @@ fn annotated(gateway: &Gateway, work: &Work, opened: Opened, head: String) -> Re
         store::Destination::Inner(domain) => snapshot.own(domain).is_some_and(|own| own.inner.banner),
         _ => false,
     };
-    // A message that no banner can be put on is delivered without.
-    let shown = banner.then(|| mail::with_banner(&clean, size, &head, &accepted_limits()).ok().flatten()).flatten();
-    let (clean, size) = shown.map_or((clean, size), |(letter, size)| (Arc::new(letter) as Arc<dyn Source>, size));
+    let (clean, size) = if banner && !kept { under_banner(clean, size, &head)? } else { (clean, size) };
     let size = size.saturating_add(u64::try_from(head.len()).unwrap_or(u64::MAX));
     Ok(Load { source: Arc::new(Letter::new(Zeroizing::new(head.into_bytes()), clean, 0)), size })
+}
+
+/// The message with our words on top. One that none can be put on is delivered without, and somebody is told.
+fn under_banner(message: Arc<dyn Source>, size: u64, head: &str) -> Result<(Arc<dyn Source>, u64), End> {
+    match mail::with_banner(&message, size, head, &accepted_limits()) {
+        Ok(Some((letter, size))) => Ok((Arc::new(letter), size)),
+        Ok(None) => Ok((message, size)),
+        Err(MailFault::Storage(kind)) => Err(End::temporary("stored-body", kind)),
+        Err(fault) => {
+            tracing::warn!(%fault, "a message is delivered without its banner");
+            Ok((message, size))
+        }
+    }
 }
 
 /// A message on its way to a peer: read as it goes, as often as it takes.

@@ -16,6 +16,8 @@ use crate::der;
 pub(crate) const MAX_DEPTH: u8 = 32;
 /// Pieces of one octet string: 1 GiB in pieces of 1 KiB.
 pub(crate) const MAX_SEGMENTS: usize = 1 << 20;
+/// Octet strings in pieces among the pieces of one: they may all be empty, so that nothing else counts them (A20).
+pub(crate) const MAX_STRINGS: usize = 1024;
 
 /// Why octets are not a value that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -206,12 +208,16 @@ impl<'a> Element<'a> {
         if !self.is_constructed() {
             return Ok(Octets(Pieces::One(self.content)));
         }
-        let mut pieces = Vec::new();
-        self.collect_pieces(&mut pieces)?;
+        let (mut pieces, mut strings) = (Vec::new(), 0);
+        // Under an implicit tag the outermost is none of them.
+        if self.tag == der::tag::OCTET_STRING | CONSTRUCTED {
+            strings = 1;
+        }
+        self.collect_pieces(&mut pieces, &mut strings)?;
         Ok(Octets(Pieces::Many(pieces)))
     }
 
-    fn collect_pieces(&self, pieces: &mut Vec<&'a [u8]>) -> Result<(), Malformed> {
+    fn collect_pieces(&self, pieces: &mut Vec<&'a [u8]>, strings: &mut usize) -> Result<(), Malformed> {
         let mut members = self.members()?;
         while let Some(piece) = members.next()? {
             if piece.tag == der::tag::OCTET_STRING {
@@ -220,7 +226,11 @@ impl<'a> Element<'a> {
                 }
                 pieces.push(piece.content);
             } else if piece.tag == der::tag::OCTET_STRING | CONSTRUCTED {
-                piece.collect_pieces(pieces)?;
+                *strings = strings.saturating_add(1);
+                if *strings > MAX_STRINGS {
+                    return Err(Malformed::TooMany("pieces of an octet string"));
+                }
+                piece.collect_pieces(pieces, strings)?;
             } else {
                 return Err(Malformed::Tag);
             }

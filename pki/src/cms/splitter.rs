@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::{
     container::ContainerKind,
-    reader::{Length, MAX_DEPTH, MAX_SEGMENTS, Malformed, Octets, Reader, header},
+    reader::{Length, MAX_DEPTH, MAX_SEGMENTS, MAX_STRINGS, Malformed, Octets, Reader, header},
 };
 use crate::{der, plaintext::Plaintext};
 
@@ -85,6 +85,8 @@ pub(crate) struct Splitter {
     /// Where the first piece of the content begins.
     begins: u64,
     pieces: usize,
+    /// Octet strings in pieces, which may have none.
+    strings: usize,
     complete: bool,
 }
 
@@ -100,6 +102,7 @@ impl Splitter {
             length: 0,
             begins: 0,
             pieces: 0,
+            strings: 0,
             complete: false,
         }
     }
@@ -244,7 +247,14 @@ impl Splitter {
     }
 
     fn content(&mut self, tag: u8, end: Option<u64>) -> Result<(), Malformed> {
-        if tag == der::tag::OCTET_STRING { self.piece(end) } else { self.push(Role::Pieces, end) }
+        if tag == der::tag::OCTET_STRING {
+            return self.piece(end);
+        }
+        self.strings = self.strings.saturating_add(1);
+        if self.strings > MAX_STRINGS {
+            return Err(Malformed::TooMany("pieces of an octet string"));
+        }
+        self.push(Role::Pieces, end)
     }
 
     /// Opens a value that the outline shows with an indefinite length.

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Access, HeaderOrigin, OpenFault, Opened, Signature,
+    hand_over::fields_differ,
     walk::{Walk, is_wrap},
 };
 use crate::{
@@ -31,7 +32,8 @@ use crate::{
 ///
 /// What comes back is judged like any message, but holds no content. A signature that cannot be read, or
 /// does not verify, is [`Signature::Broken`]. Where the signed content carries a header of its own
-/// (RFC 9788 or message/rfc822), its facts are that header's, to be compared with the message's.
+/// (RFC 9788 or message/rfc822), its facts are that header's, to be compared with the message's; subject and date are
+/// compared here. The reader sees those of the message, which a delegate may have written.
 ///
 /// # Errors
 /// [`MailFault::Storage`] when the message cannot be read now; nothing else.
@@ -65,25 +67,28 @@ fn signed(
     let mut walk = Walk::new(Access::Keys(&[]), known, limits, room);
     let Some(content) = walk.only_signature(message)? else { return Ok(None) };
     let signature = walk.signature();
-    let inside = match signature {
+    let own = match signature {
         Signature::Good(_) => own_header(&content, limits)?,
         _ => None,
     };
-    Ok(Some(said(of, inside, signature)))
+    let Some(own) = own else { return Ok(Some(said(of, None, signature))) };
+    let inside = own.block(limits)?;
+    let outer_fields_differ = fields_differ(&Head::read(&**message, 0, limits)?.block(limits)?, &inside)?;
+    Ok(Some(Opened { outer_fields_differ, ..said(of, Some(facts(&inside, limits)?), signature) }))
 }
 
 /// The header that the signed content carries itself, if it does.
-fn own_header(content: &Arc<dyn Source>, limits: &Limits) -> Result<Option<Facts>, MailFault> {
+fn own_header(content: &Arc<dyn Source>, limits: &Limits) -> Result<Option<Head>, MailFault> {
     let head = Head::read(&**content, 0, limits)?;
     let block = head.block(limits)?;
     let media = MediaType::of(&block)?;
     if media.header_protection().is_some() {
-        return facts(&block, limits).map(Some);
+        return Ok(Some(head));
     }
     if !is_wrap(&media) || TransferEncoding::of(&block)? != TransferEncoding::Identity {
         return Ok(None);
     }
-    facts(&Head::read(&**content, head.len(), limits)?.block(limits)?, limits).map(Some)
+    Head::read(&**content, head.len(), limits).map(Some)
 }
 
 fn said(of: &Facts, inside: Option<Facts>, signature: Signature) -> Opened {

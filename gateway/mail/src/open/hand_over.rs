@@ -96,6 +96,11 @@ fn differs(
     if protection != Some(HeaderProtection::Clear) {
         return Ok(false);
     }
+    fields_differ(outside, inside)
+}
+
+/// Whether one header has another subject or date than the other.
+pub(super) fn fields_differ(outside: &HeaderBlock<'_>, inside: &HeaderBlock<'_>) -> Result<bool, MailFault> {
     let text = |block: &HeaderBlock<'_>, name| {
         let field = block.one(name)?;
         Ok::<_, MailFault>(field.map(|field| words::decode(&field.value()).split_whitespace().collect::<String>()))

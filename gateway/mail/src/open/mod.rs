@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use self::walk::Walk;
 pub use self::{author::author, fault::OpenFault};
 use crate::{
-    Facts, Limits, MailFault,
+    Facts, Limits, MailFault, ProtectionHint,
     attributes::{Said, said},
     mime::Survey,
     read::scan,
@@ -134,7 +134,7 @@ pub struct Opened {
     /// Where the header of `inner` comes from.
     pub header: HeaderOrigin,
     /// Subject or date outside are not the signed ones, although the signer says that they would be (RFC 9788,
-    /// `hp="clear"`). The reader gets the signed ones.
+    /// `hp="clear"`). The reader gets the signed ones; of an [`author()`]'s signature those outside.
     pub outer_fields_differ: bool,
     /// What hides below the root of `inner`; not looked for when its signature is broken.
     pub survey: Survey,
@@ -146,6 +146,16 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whether a good signature stands at the root of what is handed over, or an encryption of its own, for its
+    /// reader's program to open: then nothing may be put around it (RFC 8551 §3.5). What merely looks like one is none.
+    pub fn keeps_signature(&self) -> bool {
+        match (&self.author, &self.signature) {
+            (Some(author), _) => matches!(author.signature, Signature::Good(_)),
+            (None, Signature::Good(_)) => self.facts.protection != ProtectionHint::None,
+            _ => false,
+        }
+    }
+
     /// Whether this is the message that had this `inner_digest` when it was judged. Versions before decision 0041
     /// digested the octets of every message: what they accepted is still known.
     ///

@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
             let step = if media.is_pkcs7_mime(file_name(&block)?.as_deref()) {
                 self.count()?;
                 self.container(body, TransferEncoding::of(&block)?)?
-            } else if is_clear_signed(&media) {
+            } else if media.is_clear_signed() {
                 self.count()?;
                 untouched_encoding(&block)?;
                 self.clear_signed(&body, &media)?
@@ -268,7 +268,7 @@ impl<'a> Walk<'a> {
             let content = container.content_in_place();
             self.verified(&container.outline, false, &*content)?;
             content
-        } else if is_clear_signed(&media) {
+        } else if media.is_clear_signed() {
             untouched_encoding(&block)?;
             let (content, signature) = self.clear_parts(&body, &media)?;
             self.clear_verified(&signature, &content)?;
@@ -497,17 +497,6 @@ fn untouched_encoding(block: &HeaderBlock<'_>) -> Result<(), MailFault> {
         TransferEncoding::Identity => Ok(()),
         _ => Err(MailFault::Mime("Content-Transfer-Encoding")),
     }
-}
-
-/// Without the `protocol` that RFC 1847 asks for, some readers still show a signature: so it has to be one.
-fn is_clear_signed(media: &MediaType) -> bool {
-    media.essence == "multipart/signed"
-        && media.parameter("protocol").is_none_or(|protocol| {
-            matches!(
-                protocol.to_ascii_lowercase().as_str(),
-                "application/pkcs7-signature" | "application/x-pkcs7-signature"
-            )
-        })
 }
 
 /// A whole message as content; with `hp` the entity is itself the message (RFC 9788 §2.1).

@@ -131,6 +131,114 @@ fn a_bad_author_signature_is_told_and_never_shown_as_signed() {
     assert_eq!((author.signature, author.counts()), (SignatureState::Undetermined, false));
 }
 
+/// One answer everywhere to what a clear signature is (A12): at the door, at sealing, inside a wrap, at opening. Readers
+/// show one without `protocol`, and so it has to be one.
+#[test]
+fn a_clear_signature_is_one_however_its_header_says_so() {
+    let world = World::new();
+    let told = "protocol=\"application/pkcs7-signature\"; ";
+    for (spelling, is_one) in [
+        (told, true),
+        ("", true),
+        ("Protocol=\"APPLICATION/Pkcs7-Signature\"; ", true),
+        ("protocol=\"application/x-pkcs7-signature\"; ", true),
+        ("protocol=\" application/pkcs7-signature\"; ", true),
+        ("protocol=\"application/pgp-signature\"; ", false),
+        ("protocol=\"x/pkcs7-signature-not\"; ", false),
+    ] {
+        let spelled = |message: Vec<u8>| String::from_utf8(message).unwrap().replace(told, spelling).into_bytes();
+        let own = spelled(clear(&world.doctor, TEXT));
+        let foreign = spelled(clear(&world.mailbox, TEXT));
+        let broken = String::from_utf8(own.clone()).unwrap().replace("Bonjour", "Bonsoir").into_bytes();
+        // At the door of submission.
+        let door = |message: &[u8]| handed_in(message).map(|found| judged(&world, &found).counts());
+        let expected = |counts: bool| is_one.then_some(counts);
+        assert_eq!(door(&own), expected(true), "{spelling}");
+        assert_eq!((door(&foreign), door(&broken)), (expected(false), expected(false)), "{spelling}");
+        // At opening, as it is and in what programs read.
+        let opened = open(&own, Access::Keys(&[]), &[], &Limits::default()).unwrap();
+        assert_eq!(matches!(opened.signature, Signature::Good(_)), is_one, "{spelling}");
+        for (message, counts) in [(&own, true), (&foreign, false), (&broken, false)] {
+            let sealed = world.seal(message, &["b@ch-autre.test"], Profile::Client).unwrap();
+            let opened = open(&sealed.bytes, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+            let envelope = Envelope { sender: None, recipients: &[address("b@ch-autre.test")] };
+            let judgement = judge(&opened, &envelope, &world.trust());
+            assert_eq!(judgement.bound_by, Some(BoundBy::Book), "the gateway's counts: {spelling} {judgement:?}");
+            assert_eq!(judgement.author.as_ref().map(AuthorSignature::counts), expected(counts), "{spelling}");
+        }
+    }
+}
+
+/// A delegate hands in what Dr MARTIN-TEST signed with its header protected, under another subject: it is delivered as
+/// it came, and the reader hears that what is shown above it is not what was signed.
+#[test]
+fn a_subject_that_the_author_did_not_sign_is_told() {
+    let world = World::new();
+    let hp = "Date: Sat, 21 Nov 2026 22:57:00 +0000\nFrom: <zoe@ch-exemple.test>\nTo: <b@ch-autre.test>\n\
+        Subject: Signe\nContent-Type: text/plain; hp=\"clear\"\n\nBonjour.\n";
+    let letter = format!("Content-Type: message/rfc822\n\n{}", hp.replace("; hp=\"clear\"", ""));
+    let same: [(&str, &str); 2] =
+        [("Subject: Signe", "Subject: Signe"), ("Subject: Signe", "Subject:  =?utf-8?Q?Signe?=")];
+    let other = [
+        ("Subject: Signe", "Subject: Autre"),
+        ("Subject: Signe\n", ""),
+        ("Date: Sat, 21 Nov 2026 22:57", "Date: Sat, 21 Nov 2026 20:57"),
+    ];
+    for (content, (from, to), differs) in [hp, &letter].into_iter().flat_map(|content| {
+        same.map(|change| (content, change, false)).into_iter().chain(other.map(|change| (content, change, true)))
+    }) {
+        for message in [clear(&world.doctor, content), opaque(&world.doctor, content)] {
+            let text = String::from_utf8(message).unwrap();
+            let (from, to) = (from.replace('\n', "\r\n"), to.replace('\n', "\r\n"));
+            // Only the field outside, which comes first.
+            let message = text.replacen(&from, &to, 1).into_bytes();
+            let found = handed_in(&message).unwrap();
+            assert_eq!((found.outer_fields_differ, judged(&world, &found).counts()), (differs, true), "{to}");
+            let sealed = world.seal(&message, &["b@ch-autre.test"], Profile::Gateway).unwrap();
+            let opened = open(&sealed.bytes, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+            let envelope = Envelope { sender: None, recipients: &[address("b@ch-autre.test")] };
+            let judgement = judge(&opened, &envelope, &world.trust());
+            assert_eq!(judgement.verdict, Verdict::Accept, "{to}");
+            let noted = judgement.reasons.iter().any(|reason| reason.code == "author_fields_differ");
+            assert_eq!(noted, differs, "{to}");
+            let notice = judgement.notice();
+            assert!(notice.fr.starts_with("Signé par Médecin Zoé MARTIN-TEST"), "{notice:?}");
+            assert_eq!(
+                notice.fr.contains("(texte et pièces jointes ; ni objet, ni date, ni destinataires)"),
+                differs,
+                "{notice:?}"
+            );
+        }
+    }
+}
+
+/// The verdict on top of a message gives way to a signature that is good, and to nothing that merely looks like one.
+#[test]
+fn only_a_good_signature_stands_at_the_root_without_our_words() {
+    let world = World::new();
+    let seal = |message: &[u8], profile| world.seal(message, &["b@ch-autre.test"], profile).unwrap().bytes;
+    let opened = |message: &[u8]| open(message, Access::Keys(&[&world.reader]), &[], &Limits::default()).unwrap();
+    let own = clear(&world.doctor, TEXT);
+    let with =
+        |to: &str| String::from_utf8(own.clone()).unwrap().replace("application/pkcs7-signature\";", to).into_bytes();
+    let broken = String::from_utf8(own.clone()).unwrap().replace("Bonjour", "Bonsoir").into_bytes();
+    let file =
+        wire(&format!("{HEADER}Content-Type: application/octet-stream; name=lettre.p7m\n\nSigne par Dr MARTIN-TEST\n"));
+    for (shape, message, keeps) in [
+        ("clear, as it came", own.clone(), true),
+        ("clear, in a wrap", seal(&own, Profile::Gateway), true),
+        ("clear, for programs", seal(&own, Profile::Client), true),
+        ("opaque, in a wrap", seal(&opaque(&world.doctor, TEXT), Profile::SignedOnly), true),
+        ("broken, in a wrap", seal(&broken, Profile::Gateway), false),
+        ("of another kind", with("application/pgp-signature\";"), false),
+        ("of another kind, in a wrap", seal(&with("x/y\";"), Profile::Gateway), false),
+        ("the name of a container, in a wrap", seal(&file, Profile::Gateway), false),
+        ("nothing", seal(&wire(&format!("{HEADER}\nBonjour.\n")), Profile::Gateway), false),
+    ] {
+        assert_eq!(opened(&message).keeps_signature(), keeps, "{shape}");
+    }
+}
+
 /// Room that keeps count of what it is asked for and of what comes.
 #[derive(Default)]
 struct Counting {

@@ -36,3 +36,19 @@ fn foreign_words_stay_within_their_sentence() {
     assert!(notice.contains("Dr Xaaa") && notice.chars().count() < 400, "{notice}");
     assert!(!notice.chars().any(|c| c.is_control() || ident::is_format(c)), "{notice:?}");
 }
+
+/// What every receiver would refuse is refused before anybody is told that it was taken (promise 1).
+#[test]
+fn more_recipients_than_anybody_reads_are_refused_at_sealing() {
+    let world = World::new();
+    let all = |prefix: &str| (0..1000).map(|n| format!("{prefix}{n}@ch-autre.test")).collect::<Vec<_>>().join(",\r\n ");
+    let message =
+        format!("From: zoe@ch-exemple.test\r\nTo: {}\r\nCc: {}\r\nSubject: x\r\n\r\nbonjour\r\n", all("t"), all("c"));
+    let sealed = world.seal(message.as_bytes(), &["t0@ch-autre.test"], Profile::SignedOnly).unwrap().bytes;
+    let opened = crate::open(&sealed, crate::Access::Keys(&[]), &[], &Limits::default()).unwrap();
+    let envelope = crate::Envelope { sender: None, recipients: &[address("t0@ch-autre.test")] };
+    assert_eq!(crate::judge(&opened, &envelope, &world.trust()).verdict, crate::Verdict::Accept);
+    // One blind copy more.
+    let fault = world.seal(message.as_bytes(), &["b@ch-autre.test"], Profile::SignedOnly).unwrap_err();
+    assert_eq!(fault, SealFault::Mail(crate::MailFault::TooManyMailboxes("To")));
+}

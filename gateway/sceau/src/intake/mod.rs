@@ -115,10 +115,11 @@ fn guarded<T>(step: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     })
 }
 
-/// What a message that could not be sealed means for the sender: never for good.
+/// What a message that could not be sealed means for the sender: for good only where the message itself is at fault.
 pub(crate) fn unsealed(fault: &SealFault) -> Refusal {
     match fault {
-        SealFault::Mail(MailFault::Storage(kind)) => kept(*kind),
+        // What nobody could read in the end will not get better by waiting.
+        SealFault::Mail(fault) => unreadable(fault),
         SealFault::Stamp(why) => Refusal::new(RefusalId::TimestampUnavailable, why.clone()),
         SealFault::Cms(CmsError::Key(why)) => Refusal::new(RefusalId::KeyUnavailable, why.to_string()),
         fault => technical(format!("sealing: {fault}")),
@@ -165,6 +166,16 @@ mod tests {
             assert!(refusal.cause.contains("plug it in"));
         }
         assert_eq!(unopened(&OpenFault::Failed).id, RefusalId::OpeningFailed);
+    }
+
+    /// Promise 1: what every receiver would refuse is refused, naming what is wrong; our own faults are not the sender's.
+    #[test]
+    fn what_nobody_would_read_is_not_deferred_for_ever() {
+        let refusal = unsealed(&SealFault::Mail(MailFault::TooManyMailboxes("To")));
+        assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::HeaderMalformed, false));
+        assert!(refusal.about.is_some_and(|about| about.contains("To")));
+        assert!(unsealed(&SealFault::Mail(MailFault::Storage(ErrorKind::Other))).is_temporary());
+        assert!(unsealed(&SealFault::Recipients).is_temporary());
     }
 
     /// H22: a planted panic costs its message, and the peer learns nothing of it.

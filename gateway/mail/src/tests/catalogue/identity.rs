@@ -72,6 +72,16 @@ pub(super) fn a13(cast: &Cast) -> Vec<Row> {
             "open:address_malformed",
         ),
         row(
+            "an address in the quotes of another",
+            by(&world.doctor, "\"zoe@ch-exemple.test x\"@tiers.test"),
+            "open:address_malformed",
+        ),
+        row(
+            "the same, in Sender",
+            by(&world.doctor, "zoe@ch-exemple.test\r\nSender: \"zoe@ch-exemple.test, x\"@tiers.test"),
+            "open:address_malformed",
+        ),
+        row(
             "an address as a common name",
             refused(world, &mail(ZOE, &signed(&common_name, &good)), &trusting),
             UNBOUND,

@@ -165,6 +165,13 @@ pub(super) fn a20(cast: &Cast) -> Vec<Row> {
     let compressed = [&[0x30, 17][..], &compressed[2..], &[0xa0, 2, 0x30, 0]].concat();
     let deep = [0x30, 0x80].repeat(100_000);
     let huge = [&sealed[..1], &[0x88, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &sealed[4..]].concat();
+    // Strings of strings, all of them empty: of no piece is there an octet.
+    let hollow = [&[0x24, 0x80][..], &[0x24, 0].repeat(20_000), &[0, 0]].concat();
+    let hollow = [&[0xa0, 0x80][..], &hollow, &[0, 0]].concat();
+    let hollow = [&[0x30, 0x80][..], &der::oid("1.2.840.113549.1.7.1").unwrap(), &hollow, &[0, 0]].concat();
+    let hollow = [&[0x30, 0x80][..], &der::integer(1), &[0x31, 0], &hollow, &[0, 0]].concat();
+    let hollow =
+        [&[0x30, 0x80][..], &der::oid("1.2.840.113549.1.7.2").unwrap(), &[0xa0, 0x80], &hollow, &[0; 4]].concat();
     let certificates = changed(&cast.signed(), |tree| {
         let all = tree.at(&[1, 0, 3]);
         let one = all[0].clone();
@@ -196,6 +203,7 @@ pub(super) fn a20(cast: &Cast) -> Vec<Row> {
         row("as many in one entry", cast.of(&crowd_in_one), "open:cms_malformed"),
         row("values a hundred thousand deep", cast.of(&deep), "open:cms_malformed"),
         row("a length of exabytes", cast.of(&huge), "open:cms_malformed"),
+        row("twenty thousand empty strings in one another's place", cast.of(&hollow), "open:cms_malformed"),
         row("a hundred certificates", cast.of(&certificates), "Refuse:signature_malformed"),
         row("a hundred attributes", cast.of(&attributes), "Refuse:signature_malformed"),
         row(
