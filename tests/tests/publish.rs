@@ -170,3 +170,58 @@ fn a_mailbox_that_changes_hands_is_shown_on_one_only() {
     assert_eq!((code, done(&told, &new)), (Some(0), vec!["closed"]), "{told}");
     assert!(ground.seen(&new).0.is_empty());
 }
+
+/// REG-4: what is ordered is made known by the running gateway; while the other side is away nothing is lost, and the
+/// operator can see what waits.
+#[test]
+fn a_running_gateway_makes_its_mailboxes_known() {
+    let mut ground = Ground::new();
+    let new = Place::B.address("suivie.boite-test").unwrap().to_string();
+    let moreau = ground.world.space.holder("moreau").unwrap().person.id.to_string();
+    let (certificate, key) = (ground.world.folder().join("b-client.pem"), ground.world.folder().join("b-client.key"));
+    let section = format!(
+        "[annuaire.publish]\nto = {:?}\naddress = {:?}\ncertificate = {certificate:?}\nkey = {key:?}\nretry = \"1s\"\nalarm_after = \"0s\"\n",
+        ground.base, ground.ip
+    );
+    ground.world.append(Place::B, "sceau.toml", &section);
+    let mut b = ground.world.serve(Place::B);
+    let configuration = ground.world.configuration(Place::B);
+    let configuration = configuration.to_str().unwrap().to_owned();
+    let order = |words: &[&str]| {
+        let mut all = vec!["annuaire", "mailbox"];
+        all.extend(words);
+        all.extend(["--config", &configuration]);
+        let (code, told) = sceau_json(&all);
+        assert_eq!(code, Some(0), "{words:?}: {told}");
+    };
+    let status = || sceau_json(&["annuaire", "publish", "--status", "--config", &configuration]);
+    order(&["create", &new, "--type", "PER", "--owner", &moreau]);
+    b.wait_for_line(&["mailbox made known", &new, "published"]);
+    assert_eq!(ground.seen(&new), (vec![moreau.clone()], true));
+    order(&["red-list", &new]);
+    b.wait_for_line(&["mailbox made known", &new, "hidden"]);
+    assert_eq!(ground.seen(&new), (vec![], false));
+    order(&["unlist", &new]);
+    b.wait_for_lines(&["mailbox made known", &new, "published"], 2);
+
+    // The other side is away: what is to be said waits, and is seen to wait.
+    ground.gateway.kill();
+    order(&["close", &new]);
+    b.wait_for_line(&["publication-failing"]);
+    let (code, told) = status();
+    assert_eq!((code, &told["waiting"][0]["wanted"]), (Some(1), &Value::from("close")), "{told}");
+    assert!(told["waiting"][0]["attempts"]["why"].is_string(), "{told}");
+    ground.gateway = ground.world.serve(Place::A);
+    b.wait_for_line(&["mailbox made known", &new, "closed"]);
+    b.wait_for_line(&["the alarm is over"]);
+    assert_eq!(ground.seen(&new), (vec![], false));
+
+    // What was ordered while nobody was there to say it is said at the next start.
+    b.kill();
+    order(&["reopen", &new]);
+    assert_eq!(status().1["waiting"][0]["wanted"], "publish");
+    let b = ground.world.serve(Place::B);
+    b.wait_for_line(&["mailbox made known", &new, "published"]);
+    assert_eq!(ground.seen(&new), (vec![moreau], true));
+    assert_eq!(status().0, Some(0));
+}

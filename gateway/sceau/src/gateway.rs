@@ -240,6 +240,11 @@ impl Gateway {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).path(path)
     }
 
+    /// Another directory that our mailboxes are made known in, with its files as the configuration finds them.
+    pub(crate) fn publish_to(&self, there: &crate::config::PublishTo) -> crate::config::PublishTo {
+        there.at(&self.loaded.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A fresh queue id.
     pub fn queue_id(&self) -> QueueId {
         let mut random = [0u8; 8];

@@ -1,27 +1,22 @@
 //! Makes our registry known to another directory by FHIR PATCH: what it shows of each mailbox is asked first, and only what
 //! differs is sent. What was made known is remembered, so that a mailbox that leaves the registry is closed there.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod memory;
+
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use annuaire::{
-    Registry,
-    fhir::{Destination as Target, Done, Step},
+    RegisteredMailbox, Registry,
+    fhir::{Destination as Target, Done, PublishError, Step},
 };
 use ident::Timestamp;
 use pki::path::Validator;
 use serde::Serialize;
+use tokio::time::Instant;
 
-use crate::{
-    fetch::{
-        AnchoredServers, Answer, Fault, FetchError, Fetcher, Kind, Limits, Lines, Place, Request, Rules, Undetermined,
-    },
-    replace,
+pub(crate) use self::memory::{Memory, Remembered};
+use crate::fetch::{
+    AnchoredServers, Answer, Fault, FetchError, Fetcher, Kind, Limits, Lines, Place, Request, Rules, Undetermined,
 };
 
 /// Largest answer about one mailbox.
@@ -33,6 +28,14 @@ const AGAIN: (u32, Duration) = (10, Duration::from_secs(6));
 /// So many mailboxes may be closed in one run, or this share of those that are known there, whichever is more.
 const CLOSED_AT_ONCE: usize = 5;
 const CLOSED_SHARE: usize = 20;
+/// What was said is kept after so many mailboxes: whoever begins again asks about no more than these twice.
+const KEPT_EVERY: usize = 500;
+/// So long may one turn take before what changed meanwhile has its own.
+const TURN: Duration = Duration::from_secs(60);
+/// So many unanswered in a row, and nobody is asked any more for now: a service that is away is not asked 58,000 times.
+const GIVEN_UP: u32 = 10;
+/// Everything is asked about again after this time: others may have changed it there.
+pub(crate) const SWEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// What came of one run.
 #[derive(Debug, Default, Serialize)]
@@ -47,6 +50,16 @@ pub(crate) struct Told {
     pub(crate) failed: Vec<Failed>,
     /// So many would be closed, which is too many without a word from the operator.
     pub(crate) held: Option<usize>,
+    /// Mailboxes whose turn did not come.
+    pub(crate) left: usize,
+    /// Whether that is because nobody answered any more.
+    pub(crate) given_up: bool,
+    /// Since when something cannot be said.
+    #[serde(skip)]
+    pub(crate) failing_since: Option<Timestamp>,
+    /// When everything was last asked about.
+    #[serde(skip)]
+    pub(crate) swept: Option<Timestamp>,
 }
 
 /// One PATCH.
@@ -79,95 +92,50 @@ pub(crate) struct Publisher<'a> {
     pub(crate) dry: bool,
 }
 
+/// How much one run says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Every mailbox is asked about, however long that takes.
+    Whole,
+    /// What was not said yet, or failed, and once in [`SWEEP`] the rest; a turn at a time.
+    Due,
+}
+
 impl Publisher<'_> {
     /// Says what differs. `memory` is where it is remembered what was made known there; `accept` lets any number of
     /// mailboxes be closed.
     ///
     /// A mailbox is made known on whoever has it now. Wherever else it was made known it is closed first: were it shown
     /// on two, who writes to the one would be read by the other.
-    pub(crate) async fn run(&self, registry: &Registry, memory: &Memory, accept: bool) -> io::Result<Told> {
-        let _alone = memory.lock()?;
-        let (mut told, before) = (Told::default(), memory.read()?);
-        let mut today = Vec::new();
-        for mailbox in registry.mailboxes().iter().filter(|mailbox| mailbox.is_open()) {
-            match Target::of(mailbox) {
-                Some(target) => today.push((target, mailbox)),
-                None => told.left_out = told.left_out.saturating_add(1),
-            }
-        }
-        if !self.dry {
-            // Whatever interrupts us: nothing is shown there that we do not remember.
-            let shown = today.iter().filter(|(_, mailbox)| !mailbox.red_list).map(|(target, _)| target);
-            let all: BTreeSet<&Target> = before.iter().chain(shown).collect();
-            memory.write(all)?;
-        }
-        let wanted: BTreeSet<&Target> = today.iter().map(|(target, _)| target).collect();
-        let mut known: BTreeSet<&Target> = self.close(&before, &wanted, accept, &mut told).await;
-        let stuck: BTreeSet<String> = known.iter().map(|target| target.address.key()).collect();
-        for (target, mailbox) in &today {
-            if stuck.contains(&target.address.key()) {
-                let why = "it is still shown on the one who had it before, and is not shown on two".to_owned();
-                told.failed.push(Failed { address: target.address.to_string(), why });
-                continue;
-            }
-            let asked = self.ask(&target.question(), Kind::Fhir, None).await;
-            let step = asked.and_then(|answer| target.step(mailbox, &answer).map_err(|error| error.to_string()));
-            let done = self.take(target, step, &mut told).await;
-            if before.contains(target) || (done && !mailbox.red_list) {
-                known.insert(target);
-            }
-        }
-        if !self.dry {
-            memory.write(known)?;
-        }
-        Ok(told)
-    }
-
-    /// Closes what was made known where it is not wanted any more; what stays shown there.
-    async fn close<'t>(
+    ///
+    /// # Errors
+    /// Those of the disk; somebody else is publishing there. Whatever interrupts it: nothing is shown there that is not
+    /// remembered.
+    pub(crate) async fn run(
         &self,
-        before: &'t BTreeSet<Target>,
-        wanted: &BTreeSet<&Target>,
+        registry: &Registry,
+        memory: &Memory,
+        extent: Extent,
         accept: bool,
-        told: &mut Told,
-    ) -> BTreeSet<&'t Target> {
-        let gone: Vec<&Target> = before.iter().filter(|old| !wanted.contains(old)).collect();
-        let most = CLOSED_AT_ONCE.max(before.len().div_euclid(CLOSED_SHARE));
-        if gone.len() > most && !accept {
-            told.held = Some(gone.len());
-            return gone.into_iter().collect();
-        }
-        let mut stay = BTreeSet::new();
-        for target in gone {
-            let asked = self.ask(&target.question(), Kind::Fhir, None).await;
-            let step = asked.and_then(|answer| target.closing(&answer).map_err(|error| error.to_string()));
-            if !self.take(target, step, told).await {
-                stay.insert(target);
+    ) -> io::Result<Told> {
+        let _alone = memory.lock()?;
+        let mut held = memory.read()?;
+        held.begin(extent, self.at);
+        held.tidy(registry);
+        let mut run = Run::new(self, held, extent);
+        let work = run.work(registry, accept);
+        for some in work.chunks(KEPT_EVERY) {
+            run.foresee(some);
+            run.keep(memory)?;
+            for one in some {
+                if run.is_over() {
+                    break;
+                }
+                run.say(one).await;
             }
+            run.keep(memory)?;
         }
-        stay
-    }
-
-    /// Does what is to be done; whether the other side is now as it should be.
-    async fn take(&self, target: &Target, step: Result<Step, String>, told: &mut Told) -> bool {
-        let address = target.address.to_string();
-        let sent = match step {
-            Ok(Step::Nothing) => {
-                told.unchanged = told.unchanged.saturating_add(1);
-                return true;
-            }
-            Ok(Step::Send(done, _)) if self.dry => Ok(done),
-            Ok(Step::Send(done, body)) => self.ask(&target.path(), Kind::FhirPatch, Some(&body)).await.map(|_| done),
-            Err(why) => Err(why),
-        };
-        match sent {
-            Ok(done) => told.sent.push(Sent { address, done }),
-            Err(why) => {
-                told.failed.push(Failed { address, why });
-                return false;
-            }
-        }
-        true
+        Ok(run.told(work.len()))
     }
 
     async fn ask(&self, path: &str, kind: Kind, question: Option<&[u8]>) -> Result<Vec<u8>, String> {
@@ -190,44 +158,150 @@ impl Publisher<'_> {
     }
 }
 
-/// The file that remembers what was made known where.
-pub(crate) struct Memory(PathBuf);
+/// One thing to say.
+enum Work<'r> {
+    /// A mailbox is as it is in the registry.
+    Show(Target, &'r RegisteredMailbox),
+    /// It is no more on this one.
+    Close(Target),
+}
 
-/// Largest such file.
-const MAX_MEMORY: u64 = 64 * 1024 * 1024;
-
-impl Memory {
-    /// That of one directory, in the data folder.
-    pub(crate) fn of(data: &Path, base: &str) -> Self {
-        let mut hash =
-            openssl::sha::sha256(base.as_bytes()).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
-        hash.truncate(16);
-        Self(data.join(format!("published-at-{hash}.json")))
-    }
-
-    /// One run at a time: two would forget what the other made known. It ends with the value, or with us.
-    fn lock(&self) -> io::Result<fs::File> {
-        let file = fs::File::create(self.0.with_extension("lock"))?;
-        file.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => io::Error::other("the registry is being published there already"),
-            fs::TryLockError::Error(error) => error,
-        })?;
-        Ok(file)
-    }
-
-    fn read(&self) -> io::Result<BTreeSet<Target>> {
-        match fs::metadata(&self.0) {
-            Ok(found) if found.len() > MAX_MEMORY => {
-                return Err(io::Error::other("the memory of what was published is too large"));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-            _ => {}
+impl Work<'_> {
+    const fn target(&self) -> &Target {
+        match self {
+            Self::Show(target, _) | Self::Close(target) => target,
         }
-        Ok(serde_json::from_str(&fs::read_to_string(&self.0)?)?)
     }
 
-    fn write<'t>(&self, known: impl IntoIterator<Item = &'t Target>) -> io::Result<()> {
-        let known: Vec<&Target> = known.into_iter().collect();
-        replace::replace(&self.0, &serde_json::to_vec(&known)?)
+    fn step(&self, answer: &[u8]) -> Result<Step, PublishError> {
+        match self {
+            Self::Show(target, mailbox) => target.step(mailbox, answer),
+            Self::Close(target) => target.closing(answer),
+        }
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    there: &'a Publisher<'a>,
+    held: Remembered,
+    told: Told,
+    /// Addresses that are still shown on who had them before.
+    elsewhere: BTreeSet<String>,
+    asked: usize,
+    /// Most that is asked, and until when.
+    bound: Option<(usize, Instant)>,
+    /// So many in a row were not answered.
+    unanswered: u32,
+}
+
+impl<'a> Run<'a> {
+    fn new(there: &'a Publisher<'a>, held: Remembered, extent: Extent) -> Self {
+        let end = Instant::now().checked_add(TURN);
+        let bound = end.filter(|_| extent == Extent::Due).map(|end| (KEPT_EVERY, end));
+        let (told, elsewhere) = (Told::default(), BTreeSet::new());
+        Self { there, held, told, elsewhere, asked: 0, bound, unanswered: 0 }
+    }
+
+    /// What is to be said: what failed before comes last, closings come first.
+    fn work<'r>(&mut self, registry: &'r Registry, accept: bool) -> Vec<Work<'r>> {
+        let (gone, known) = (self.held.gone(registry), self.held.known());
+        self.elsewhere = gone.iter().map(|target| target.address.key()).collect();
+        // Whoever closes a mailbox by an order has said so; what a file no longer names may be a slip.
+        let slip = |target: &Target| registry.mailbox(&target.address).is_none_or(RegisteredMailbox::is_open);
+        let slips = gone.iter().filter(|target| slip(target)).count();
+        let hold = slips > CLOSED_AT_ONCE.max(known.div_euclid(CLOSED_SHARE)) && !accept;
+        self.told.held = hold.then_some(slips);
+        let mut work: Vec<Work> = gone.into_iter().filter(|target| !(hold && slip(target))).map(Work::Close).collect();
+        for mailbox in registry.mailboxes().iter().filter(|mailbox| mailbox.is_open()) {
+            match Target::of(mailbox) {
+                None => self.told.left_out = self.told.left_out.saturating_add(1),
+                Some(target) if self.held.is_due(&target, mailbox) => work.push(Work::Show(target, mailbox)),
+                Some(_) => self.told.unchanged = self.told.unchanged.saturating_add(1),
+            }
+        }
+        work.sort_by_cached_key(|it| {
+            let news = matches!(it, Work::Show(target, mailbox) if self.held.is_said(target, mailbox));
+            (self.held.has_failed(it.target()), matches!(it, Work::Show(..)), news)
+        });
+        work
+    }
+
+    /// Remembers what is about to be shown: whatever interrupts us, nothing is there that we do not know of.
+    fn foresee(&mut self, some: &[Work]) {
+        for one in some {
+            match one {
+                Work::Show(target, mailbox) if !mailbox.red_list => self.held.shows(target.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.unanswered >= GIVEN_UP || self.bound.is_some_and(|(most, end)| self.asked >= most || Instant::now() >= end)
+    }
+
+    async fn say(&mut self, one: &Work<'_>) {
+        let target = one.target();
+        let (address, key) = (target.address.to_string(), target.address.key());
+        self.asked = self.asked.saturating_add(1);
+        if matches!(one, Work::Show(..)) && self.elsewhere.contains(&key) {
+            let why = "it is still shown on the one who had it before, and is not shown on two".to_owned();
+            self.told.failed.push(Failed { address, why });
+            return;
+        }
+        let outcome = self.settle(one).await;
+        match (one, &outcome) {
+            (Work::Close(target), Ok(_)) => {
+                self.elsewhere.remove(&key);
+                self.held.shows_no_more(target);
+            }
+            (Work::Show(target, mailbox), Ok(done)) => {
+                // What was hidden is still there, and is closed one day.
+                if *done == Some(Done::Hidden) {
+                    self.held.shows(target.clone());
+                }
+                self.held.was_said(target, mailbox);
+            }
+            (_, Err(why)) => self.held.was_not_said(key, why.clone(), self.there.at),
+        }
+        match outcome {
+            Ok(Some(done)) => self.told.sent.push(Sent { address, done }),
+            Ok(None) => self.told.unchanged = self.told.unchanged.saturating_add(1),
+            Err(why) => self.told.failed.push(Failed { address, why }),
+        }
+    }
+
+    /// Does what is to be done: the other side is then as it should be, or somebody reads why not.
+    async fn settle(&mut self, one: &Work<'_>) -> Result<Option<Done>, String> {
+        let target = one.target();
+        let answer = self.ask(&target.question(), Kind::Fhir, None).await?;
+        let done = match one.step(&answer).map_err(|error| error.to_string())? {
+            Step::Nothing => None,
+            Step::Send(done, _) if self.there.dry => Some(done),
+            Step::Send(done, body) => {
+                self.ask(&target.path(), Kind::FhirPatch, Some(&body)).await.map(|_| Some(done))?
+            }
+        };
+        self.unanswered = 0;
+        Ok(done)
+    }
+
+    async fn ask(&mut self, path: &str, kind: Kind, question: Option<&[u8]>) -> Result<Vec<u8>, String> {
+        let answer = self.there.ask(path, kind, question).await;
+        if answer.is_err() {
+            self.unanswered = self.unanswered.saturating_add(1);
+        }
+        answer
+    }
+
+    fn keep(&self, memory: &Memory) -> io::Result<()> {
+        if self.there.dry { Ok(()) } else { memory.write(&self.held) }
+    }
+
+    fn told(self, work: usize) -> Told {
+        let (left, given_up) = (work.saturating_sub(self.asked), self.unanswered >= GIVEN_UP);
+        let (failing_since, swept) = (self.held.failing_since(), self.held.swept());
+        Told { left, given_up, failing_since, swept, ..self.told }
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Mailboxes, Refresh, Size, Span};
+use super::{Mailboxes, PublishTo, Refresh, Size, Span};
 use crate::fetch::{Limits, Place, Rules, Scheme};
 
 /// Shortest time between two questions: the national files come out once a day.
@@ -36,6 +36,8 @@ pub struct Annuaire {
     pub stale_after: Span,
     /// The life of our own mailboxes.
     pub mailboxes: Mailboxes,
+    /// The directory that they are made known in, as they are opened, changed and closed.
+    pub publish: Option<PublishTo>,
 }
 
 impl Default for Annuaire {
@@ -48,6 +50,7 @@ impl Default for Annuaire {
             max: Size(256 * 1024 * 1024),
             stale_after: Span(annuaire::STALE_AFTER),
             mailboxes: Mailboxes::default(),
+            publish: None,
         }
     }
 }
@@ -87,6 +90,9 @@ impl Annuaire {
             found.push("annuaire.stale_after must be longer than nothing".to_owned());
         }
         self.mailboxes.faults(found);
+        if let Some(publish) = &self.publish {
+            publish.faults(found);
+        }
     }
 }
 

@@ -1,16 +1,14 @@
 //! `sceau annuaire publish`: makes our mailboxes known to another directory by FHIR PATCH.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf};
 
 use annuaire::Registry;
 use ident::{Clock as _, SystemClock};
 
 use crate::{
     cli::{Exit, check::load_or_report},
-    config::Problem,
-    fetch::{Lines, Place, Rules},
-    net::tls::{Clients, TlsIdentity},
-    publisher::{Memory, Publisher, Told},
+    config::{Loaded, Problem, PublishTo},
+    publisher::{Extent, Memory, Told},
 };
 
 #[derive(Debug, clap::Args)]
@@ -18,18 +16,21 @@ pub(super) struct Args {
     /// Configuration file: the registries of its own domains are published
     #[arg(long)]
     config: PathBuf,
-    /// Base address of the directory: https://annuaire.example.test/fhir
-    #[arg(long, value_name = "BASE")]
-    to: String,
+    /// Base address of the directory: https://annuaire.example.test/fhir; that of [annuaire.publish] if absent
+    #[arg(long, value_name = "BASE", requires_all = ["certificate", "key"])]
+    to: Option<String>,
     /// Address of its host, where DNS is not asked or leads inside our own networks
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
     /// PEM file: the certificate of our structure, then its intermediates
-    #[arg(long = "as", value_name = "CERT")]
-    certificate: PathBuf,
+    #[arg(long = "as", value_name = "CERT", requires = "to")]
+    certificate: Option<PathBuf>,
     /// PEM file: its private key
+    #[arg(long, requires = "to")]
+    key: Option<PathBuf>,
+    /// Say what is still to be made known and what failed, asking nobody
     #[arg(long)]
-    key: PathBuf,
+    status: bool,
     /// Say what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -44,34 +45,50 @@ pub(super) fn run(args: &Args, as_json: bool) -> Result<Exit, Problem> {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };
-    let wrong = |what: String| Problem::of(&args.to, what);
-    let base = args.to.trim_end_matches('/').to_owned();
-    let place = Place::parse(&format!("{base}/metadata")).map_err(|error| wrong(error.to_string()))?;
-    if !base.starts_with("https://") {
-        return Err(wrong("is no https:// address: mailboxes are published to nobody else".to_owned()));
-    }
-    let rules = args.address.iter().fold(Rules::new(), |rules, ip| rules.address(&place.site().host, *ip));
-    let identity = TlsIdentity::load_for(Clients::NotAsked, &args.certificate, &args.key)?;
-    let lines = Lines::new().map_err(|error| wrong(error.to_string()))?.showing(&identity);
-    let publisher = Publisher {
-        validator: &snapshot.validator,
-        at: SystemClock.now(),
-        lines: Arc::new(lines),
-        rules,
-        dry: args.dry_run,
-        base,
+    let Some(there) = there(args, &loaded) else {
+        let what = "name a directory: --to, --as and --key, or [annuaire.publish] in the configuration";
+        return Err(Problem::of(&args.config, what));
     };
     let own = Registry::union(snapshot.domains.values().map(|own| &*own.registry));
-    let memory = Memory::of(&loaded.data(), &publisher.base);
+    let memory = Memory::of(&loaded.data(), there.base());
+    if args.status {
+        return status(&memory, &own, as_json).map_err(|error| Problem::of(loaded.data(), error.to_string()));
+    }
+    let publisher = there.publisher(&snapshot.validator, SystemClock.now(), args.dry_run)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| wrong(format!("the runtime does not start: {error}")))?;
-    let told = runtime.block_on(publisher.run(&own, &memory, args.accept));
+    let runtime = runtime.map_err(|error| Problem::of(there.base(), format!("the runtime does not start: {error}")))?;
+    let told = runtime.block_on(publisher.run(&own, &memory, Extent::Whole, args.accept));
     let told = told.map_err(|error| Problem::of(loaded.data(), error.to_string()))?;
     match (as_json, serde_json::to_string(&told)) {
         (true, Ok(text)) => println!("{text}"),
         _ => print(&told, args.dry_run),
     }
     Ok(if told.failed.is_empty() && told.held.is_none() { Exit::Done } else { Exit::No })
+}
+
+fn there(args: &Args, loaded: &Loaded) -> Option<PublishTo> {
+    let (Some(to), Some(certificate), Some(key)) = (&args.to, &args.certificate, &args.key) else {
+        return loaded.config.annuaire.publish.as_ref().map(|it| it.at(loaded));
+    };
+    let (certificate, key) = (certificate.clone(), key.clone());
+    Some(PublishTo { to: to.clone(), address: args.address, certificate, key, ..PublishTo::default() })
+}
+
+/// Exit: 0 nothing waits; 1 something does.
+fn status(memory: &Memory, own: &Registry, as_json: bool) -> std::io::Result<Exit> {
+    let held = memory.read()?;
+    let waiting = held.waiting(own);
+    if as_json {
+        println!("{}", serde_json::json!({ "known_there": held.known(), "waiting": waiting }));
+    } else {
+        for it in &waiting {
+            let tried = it.attempts.as_ref();
+            let tried = tried.map(|it| format!(": {} tries since {}, {}", it.tries, it.since, it.why));
+            println!("{}: {}{}", it.address, it.wanted, tried.unwrap_or_default());
+        }
+        println!("{} known there by us, {} to be said", held.known(), waiting.len());
+    }
+    Ok(if waiting.is_empty() { Exit::Done } else { Exit::No })
 }
 
 fn print(told: &Told, dry: bool) {
