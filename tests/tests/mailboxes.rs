@@ -175,3 +175,63 @@ fn mailboxes_that_no_extract_lists_get_their_mail() {
         assert!(handed.recipients.iter().any(|recipient| recipient.contains(to.as_str())), "{handed:?}");
     }
 }
+
+/// REG-5: the use of each mailbox is measured by what the gateway carried; what nobody uses is told, closed by an order
+/// where that is settled, and comes back by another; what is not measured is said to be so and never closed.
+#[test]
+fn unused_mailboxes_are_told_and_closed_and_not_measured_is_said() {
+    let world = World::new();
+    let store = world.inner_store(A);
+    world.append(A, "sceau.toml", "[annuaire.inactive]\nwarn_after = \"335d\"\n");
+    let a = world.serve(A);
+    let (durand, martin) = (world.address("durand"), world.address("martin"));
+    let activity = |address: &str| {
+        let (_, told) = order_of(&world, A, &["show", address], &[]);
+        told["mailbox"]["activity"].clone()
+    };
+    let elsewhere = order_of(&world, B, &["list"], &[]).1["mailboxes"].as_array().unwrap().clone();
+    assert!(!elsewhere.is_empty() && elsewhere.iter().all(|it| it["activity"] == "not measured"), "{elsewhere:?}");
+    let mut wire = world.submission(A, world.card("durand"));
+    assert_eq!(hand_over(&mut wire, &durand, &durand, &letter(&durand, &durand, "Utile")).code, 250);
+    let _ = store.wait_for(1);
+    wait_until("the uses are measured", || {
+        let known = activity(&durand);
+        known["sent"].is_string() && known["delivered"].is_string()
+    });
+    let known = activity(&martin);
+    assert!(known["measured_since"].is_string() && known["sent"].is_null(), "{known}");
+    let listed = |more: &[&str]| {
+        let (_, told) = order_of(&world, A, &[&["list"], more].concat(), &[]);
+        let mailboxes = told["mailboxes"].as_array().unwrap().clone();
+        mailboxes.iter().map(|it| it["address"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(listed(&["--unused"]).is_empty());
+
+    // Whoever wants one kept says so; of the others one is left, and closed when its time is over.
+    let kept = listed(&[]).into_iter().filter(|address| *address != martin);
+    let table = world.folder().join("garder.csv");
+    let rows: Vec<String> = kept.map(|address| format!("change;{address};oui")).collect();
+    std::fs::write(&table, format!("action;adresse;garder\n{}\n", rows.join("\n"))).unwrap();
+    ordered(&world, A, &["import", table.to_str().unwrap()]);
+    let short = "warn_after = \"1s\"\nclose_after = \"2s\"\nnotice = \"1s\"";
+    world.edit(A, "sceau.toml", "warn_after = \"335d\"", short);
+    a.hang_up();
+    a.wait_for_line(&["mailboxes-unused", &martin]);
+    a.wait_for_line(&["mailbox closed", &martin, "not used since"]);
+    wait_until("it is closed", || listed(&["--state", "closed"]) == [martin.clone()]);
+    a.wait_for_line(&["the alarm is over", "mailboxes-unused"]);
+    let configuration = world.configuration(A);
+    let search = ["trail", "search", "event:operator.action", "--config", configuration.to_str().unwrap(), "--json"];
+    wait_until("the trail knows why", || {
+        let found = sceau(&search, b"").text();
+        found.contains("not used since") && found.contains("mailbox.close")
+    });
+
+    // An order brings it back.
+    world.edit(A, "sceau.toml", short, "warn_after = \"335d\"");
+    a.hang_up();
+    a.wait_for_lines(&["read again"], 2);
+    ordered(&world, A, &["reopen", &martin, "--reason", "retour de congé"]);
+    let mut wire = world.submission(A, world.card("martin"));
+    assert_eq!(hand_over(&mut wire, &martin, &durand, &letter(&martin, &durand, "Je reviens")).code, 250);
+}

@@ -131,6 +131,7 @@ async fn run(
     tasks.spawn(directory::run(Arc::clone(&gateway), loader, stopping.clone()));
     tasks.spawn(mailboxes::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::publishing::run(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(mailboxes::unused::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(health::forget(Arc::clone(&gateway), stopping));
     started(&gateway).await;
     ready(&listening);

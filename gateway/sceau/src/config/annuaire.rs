@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Mailboxes, PublishTo, Refresh, Size, Span};
+use super::{Environment, Inactive, Mailboxes, PublishTo, Refresh, Size, Span};
 use crate::fetch::{Limits, Place, Rules, Scheme};
 
 /// Shortest time between two questions: the national files come out once a day.
@@ -38,6 +38,8 @@ pub struct Annuaire {
     pub mailboxes: Mailboxes,
     /// The directory that they are made known in, as they are opened, changed and closed.
     pub publish: Option<PublishTo>,
+    /// What becomes of those that nobody uses; none: nobody measures.
+    pub inactive: Option<Inactive>,
 }
 
 impl Default for Annuaire {
@@ -51,6 +53,7 @@ impl Default for Annuaire {
             stale_after: Span(annuaire::STALE_AFTER),
             mailboxes: Mailboxes::default(),
             publish: None,
+            inactive: None,
         }
     }
 }
@@ -68,7 +71,7 @@ impl Annuaire {
     }
 
     /// What is contradictory or unsafe.
-    pub(super) fn faults(&self, found: &mut Vec<String>) {
+    pub(super) fn faults(&self, environment: Environment, found: &mut Vec<String>) {
         if self.data.is_none() && (self.from.is_some() || !self.fetch.is_empty()) {
             found.push("annuaire.data is needed beside from and fetch: where what is loaded is to lie".to_owned());
         }
@@ -93,6 +96,9 @@ impl Annuaire {
         if let Some(publish) = &self.publish {
             publish.faults(found);
         }
+        if let Some(inactive) = &self.inactive {
+            inactive.faults(environment, found);
+        }
     }
 }
 
@@ -102,13 +108,14 @@ mod tests {
 
     fn faults(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        toml::from_str::<Annuaire>(text).unwrap().faults(&mut found);
+        toml::from_str::<Annuaire>(text).unwrap().faults(Environment::Production, &mut found);
         found
     }
 
     #[test]
     fn only_servers_that_can_be_known_are_asked() {
         assert!(faults("").is_empty());
+        assert!(faults("[inactive]\nclose_after = \"400d\"").is_empty());
         assert!(faults("data = \"d\"\nfrom = \"f\"").is_empty());
         assert!(faults("data = \"d\"\nfetch = [\"https://annuaire.exemple.test/x\"]").is_empty());
         for wrong in [
@@ -119,6 +126,11 @@ mod tests {
             "every = \"1m\"",
             "max = \"2000MB\"",
             "stale_after = \"0s\"",
+            "[inactive]\nclose_after = \"364d\"",
+            "[inactive]\nclose_after = \"400d\"\nnotice = \"1d\"",
+            "[inactive]\nwarn_after = \"400d\"\nclose_after = \"400d\"",
+            "[publish]\nto = \"http://annuaire.exemple.test\"\ncertificate = \"c\"\nkey = \"k\"",
+            "[publish]\nto = \"https://annuaire.exemple.test\"\ncertificate = \"c\"\nkey = \"k\"\nretry = \"0s\"",
         ] {
             assert_eq!(faults(wrong).len(), 1, "{wrong}");
         }

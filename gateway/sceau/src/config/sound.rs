@@ -18,7 +18,7 @@ pub(crate) fn faults(config: &Config, folder: &Path) -> Vec<Problem> {
     super::trust::faults(&mut found, &config.trust);
     found.extend(config.trail.faults(config.operator.environment));
     config.refresh.faults(&mut found);
-    config.annuaire.faults(&mut found);
+    config.annuaire.faults(config.operator.environment, &mut found);
     config.health.faults(&mut found);
     config.seal.faults(&mut found);
     config.ldap.faults(config.annuaire.data.is_some(), &mut found);

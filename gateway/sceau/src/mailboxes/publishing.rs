@@ -21,6 +21,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(500);
 /// Until it is looked again whether somebody who publishes by hand is done.
 const BUSY: Duration = Duration::from_secs(5);
+/// After so many failures the time between tries grows no more.
+const MOST_FAILURES: u32 = 4;
 /// The alarm of a directory that does not take what is said.
 const FAILING: &str = "publication-failing";
 /// The alarm of many mailboxes that a registry no longer names.
@@ -94,10 +96,14 @@ impl Sayer {
         again || self.swept.is_some_and(|last| now.since(last) >= SWEEP)
     }
 
+    fn failed_again(&self, now: Timestamp) -> Past {
+        Past { last_try: Some(now), failures: self.past.failures.saturating_add(1).min(MOST_FAILURES), held: None }
+    }
+
     fn failed(&mut self, why: String, today: BTreeSet<String>, now: Timestamp) {
         let since = self.failing.as_ref().map_or(now, |(since, _)| *since);
         self.failing = Some((since, why));
-        self.past = Past { last_try: Some(now), failures: self.past.failures.saturating_add(1), held: None };
+        self.past = self.failed_again(now);
         self.said = Some(today);
     }
 
@@ -110,8 +116,8 @@ impl Sayer {
         self.failing = first.map(|why| (told.failing_since.unwrap_or(now), format!("{count} mailbox(es); {why}")));
         self.held = told.held.map(|count| format!("{count} mailboxes"));
         let trouble = self.failing.is_some() || self.held.is_some();
-        let failures = if trouble { self.past.failures.saturating_add(1) } else { 0 };
-        self.past = Past { last_try: Some(now), failures, held: None };
+        let well = Past { last_try: Some(now), ..Past::default() };
+        self.past = if trouble { self.failed_again(now) } else { well };
         self.swept = told.swept;
         // The turn was over before everything was said: on with the next one.
         self.said = (told.left == 0 || told.given_up).then_some(today);

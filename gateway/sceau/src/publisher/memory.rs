@@ -203,8 +203,12 @@ impl Memory {
 
     /// One run at a time: two would forget what the other made known. It ends with the value, or with us.
     pub(super) fn lock(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(0o600).open(self.0.with_extension("lock"))?;
+        let (path, mut options) = (self.0.with_extension("lock"), OpenOptions::new());
+        // It holds nothing: the gateway locks what an operator's command made, too.
+        let file = match options.write(true).create(true).truncate(false).mode(0o644).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
+            opened => opened?,
+        };
         file.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => {
                 io::Error::new(io::ErrorKind::WouldBlock, "the registry is being published there already: try again")

@@ -8,7 +8,11 @@ use super::{
     super::super::{Exit, material, say},
     Args, kind,
 };
-use crate::config::{Loaded, Problem};
+use crate::{
+    cli::block::span,
+    config::{Loaded, Problem, Span},
+    mailboxes::activity::{Activity, Use},
+};
 
 /// Which mailboxes are listed.
 #[derive(Debug, clap::Args)]
@@ -37,6 +41,16 @@ pub(super) struct Filter {
     /// Whose address or name holds this text, letter case aside
     #[arg(long)]
     text: Option<String>,
+    /// Only those that were neither sent from nor delivered to for so long, as far as that is measured
+    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "335d", value_parser = span)]
+    unused: Option<Span>,
+}
+
+/// What the registries say, and what is known of the use of their mailboxes.
+struct Known {
+    registries: Vec<(Domain, Registry)>,
+    activity: Option<Activity>,
+    now: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,7 +61,12 @@ enum State {
 }
 
 impl Filter {
-    fn takes(&self, registry: &Registry, own: &RegisteredMailbox, now: Timestamp) -> bool {
+    fn takes(&self, known: &Known, registry: &Registry, own: &RegisteredMailbox) -> bool {
+        let now = known.now;
+        let unused = |longer: &Span| match known.use_of(own) {
+            Use::Measured { unused, .. } => now.since(unused) >= longer.0,
+            Use::NotMeasured => false,
+        };
         let state = match self.state {
             State::All => true,
             State::Open => own.is_open(),
@@ -64,6 +83,7 @@ impl Filter {
             && self.structure.as_ref().is_none_or(|id| own.structure.as_ref() == Some(id))
             && self.open_to.as_ref().is_none_or(|id| open_to(registry, own, id, now))
             && text.as_ref().is_none_or(says)
+            && self.unused.as_ref().is_none_or(unused)
     }
 }
 
@@ -74,42 +94,44 @@ fn open_to(registry: &Registry, own: &RegisteredMailbox, id: &PersonId, now: Tim
 }
 
 pub(super) fn list(args: &Args, filter: &Filter, as_json: bool) -> Exit {
-    let now = SystemClock.now();
-    let registries = match read(args) {
-        Ok(registries) => registries,
+    let known = match Known::read(args) {
+        Ok(known) => known,
         Err(problem) => return material::report(&problem),
     };
-    let chosen: Vec<&(Domain, Registry)> =
-        registries.iter().filter(|(domain, _)| filter.domain.as_ref().is_none_or(|wanted| wanted == domain)).collect();
+    let chosen: Vec<&(Domain, Registry)> = known
+        .registries
+        .iter()
+        .filter(|(domain, _)| filter.domain.as_ref().is_none_or(|wanted| wanted == domain))
+        .collect();
     let found = chosen
         .iter()
-        .flat_map(|(_, registry)| registry.mailboxes().iter().filter(|own| filter.takes(registry, own, now)));
+        .flat_map(|(_, registry)| registry.mailboxes().iter().filter(|own| filter.takes(&known, registry, own)));
     if as_json {
         let digests = chosen.iter().map(|(domain, registry)| json!({ "domain": domain, "digest": registry.digest() }));
         let digests: Vec<Value> = digests.collect();
-        let mailboxes: Vec<Value> = found.map(described).collect();
+        let mailboxes: Vec<Value> = found.map(|own| known.described(own)).collect();
         say!("{}", json!({ "registries": digests, "mailboxes": mailboxes }));
         return Exit::Done;
     }
     let mut count = 0usize;
     for own in found {
         count = count.saturating_add(1);
-        say!("{}", line(own));
+        say!("{}  {}", line(own), activity(known.use_of(own)));
     }
     eprintln!("{count} boîte(s) / mailbox(es)");
     Exit::Done
 }
 
 pub(super) fn show(args: &Args, address: &Address, as_json: bool) -> Exit {
-    let registries = match read(args) {
-        Ok(registries) => registries,
+    let known = match Known::read(args) {
+        Ok(known) => known,
         Err(problem) => return material::report(&problem),
     };
-    let registry = registries.iter().find(|(domain, _)| domain == address.domain()).map(|(_, registry)| registry);
+    let registry = known.registries.iter().find(|(domain, _)| domain == address.domain()).map(|(_, registry)| registry);
     match registry.and_then(|registry| registry.mailbox(address)) {
-        Some(own) if as_json => say!("{}", json!({ "found": true, "mailbox": described(own) })),
+        Some(own) if as_json => say!("{}", json!({ "found": true, "mailbox": known.described(own) })),
         Some(own) => {
-            for (key, value) in described(own).as_object().into_iter().flatten() {
+            for (key, value) in known.described(own).as_object().into_iter().flatten() {
                 match value {
                     Value::Null | Value::Bool(false) => {}
                     Value::Array(list) if list.is_empty() => {}
@@ -130,14 +152,53 @@ pub(super) fn show(args: &Args, address: &Address, as_json: bool) -> Exit {
     Exit::Done
 }
 
-fn read(args: &Args) -> Result<Vec<(Domain, Registry)>, Problem> {
-    let loaded = Loaded::read(&args.config)?;
-    let registry = |own: &crate::config::OwnDomain| {
-        let path = loaded.path(&own.registry);
-        let registry = Registry::read(&path).map_err(|error| Problem::of(path, error.to_string()))?;
-        Ok((own.name.clone(), registry))
-    };
-    loaded.config.domains.iter().map(registry).collect()
+impl Known {
+    fn read(args: &Args) -> Result<Self, Problem> {
+        let loaded = Loaded::read(&args.config)?;
+        let registry = |own: &crate::config::OwnDomain| {
+            let path = loaded.path(&own.registry);
+            let registry = Registry::read(&path).map_err(|error| Problem::of(path, error.to_string()))?;
+            Ok((own.name.clone(), registry))
+        };
+        let registries = loaded.config.domains.iter().map(registry).collect::<Result<_, Problem>>()?;
+        let measured = loaded.config.annuaire.inactive.as_ref().map(|_| Activity::read(&loaded.data()));
+        let activity = measured.transpose().unwrap_or_else(|error| {
+            eprintln!("sceau: what is known of the use of mailboxes cannot be read: {error}");
+            None
+        });
+        Ok(Self { registries, activity: activity.flatten(), now: SystemClock.now() })
+    }
+
+    fn use_of(&self, own: &RegisteredMailbox) -> Use {
+        self.activity.as_ref().map_or(Use::NotMeasured, |activity| activity.of(own, self.now))
+    }
+
+    fn described(&self, own: &RegisteredMailbox) -> Value {
+        let mut described = described(own);
+        let activity = match self.use_of(own) {
+            Use::NotMeasured => Value::from("not measured"),
+            Use::Measured { since, last, unused, told } => json!({
+                "measured_since": since.rfc3339(),
+                "sent": last.sent.map(Timestamp::rfc3339),
+                "delivered": last.delivered.map(Timestamp::rfc3339),
+                "unused_since": unused.rfc3339(),
+                "told": told.map(Timestamp::rfc3339),
+            }),
+        };
+        if let Some(fields) = described.as_object_mut() {
+            fields.insert("activity".to_owned(), activity);
+        }
+        described
+    }
+}
+
+/// When it was last used, for people. Whether it is read, only the inner mail system knows.
+fn activity(known: Use) -> String {
+    let Use::Measured { since, last, .. } = known else { return "activity not measured".to_owned() };
+    let day = |at: Timestamp| at.rfc3339().chars().take(10).collect::<String>();
+    let uses = [("sent", last.sent), ("delivered", last.delivered)];
+    let uses: Vec<String> = uses.iter().filter_map(|(word, at)| at.map(|at| format!("{word} {}", day(at)))).collect();
+    if uses.is_empty() { format!("no activity since {}", day(since)) } else { uses.join(", ") }
 }
 
 fn described(own: &RegisteredMailbox) -> Value {
