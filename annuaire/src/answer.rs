@@ -396,6 +396,26 @@ impl<'a> Shown<'a> {
         self.mailboxes_of_structure(structure, |m| m.people().next().is_none(), |own| own.owner.is_none())
     }
 
+    /// Those among them with these addresses, in lower case.
+    pub(crate) fn service_mailboxes_at(&self, structure: &Structure<'a>, addresses: &[String]) -> Vec<MailboxAnswer> {
+        let meant = |key: &str| addresses.iter().any(|address| address == key);
+        self.mailboxes_of_structure(
+            structure,
+            |m| meant(m.key()) && m.people().next().is_none(),
+            |own| own.owner.is_none() && meant(&own.address.key()),
+        )
+    }
+
+    /// Whether there is any.
+    pub(crate) fn has_service_mailboxes(&self, structure: &Structure<'a>) -> bool {
+        let listed = |m: &Mailbox<'_>| m.kind() != MailboxType::Personal && m.people().next().is_none();
+        let added = |registry: &Registry| {
+            let overlay = overlay(self.generation, Some(registry));
+            overlay.added.of_place(registry, structure.row).any(|own| own.owner.is_none())
+        };
+        structure.mailboxes().any(|m| listed(&m) && !self.is_red(&m)) || self.registry.is_some_and(added)
+    }
+
     /// What all faces show of a structure: of what the extract lists and of what the registry adds.
     fn mailboxes_of_structure(
         &self,

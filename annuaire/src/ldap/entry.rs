@@ -67,6 +67,17 @@ pub(super) enum Subject<'g> {
     Fixed(Vec<(Attr, Vec<String>)>),
 }
 
+/// Which of the mailboxes of a structure are meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Boxes<'a> {
+    /// All of them.
+    All,
+    /// Those with these addresses, in lower case.
+    At(&'a [String]),
+    /// None: the entry of a structure that has no mailbox.
+    None,
+}
+
 /// One entry.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
@@ -88,13 +99,27 @@ impl<'a> Entry<'a> {
     }
 
     /// The entries of a structure: one for each mailbox that is no person's, however many a hospital has.
-    pub(super) fn of_structure(world: World<'a>, base: &str, structure: Structure<'a>, kind: MatchKind) -> Vec<Self> {
+    pub(super) fn of_structure(
+        world: World<'a>,
+        base: &str,
+        structure: Structure<'a>,
+        kind: MatchKind,
+        boxes: Boxes<'_>,
+    ) -> Vec<Self> {
         let show = Shown { generation: world.generation, registry: world.registry };
         let one = |mailbox: Option<MailboxAnswer>| {
             let name = named("structureIdentifier", structure.key(), mailbox.as_ref(), "structures", base);
             Self { world, name, subject: Subject::Structure { structure, mailbox, kind } }
         };
-        let mailboxes = show.service_mailboxes_of(&structure);
+        let mailboxes = match boxes {
+            Boxes::At(addresses) => {
+                let those = show.service_mailboxes_at(&structure, addresses);
+                return those.into_iter().map(Some).map(one).collect();
+            }
+            Boxes::None if show.has_service_mailboxes(&structure) => return Vec::new(),
+            Boxes::None => Vec::new(),
+            Boxes::All => show.service_mailboxes_of(&structure),
+        };
         if mailboxes.is_empty() { vec![one(None)] } else { mailboxes.into_iter().map(Some).map(one).collect() }
     }
 

@@ -84,7 +84,7 @@ impl From<Malformed> for FilterFault {
 const AND: u8 = 0xa0;
 const OR: u8 = 0xa1;
 const NOT: u8 = 0xa2;
-const EQUAL: u8 = 0xa3;
+pub(super) const EQUAL: u8 = 0xa3;
 const SUBSTRINGS: u8 = 0xa4;
 const AT_LEAST: u8 = 0xa5;
 const AT_MOST: u8 = 0xa6;
@@ -253,6 +253,16 @@ impl Node {
             Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.names(attr)),
             Self::Not(part) => part.names(attr),
             Self::Leaf(leaf) => leaf.attr == Some(attr),
+        }
+    }
+
+    /// The same where every value of the attributes will do.
+    pub(super) fn present(&self) -> Self {
+        match self {
+            Self::And(parts) => Self::And(parts.iter().map(Self::present).collect()),
+            Self::Or(parts) => Self::Or(parts.iter().map(Self::present).collect()),
+            Self::Not(part) => Self::Not(Box::new(part.present())),
+            Self::Leaf(leaf) => Self::Leaf(Leaf { test: Test::Present, ..leaf.clone() }),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Messages as they come (RFC 4511 §4.1.1): where one ends, and what it asks.
 
+use std::fmt;
+
 use openssl::sha::sha256;
 
 use super::{
-    ber::{self, Malformed, Reader, tag},
+    ber::{self, Malformed, Reader, Writer, tag},
     dn::MAX_NAME,
-    filter::{FilterFault, FilterReader, Node},
+    filter::{self, FilterFault, FilterReader, Node},
 };
 
 /// Largest message that is read.
@@ -17,6 +19,9 @@ const MAX_CONTROLS: usize = 16;
 /// Longest password.
 const MAX_PASSWORD: usize = 1024;
 
+/// "Show referrals as entries" (RFC 3296): there are none here, so it changes nothing.
+pub(super) const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
+
 /// Numbers of operations.
 pub(super) mod operation {
     pub(crate) const BIND: u8 = 0x60;
@@ -25,6 +30,8 @@ pub(super) mod operation {
     pub(crate) const SEARCH: u8 = 0x63;
     pub(crate) const ENTRY: u8 = 0x64;
     pub(crate) const SEARCH_DONE: u8 = 0x65;
+    pub(crate) const COMPARE: u8 = 0x6e;
+    pub(crate) const COMPARE_ANSWER: u8 = 0x6f;
     pub(crate) const ABANDON: u8 = 0x50;
     pub(crate) const EXTENDED: u8 = 0x77;
     pub(crate) const EXTENDED_ANSWER: u8 = 0x78;
@@ -70,6 +77,8 @@ pub(super) enum Asked {
     },
     Unbind,
     Search(Box<SearchAsked>),
+    /// Whether the entry that is the base has a value: the filter.
+    Compare(Box<SearchAsked>),
     /// A search that we do not read further: its number must be answered all the same.
     SearchTooMuch,
     Abandon(u32),
@@ -77,12 +86,11 @@ pub(super) enum Asked {
         oid: String,
         value: Option<Vec<u8>>,
     },
-    /// An operation that changes something, or compares: the tag of its answer.
+    /// An operation that changes something: the tag of its answer.
     Other(u8),
 }
 
 /// The two ways to say who one is.
-#[derive(Debug)]
 pub(super) enum HowBound {
     Simple(zeroize::Zeroizing<Vec<u8>>),
     Sasl {
@@ -93,12 +101,25 @@ pub(super) enum HowBound {
     Unknown,
 }
 
+impl fmt::Debug for HowBound {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simple(_) => "Simple",
+            Self::Sasl { .. } => "Sasl",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
 /// How far a search goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     Base,
     One,
     Subtree,
+    /// The subtree without its root (an Internet-Draft that clients send).
+    Children,
 }
 
 /// A search.
@@ -175,6 +196,10 @@ fn asked(kind: u8, content: &[u8]) -> Result<Asked, FilterFault> {
             Err(FilterFault::TooMuch) => Ok(Asked::SearchTooMuch),
             other => other,
         },
+        operation::COMPARE => match compare(inside, content) {
+            Err(FilterFault::TooMuch) => Ok(Asked::Other(operation::COMPARE_ANSWER)),
+            other => other,
+        },
         operation::ABANDON => match content {
             [] => Err(FilterFault::Malformed),
             digits if digits.len() <= 5 => {
@@ -214,8 +239,8 @@ fn search(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
     let scope = match inside.number(tag::ENUMERATED)? {
         0 => Scope::Base,
         1 => Scope::One,
-        // 3 is the subtree without its root (an Internet-Draft that clients send).
-        2 | 3 => Scope::Subtree,
+        2 => Scope::Subtree,
+        3 => Scope::Children,
         _ => return Err(FilterFault::Malformed),
     };
     if inside.number(tag::ENUMERATED)? > 3 {
@@ -237,6 +262,27 @@ fn search(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
     let digest = sha256(whole);
     let asked = SearchAsked { base, scope, size_limit, time_limit, types_only, filter, attributes, digest };
     Ok(Asked::Search(Box::new(asked)))
+}
+
+/// RFC 4511 §4.10: read as a search for the one entry, with the assertion as its filter.
+fn compare(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
+    let base = text(inside.expect(tag::OCTETS)?, MAX_NAME)?;
+    let assertion = inside.expect(tag::SEQUENCE)?;
+    inside.end()?;
+    let mut equal = Writer::new();
+    equal.put(filter::EQUAL, assertion);
+    let equal = equal.into_octets();
+    let filter = FilterReader::default().read(&mut Reader::new(&equal))?;
+    Ok(Asked::Compare(Box::new(SearchAsked {
+        base,
+        scope: Scope::Base,
+        size_limit: 0,
+        time_limit: 0,
+        types_only: true,
+        filter,
+        attributes: Vec::new(),
+        digest: sha256(whole),
+    })))
 }
 
 fn extended(mut inside: Reader<'_>) -> Result<Asked, FilterFault> {
@@ -275,7 +321,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ldap::{ber::Writer, filter, result::message};
+    use crate::ldap::result::message;
 
     /// A search as clients write it.
     pub(crate) fn search_octets(id: u32, base: &str, scope: u32, filter: &[u8], attributes: &[&str]) -> Vec<u8> {

@@ -17,6 +17,7 @@ mod selection;
 mod session;
 mod spelling;
 mod tree;
+mod wiped;
 
 pub use entry::{Certificates, NoCertificates, World};
 pub use filter::{MAX_FILTER_DEPTH, MAX_FILTER_PARTS};
@@ -28,6 +29,13 @@ pub use session::{Bind, Closed, Session, Settings, Work};
 
 /// The name of the subschema.
 pub(crate) const SUBSCHEMA: &str = "cn=Subschema";
+
+/// Whether a name is that of the person with this identifier.
+pub fn is_name_of(name: &str, identifier: &str, base: &str) -> bool {
+    let own = format!("uid={},ou=people,{base}", dn::escaped(identifier));
+    let key = |text: &str| dn::Dn::parse(text).map(|name| name.key());
+    key(name).is_some_and(|name| Some(name) == key(&own))
+}
 
 /// Whether this can be the name of the folder that holds everything.
 pub fn is_base(text: &str) -> bool {

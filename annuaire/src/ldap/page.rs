@@ -10,7 +10,7 @@ pub(super) const PAGED: &str = "1.2.840.113556.1.4.319";
 /// Octets of a seal.
 const SEAL: usize = 16;
 /// Form of a cookie.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// Where a search goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) struct Place {
     /// Hits passed over.
     pub(super) hits: u32,
     /// Entries of the next hit that were given already.
-    pub(super) entries: u16,
+    pub(super) entries: u32,
     /// Entries given in all.
     pub(super) given: u32,
 }
@@ -109,7 +109,7 @@ impl Pages {
         if wanted.len() != seal.len() || !memcmp::eq(&wanted, seal) {
             return Err(CookieFault::Foreign);
         }
-        let [FORM, part, h0, h1, h2, h3, e0, e1, g0, g1, g2, g3, name @ ..] = octets else {
+        let [FORM, part, h0, h1, h2, h3, e0, e1, e2, e3, g0, g1, g2, g3, name @ ..] = octets else {
             return Err(CookieFault::Foreign);
         };
         if sha256(generation.as_bytes()).get(..8) != Some(name) {
@@ -118,7 +118,7 @@ impl Pages {
         Ok(Place {
             part: *part,
             hits: u32::from_be_bytes([*h0, *h1, *h2, *h3]),
-            entries: u16::from_be_bytes([*e0, *e1]),
+            entries: u32::from_be_bytes([*e0, *e1, *e2, *e3]),
             given: u32::from_be_bytes([*g0, *g1, *g2, *g3]),
         })
     }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_cookie_is_good_for_one_question_of_one_asker_over_one_generation() {
         let pages = Pages::new([7; 32]);
-        let place = Place { part: 1, hits: 70_000, entries: 3, given: 70_100 };
+        let place = Place { part: 1, hits: 70_000, entries: 70_001, given: 70_100 };
         let cookie = pages.cookie(place, "g1", &[1; 32], "a");
         assert_eq!(pages.open(&cookie, "g1", &[1; 32], "a"), Ok(place));
         assert_eq!(pages.open(&cookie, "g2", &[1; 32], "a"), Err(CookieFault::Gone));

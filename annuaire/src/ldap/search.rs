@@ -8,7 +8,7 @@ use std::sync::{
 use super::{
     ber::Writer,
     dn::Dn,
-    entry::{Entry, World},
+    entry::{Boxes, Entry, World},
     filter::{Node, Test},
     matching::holds,
     message::{Scope, SearchAsked, operation},
@@ -20,7 +20,10 @@ use super::{
     spelling::{Spelling, is_nothing},
     tree::{Lies, is_subschema},
 };
-use crate::{MatchKind, Page, Person, Question, Structure, Total};
+use crate::{
+    MatchKind, Page, Person, Question, Structure, Total,
+    ask::{WORK_LIMIT, Work},
+};
 
 /// Most entries of one page.
 const MAX_PAGE: usize = 500;
@@ -32,12 +35,32 @@ pub(super) const MAX_OCTETS: usize = 2 * 1024 * 1024;
 /// Hits taken from the index at once, at most.
 const MAX_CHUNK: usize = 4096;
 
+/// The work that the index may have with one answer, however often it is asked for more.
+const MAX_WORK: u64 = WORK_LIMIT.saturating_mul(4);
 /// Most parts of a filter that is answered at once.
 const MAX_EXACT: usize = 8;
 
 /// Whether a part is one that the index answers whole.
 fn names(node: &Node) -> bool {
     is_equality(node, &[Attr::Mail, Attr::Uid, Attr::EmployeeNumber])
+}
+
+/// The addresses of which an entry must have one for the filter to be true; nothing where it may have any, or none.
+pub(super) fn addresses(node: &Node) -> Option<Vec<String>> {
+    match node {
+        Node::Leaf(leaf) => match &leaf.test {
+            Test::Equal(text) | Test::Exact(text) if leaf.attr == Some(Attr::Mail) => {
+                Some(vec![text.raw.to_lowercase()])
+            }
+            _ => None,
+        },
+        Node::And(parts) => parts.iter().find_map(addresses),
+        Node::Or(parts) if !parts.is_empty() => {
+            let all: Option<Vec<Vec<String>>> = parts.iter().map(addresses).collect();
+            all.map(|all| all.concat())
+        }
+        Node::Or(_) | Node::Not(_) => None,
+    }
 }
 
 /// Whether a part says next to nothing, and costs that.
@@ -59,6 +82,25 @@ pub struct Rights {
     pub paged: Option<usize>,
 }
 
+/// What is wanted of the entries that are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// They themselves.
+    Entries,
+    /// Whether the one that is named has a value.
+    Comparison,
+}
+
+impl Wants {
+    /// The operation that ends the answer.
+    pub(super) fn answer(self) -> u8 {
+        match self {
+            Self::Entries => operation::SEARCH_DONE,
+            Self::Comparison => operation::COMPARE_ANSWER,
+        }
+    }
+}
+
 /// A search to be run.
 #[derive(Debug)]
 pub struct Search {
@@ -70,6 +112,7 @@ pub struct Search {
     /// Who asks; empty: nobody said.
     pub(super) who: String,
     pub(super) tls: bool,
+    pub(super) wants: Wants,
     pub(super) abandoned: Arc<AtomicBool>,
 }
 
@@ -83,6 +126,13 @@ pub struct Found {
     pub entries: usize,
 }
 
+impl Found {
+    /// Octets of the answer.
+    pub fn size(&self) -> usize {
+        self.octets.len()
+    }
+}
+
 impl Search {
     /// The question as people write it, for the log.
     pub fn shown(&self) -> String {
@@ -90,14 +140,25 @@ impl Search {
             Scope::Base => "base",
             Scope::One => "one",
             Scope::Subtree => "sub",
+            Scope::Children => "children",
         };
         let base: String = self.asked.base.chars().filter(|c| !c.is_control()).take(100).collect();
+        let scope = if self.wants == Wants::Comparison { "compare" } else { scope };
         format!("{base}?{scope}?{}", self.asked.filter.shown(200))
     }
 
     /// Seconds that the client allows; 0: as long as we like.
     pub fn time_limit(&self) -> u32 {
         self.asked.time_limit
+    }
+
+    /// The most entries that it may be answered with.
+    pub fn most_entries(&self) -> usize {
+        match &self.page {
+            _ if self.wants == Wants::Comparison || self.is_exact() => 1,
+            Some(asked) => page_size(asked.size).min(self.rights.paged.unwrap_or(usize::MAX)),
+            None => wanted(self.asked.size_limit, self.rights.entries),
+        }
     }
 
     /// Whether it asks what this server is, and nothing about anybody.
@@ -110,6 +171,10 @@ impl Search {
     /// Whether it is answered in microseconds: by an address or an identifier, whole, and nothing that looks through
     /// words.
     pub fn is_exact(&self) -> bool {
+        // Certificates are judged before they are shown.
+        if self.wants == Wants::Entries && Selection::of(&self.asked).names_octets() {
+            return false;
+        }
         let cheap = |node: &Node| names(node) || costs_nothing(node);
         match &self.asked.filter {
             Node::And(parts) | Node::Or(parts) if parts.len() > MAX_EXACT => false,
@@ -121,8 +186,24 @@ impl Search {
 
     /// Answers it; `time_up` is asked now and then whether to go on.
     pub fn run(&self, world: World<'_>, time_up: &dyn Fn() -> bool) -> Found {
-        let mut run =
-            Run { search: self, world, time_up, selection: Selection::of(&self.asked), looked_at: 0, stop: None };
+        self.run_looking(world, time_up, MAX_LOOKED_AT)
+    }
+
+    /// The same, where so many hits are looked at.
+    pub(super) fn run_looking(&self, world: World<'_>, time_up: &dyn Fn() -> bool, looks: usize) -> Found {
+        let mut run = Run {
+            search: self,
+            world,
+            time_up,
+            selection: Selection::of(&self.asked),
+            addresses: addresses(&self.asked.filter),
+            work: Work::new(MAX_WORK),
+            looks,
+            stop: None,
+        };
+        if self.wants == Wants::Comparison {
+            return run.compared();
+        }
         let mut answer = Answer::default();
         let (mut ending, page) = match run.answer(&mut answer) {
             Ok(page) => {
@@ -188,7 +269,11 @@ pub(super) struct Run<'a> {
     pub(super) world: World<'a>,
     time_up: &'a dyn Fn() -> bool,
     selection: Selection,
-    looked_at: usize,
+    /// See [`addresses`].
+    addresses: Option<Vec<String>>,
+    work: Work,
+    /// Hits that may still be looked at.
+    looks: usize,
     stop: Option<Code>,
 }
 
@@ -220,7 +305,7 @@ impl<'a> Run<'a> {
         }
         let given = usize::try_from(start.given).unwrap_or(usize::MAX);
         let all = wanted(search.asked.size_limit, search.rights.paged.unwrap_or(usize::MAX));
-        let size = usize::try_from(asked.size).unwrap_or(MAX_PAGE).min(MAX_PAGE);
+        let size = page_size(asked.size);
         let limit = size.min(all.saturating_sub(given));
         let estimate = self.parts(&lies, start, limit, answer);
         let given = given.saturating_add(answer.given);
@@ -232,6 +317,27 @@ impl<'a> Run<'a> {
             answer.more = None;
         }
         Ok(Some(PageGiven { estimate, cookie: next.unwrap_or_default() }))
+    }
+
+    /// Whether the entry that is named has the value.
+    fn compared(&mut self) -> Found {
+        let search = self.search;
+        let filter = &search.asked.filter;
+        let ending = match self.scope().map(|lies| lies.fixed.into_iter().next()) {
+            Err(ending) => ending,
+            Ok(None) => Ending::new(Code::NoSuchObject, "no entry has this name"),
+            Ok(Some(entry)) => match holds(filter, &entry, self.time_up) {
+                _ if self.is_over() => Ending::new(Code::TimeLimitExceeded, "time is up"),
+                Some(true) => Ending::new(Code::CompareTrue, ""),
+                Some(false) if holds(&filter.present(), &entry, self.time_up) == Some(true) => {
+                    Ending::new(Code::CompareFalse, "")
+                }
+                _ => Ending::new(Code::NoSuchAttribute, "the entry has no such attribute, or it is not known here"),
+            },
+        };
+        let mut out = Writer::default();
+        message(&mut out, search.id, search.wants.answer(), |inside| ending.put(inside), |_| {});
+        Found { octets: out.into_octets(), ending, entries: 1 }
     }
 
     fn ending(&self, answer: &Answer, paged: bool) -> Ending {
@@ -285,14 +391,14 @@ impl<'a> Run<'a> {
         u32::try_from(total).unwrap_or(0x7fff_ffff).min(0x7fff_ffff)
     }
 
-    fn fixed(&mut self, entries: &[Entry<'a>], from: u16, limit: usize, answer: &mut Answer) {
-        for (n, entry) in entries.iter().enumerate().skip(usize::from(from)) {
+    fn fixed(&mut self, entries: &[Entry<'a>], from: u32, limit: usize, answer: &mut Answer) {
+        for (n, entry) in entries.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
             if self.is_over() {
                 return;
             }
             if holds(&self.search.asked.filter, entry, self.time_up) == Some(true) {
                 if answer.is_full(limit) {
-                    let entries = u16::try_from(n).unwrap_or(u16::MAX);
+                    let entries = u32::try_from(n).unwrap_or(u32::MAX);
                     answer.more = Some(Place { entries, ..Place::default() });
                     return;
                 }
@@ -313,8 +419,9 @@ impl<'a> Run<'a> {
         }
         let question = Question::filter(spelled);
         let mut hits = from.hits;
-        let mut skip = usize::from(from.entries);
+        let mut skip = usize::try_from(from.entries).unwrap_or(usize::MAX);
         let mut chunk = limit.saturating_sub(answer.given).saturating_add(1).clamp(16, MAX_CHUNK);
+        chunk = chunk.min(self.looks.max(1));
         loop {
             if self.is_over() {
                 return 0;
@@ -334,7 +441,7 @@ impl<'a> Run<'a> {
                         continue;
                     }
                     if answer.is_full(limit) {
-                        let entries = u16::try_from(n).unwrap_or(u16::MAX);
+                        let entries = u32::try_from(n).unwrap_or(u32::MAX);
                         answer.more = Some(Place { part: from.part, hits, entries, given: 0 });
                         return found.total;
                     }
@@ -342,16 +449,20 @@ impl<'a> Run<'a> {
                 }
                 skip = 0;
                 hits = hits.saturating_add(1);
-                self.looked_at = self.looked_at.saturating_add(1);
+                self.looks = self.looks.saturating_sub(1);
             }
             if whole {
                 return found.total;
             }
-            if self.looked_at >= MAX_LOOKED_AT {
-                self.stop = Some(Code::SizeLimitExceeded);
+            if self.looks == 0 {
+                // A page may be short, even empty, that says where to go on (RFC 2696 §3).
+                match self.search.page {
+                    Some(_) => answer.more = Some(Place { part: from.part, hits, entries: 0, given: 0 }),
+                    None => self.stop = Some(Code::SizeLimitExceeded),
+                }
                 return found.total;
             }
-            chunk = chunk.saturating_mul(4).min(MAX_CHUNK);
+            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks);
         }
     }
 
@@ -370,17 +481,22 @@ impl<'a> Run<'a> {
             Total::Exactly(all) | Total::AtLeast(all) => all,
         };
         if people {
-            let found = generation.people_where(registry, question, page);
+            let found = generation.people_within(registry, question, page, &self.work);
             let hits = found.hits.into_iter().map(|hit| HitOf::Person(hit.of, hit.r#match)).collect();
             Chunk { hits, cut: found.cut, total: total(found.total) }
         } else {
-            let found = generation.structures_where(registry, question, page);
+            let found = generation.structures_within(registry, question, page, &self.work);
             let hits = found.hits.into_iter().map(|hit| HitOf::Structure(hit.of, hit.r#match)).collect();
             Chunk { hits, cut: found.cut, total: total(found.total) }
         }
     }
 
-    pub(super) fn entries(&self, hit: HitOf<'a>) -> Vec<Entry<'a>> {
+    /// The entries of a hit; of a structure, whose mailboxes may be thousands, those that can be meant.
+    fn entries(&self, hit: HitOf<'a>) -> Vec<Entry<'a>> {
+        self.entries_with(hit, self.addresses.as_deref().map_or(Boxes::All, Boxes::At))
+    }
+
+    pub(super) fn entries_with(&self, hit: HitOf<'a>, boxes: Boxes<'_>) -> Vec<Entry<'a>> {
         let base = self.search.settings.base.as_str();
         match hit {
             // Who no longer practises is no correspondent, unless somebody asks for just those (annuaire §4).
@@ -388,7 +504,7 @@ impl<'a> Run<'a> {
                 Vec::new()
             }
             HitOf::Person(person, kind) => Entry::of_person(self.world, base, person, kind),
-            HitOf::Structure(structure, kind) => Entry::of_structure(self.world, base, structure, kind),
+            HitOf::Structure(structure, kind) => Entry::of_structure(self.world, base, structure, kind, boxes),
         }
     }
 
@@ -408,6 +524,11 @@ pub(super) struct Chunk<'a> {
     pub(super) hits: Vec<HitOf<'a>>,
     cut: bool,
     total: u64,
+}
+
+/// Entries of a page, as asked for and as given.
+fn page_size(asked: u32) -> usize {
+    usize::try_from(asked).unwrap_or(MAX_PAGE).min(MAX_PAGE)
 }
 
 /// What the client allows (0: anything), but no more than we do.

@@ -45,6 +45,11 @@ impl Selection {
         Self { types: types.map(|known| (known, shown(known))).collect(), types_only: asked.types_only }
     }
 
+    /// Whether certificates are among them.
+    pub(super) fn names_octets(&self) -> bool {
+        !self.types_only && self.types.iter().any(|(known, _)| known.syntax == Syntax::Octets)
+    }
+
     pub(super) fn put(&self, entry: &Entry<'_>, out: &mut Writer) {
         out.put(tag::OCTETS, entry.name.as_bytes());
         out.constructed(tag::SEQUENCE, |list| {

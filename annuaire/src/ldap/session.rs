@@ -13,14 +13,17 @@ use zeroize::Zeroizing;
 
 use super::{
     ber::{Reader, Writer, tag},
-    message::{self, Asked, Control, HowBound, Message, MessageFault, SearchAsked, operation},
+    message::{self, Asked, Control, HowBound, MANAGE_DSA_IT, Message, MessageFault, SearchAsked, operation},
     page::{PAGED, PageAsked, Pages},
     result::{self, Code, Ending},
-    search::{Found, Rights, Search},
+    search::{Found, Rights, Search, Wants},
+    wiped::Wiped,
 };
 
 /// Operations that may wait while one is worked on; what comes beyond is not read yet.
 const MAX_WAITING: usize = 32;
+/// Octets of them together: a message more may come in beyond it, since it was not known before it was whole.
+const MAX_HELD: usize = 128 * 1024;
 /// StartTLS (RFC 4511 §4.14).
 const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 /// "Who am I?" (RFC 4532).
@@ -50,7 +53,6 @@ pub struct Settings {
 }
 
 /// Somebody says who he is.
-#[derive(Debug)]
 pub enum Bind {
     /// Name and password, under TLS.
     Simple {
@@ -64,6 +66,16 @@ pub enum Bind {
         /// Whom the client wants to be, if it says so.
         wanted: Option<String>,
     },
+}
+
+impl std::fmt::Debug for Bind {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Simple { .. } => "Simple",
+            Self::External { .. } => "External",
+        })
+    }
 }
 
 /// What the caller does before the session goes on.
@@ -93,7 +105,14 @@ pub enum Closed {
 enum Doing {
     Bind(u32),
     StartTls,
-    Search { id: u32, abandoned: Arc<AtomicBool>, cancelled_by: Option<u32> },
+    Search { id: u32, wants: Wants, abandoned: Arc<AtomicBool>, cancelled_by: Option<u32> },
+}
+
+/// A message that waits for its turn.
+#[derive(Debug)]
+struct Waiting {
+    message: Message,
+    octets: usize,
 }
 
 /// One session.
@@ -102,8 +121,12 @@ pub struct Session {
     settings: Arc<Settings>,
     tls: bool,
     who: Option<(String, Rights)>,
-    input: Vec<u8>,
-    waiting: VecDeque<Message>,
+    input: Wiped,
+    waiting: VecDeque<Waiting>,
+    /// Octets of all that waits.
+    held: usize,
+    /// Messages that were read.
+    read: u64,
     doing: Option<Doing>,
     output: Vec<u8>,
     closed: Option<Closed>,
@@ -117,8 +140,10 @@ impl Session {
             settings,
             tls,
             who: None,
-            input: Vec::new(),
+            input: Wiped::default(),
             waiting: VecDeque::new(),
+            held: 0,
+            read: 0,
             doing: None,
             output: Vec::new(),
             closed: None,
@@ -128,12 +153,21 @@ impl Session {
 
     /// Whether more octets may be given: not while enough is waiting.
     pub fn wants_input(&self) -> bool {
-        self.closed.is_none() && self.waiting.len() < MAX_WAITING && !matches!(self.doing, Some(Doing::StartTls))
+        self.closed.is_none() && self.has_room() && !matches!(self.doing, Some(Doing::StartTls))
     }
 
-    /// Whether a message has begun and not ended: it must not take for ever.
+    fn has_room(&self) -> bool {
+        self.waiting.len() < MAX_WAITING && self.held < MAX_HELD
+    }
+
+    /// Whether a message has begun and not ended: it must not take for ever. What waits for room may be whole.
     pub fn is_inside_message(&self) -> bool {
-        !self.input.is_empty()
+        self.has_room() && !self.input.is_empty()
+    }
+
+    /// How many messages have come so far.
+    pub fn messages(&self) -> u64 {
+        self.read
     }
 
     /// Whether the client gave up what it asked and has asked nothing since: some forget the connection then
@@ -167,14 +201,14 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
-        self.input.extend_from_slice(octets);
+        self.input.push(octets);
         self.read_messages();
     }
 
     fn read_messages(&mut self) {
         let mut input = std::mem::take(&mut self.input);
-        let mut rest = input.as_slice();
-        while self.closed.is_none() && self.waiting.len() < MAX_WAITING {
+        let mut rest = input.octets();
+        while self.closed.is_none() && self.has_room() {
             let whole = match message::frame(rest) {
                 Ok(Some(whole)) => rest.split_at_checked(whole),
                 Ok(None) => None,
@@ -185,8 +219,9 @@ impl Session {
             };
             let Some((octets, after)) = whole else { break };
             rest = after;
+            self.read = self.read.saturating_add(1);
             match message::read(octets) {
-                Ok(message) => self.take(message, rest.is_empty()),
+                Ok(message) => self.take(message, octets.len(), rest.is_empty()),
                 Err(MessageFault::Operation(id, answer)) => {
                     let text = "this request breaks the protocol; look at its filter";
                     self.answer(id, answer, Code::ProtocolError, text);
@@ -195,8 +230,8 @@ impl Session {
             }
         }
         // Once for all messages: thousands of small ones would else be moved as often.
-        let read = input.len().saturating_sub(rest.len());
-        input.drain(..read);
+        let read = input.octets().len().saturating_sub(rest.len());
+        input.forget(read);
         self.input = input;
     }
 
@@ -206,7 +241,7 @@ impl Session {
     }
 
     /// What concerns other messages is done at once, the rest in its turn. `last`: nothing has come behind it yet.
-    fn take(&mut self, message: Message, last: bool) {
+    fn take(&mut self, message: Message, octets: usize, last: bool) {
         self.forsaken = false;
         match message.asked {
             Asked::Unbind => {
@@ -233,36 +268,47 @@ impl Session {
             }
             // Whatever is said in the clear behind StartTLS may be somebody else's.
             Asked::Extended { ref oid, .. } if oid == START_TLS && !last => self.broken(),
-            _ => self.waiting.push_back(message),
+            _ => {
+                self.held = self.held.saturating_add(octets);
+                self.waiting.push_back(Waiting { message, octets });
+            }
         }
     }
 
     /// Stops a search that is under way or waits; who cancels is answered, who abandons is not.
     fn abandon(&mut self, wanted: u32, by: Option<u32>) -> bool {
-        if let Some(Doing::Search { id, abandoned, cancelled_by }) = &mut self.doing
+        if let Some(Doing::Search { id, abandoned, cancelled_by, .. }) = &mut self.doing
             && *id == wanted
         {
             abandoned.store(true, Ordering::Relaxed);
             *cancelled_by = by.or(*cancelled_by);
             return true;
         }
-        let search = |message: &Message| matches!(message.asked, Asked::Search(_)) && message.id == wanted;
-        let Some(at) = self.waiting.iter().position(search) else { return false };
-        self.waiting.remove(at);
+        let wants = |waiting: &Waiting| match &waiting.message.asked {
+            Asked::Search(_) if waiting.message.id == wanted => Some(Wants::Entries),
+            Asked::Compare(_) if waiting.message.id == wanted => Some(Wants::Comparison),
+            _ => None,
+        };
+        let found = (0usize..).zip(&self.waiting).find_map(|(at, waiting)| Some((at, wants(waiting)?)));
+        let Some((at, wants)) = found else { return false };
+        if let Some(gone) = self.waiting.remove(at) {
+            self.held = self.held.saturating_sub(gone.octets);
+        }
         if let Some(by) = by {
-            self.cancelled(wanted, by);
+            self.cancelled((wanted, wants), by);
         }
         true
     }
 
-    fn cancelled(&mut self, search: u32, by: u32) {
-        self.answer(search, operation::SEARCH_DONE, Code::Canceled, "cancelled");
+    fn cancelled(&mut self, (search, wants): (u32, Wants), by: u32) {
+        self.answer(search, wants.answer(), Code::Canceled, "cancelled");
         self.answer(by, operation::EXTENDED_ANSWER, Code::Success, "");
     }
 
     /// Whatever is under way is of no use any more.
     fn give_up(&mut self) {
         self.waiting.clear();
+        self.held = 0;
         if let Some(Doing::Search { abandoned, .. }) = &self.doing {
             abandoned.store(true, Ordering::Relaxed);
         }
@@ -271,7 +317,8 @@ impl Session {
     /// The next work; nothing while something is being worked on or more octets are needed.
     pub fn poll(&mut self) -> Option<Work> {
         while self.doing.is_none() && self.closed.is_none() {
-            let message = self.waiting.pop_front()?;
+            let Waiting { message, octets } = self.waiting.pop_front()?;
+            self.held = self.held.saturating_sub(octets);
             // Room was made: what came meanwhile may be read on.
             self.read_messages();
             if let Some(work) = self.begin(message) {
@@ -287,12 +334,13 @@ impl Session {
         let answer = match &asked {
             Asked::Bind { .. } => operation::BIND_ANSWER,
             Asked::Search(_) | Asked::SearchTooMuch => operation::SEARCH_DONE,
+            Asked::Compare(_) => operation::COMPARE_ANSWER,
             Asked::Extended { .. } => operation::EXTENDED_ANSWER,
             Asked::Other(answer) => *answer,
             Asked::Unbind | Asked::Abandon(_) => return None,
         };
-        if let Some(unknown) = controls.iter().find(|control| control.critical && !(is_search && control.oid == PAGED))
-        {
+        let known = |oid: &str| oid == MANAGE_DSA_IT || is_search && oid == PAGED;
+        if let Some(unknown) = controls.iter().find(|control| control.critical && !known(&control.oid)) {
             let oid: String = unknown.oid.chars().filter(char::is_ascii_graphic).take(64).collect();
             let text = format!("critical control {oid} is not available here: leave it out");
             self.answer(id, answer, Code::UnavailableCriticalExtension, &text);
@@ -300,7 +348,8 @@ impl Session {
         }
         match asked {
             Asked::Bind { version, name, how } => self.bind(id, version, name, how),
-            Asked::Search(asked) => self.search(id, *asked, &controls),
+            Asked::Search(asked) => self.search(id, *asked, &controls, Wants::Entries),
+            Asked::Compare(asked) => self.search(id, *asked, &[], Wants::Comparison),
             Asked::SearchTooMuch => {
                 let text = "the filter nests too deep, or has too many or too long parts: make it simpler";
                 self.answer(id, answer, Code::AdminLimitExceeded, text);
@@ -324,7 +373,11 @@ impl Session {
         // Whatever the outcome, nobody is who they were (RFC 4513 §4).
         self.who = None;
         if version != 3 {
-            return refuse(self, Code::ProtocolError, "only LDAP version 3 is spoken here");
+            return refuse(
+                self,
+                Code::ProtocolError,
+                "only LDAP version 3 is spoken here: say so in your program (Postfix: version = 3)",
+            );
         }
         let bind = match how {
             HowBound::Simple(password) if name.is_empty() && password.is_empty() => {
@@ -369,7 +422,7 @@ impl Session {
         Some(Work::Bind(bind))
     }
 
-    fn search(&mut self, id: u32, asked: SearchAsked, controls: &[Control]) -> Option<Work> {
+    fn search(&mut self, id: u32, asked: SearchAsked, controls: &[Control], wants: Wants) -> Option<Work> {
         let paged = controls.iter().find(|control| control.oid == PAGED);
         let page = paged.map(|control| PageAsked::read(control.value.as_deref()));
         if page == Some(None) {
@@ -386,6 +439,7 @@ impl Session {
             rights: rights.unwrap_or(Rights { entries: 1, paged: Some(1) }),
             who: self.who.as_ref().map(|(who, _)| who.clone()).unwrap_or_default(),
             tls: self.tls,
+            wants,
             abandoned: Arc::clone(&abandoned),
         };
         if !search.is_about_the_server() {
@@ -398,11 +452,11 @@ impl Session {
                 (true, Some(_)) => None,
             };
             if let Some((code, text)) = refusal {
-                self.answer(id, operation::SEARCH_DONE, code, text);
+                self.answer(id, wants.answer(), code, text);
                 return None;
             }
         }
-        self.doing = Some(Doing::Search { id, abandoned, cancelled_by: None });
+        self.doing = Some(Doing::Search { id, wants, abandoned, cancelled_by: None });
         Some(Work::Search(Box::new(search)))
     }
 
@@ -474,13 +528,13 @@ impl Session {
 
     /// What [`Work::Search`] found. Nothing of it is sent when the client gave it up meanwhile.
     pub fn found(&mut self, found: Found) {
-        let Some(Doing::Search { id, abandoned, cancelled_by }) =
+        let Some(Doing::Search { id, wants, abandoned, cancelled_by }) =
             self.doing.take_if(|doing| matches!(doing, Doing::Search { .. }))
         else {
             return;
         };
         match cancelled_by {
-            Some(by) => self.cancelled(id, by),
+            Some(by) => self.cancelled((id, wants), by),
             None if abandoned.load(Ordering::Relaxed) || self.closed.is_some() => {}
             None => self.output.extend_from_slice(&found.octets),
         }
@@ -488,8 +542,9 @@ impl Session {
 
     /// [`Work::Search`] is not run.
     pub fn refused(&mut self, ending: &Ending) {
-        if let Some(Doing::Search { id, .. }) = self.doing.take_if(|doing| matches!(doing, Doing::Search { .. })) {
-            self.answer(id, operation::SEARCH_DONE, ending.code, &ending.text);
+        if let Some(Doing::Search { id, wants, .. }) = self.doing.take_if(|doing| matches!(doing, Doing::Search { .. }))
+        {
+            self.answer(id, wants.answer(), ending.code, &ending.text);
         }
     }
 

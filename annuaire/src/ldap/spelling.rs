@@ -159,6 +159,10 @@ impl Spelling<'_> {
                 let own = self.owners(|key| pieces.iter().all(|piece| key.contains(piece)));
                 or(vec![self.words(test, Field::Mailbox.into()), own])
             }
+            // Address books leave out who cannot be written to. Structures are few, and are all looked at.
+            Test::Present if self.people => {
+                Filter::Value { fields: Field::MailboxType.into(), value: "any".to_owned() }
+            }
             _ => Filter::All,
         }
     }
@@ -312,11 +316,12 @@ mod tests {
                       (mozillaWorkUrl=*dup*)(mozillaHomeUrl=*dup*)))";
         assert!(matches!(spelled(twelve, true), Filter::Words { how: How::Contains, .. }));
         let outlook = "(&(mail=*)(|(mail=dup*)(|(cn=dup*)(|(sn=dup*)(givenName=dup*)))))";
-        let expected = Filter::Or(vec![
+        let written = Filter::Value { fields: Field::MailboxType.into(), value: "any".to_owned() };
+        let typed = Filter::Or(vec![
             Filter::Address { text: "dup".to_owned(), how: How::Prefix },
             Filter::Words { fields: Fields::NAMES, how: How::Prefix, text: "dup".to_owned() },
         ]);
-        assert_eq!(spelled(outlook, true), expected);
+        assert_eq!(spelled(outlook, true), Filter::And(vec![written, typed]));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::{
     SUBSCHEMA,
     dn::Dn,
-    entry::Entry,
-    message::Scope,
+    entry::{Boxes, Entry},
+    message::{MANAGE_DSA_IT, Scope},
     page::PAGED,
     result::{Code, Ending},
     schema::{self, Attr},
@@ -49,14 +49,16 @@ impl<'a> Run<'a> {
         match (self.at(&name)?, asked.scope) {
             (At::Root, Scope::Base) => fixed(vec![self.root()]),
             (At::Root, Scope::One) => fixed(vec![self.folder("")]),
+            (At::Subschema, Scope::One | Scope::Children) => fixed(Vec::new()),
             (At::Subschema, Scope::Base | Scope::Subtree) => fixed(vec![self.subschema()]),
             (At::Base, Scope::Base) => fixed(vec![self.folder("")]),
             (At::Base, Scope::One) => fixed(vec![self.folder("people"), self.folder("structures")]),
-            (At::Root | At::Base, Scope::Subtree) => Ok(Lies {
-                fixed: vec![self.folder(""), self.folder("people"), self.folder("structures")],
-                people: true,
-                structures: true,
-            }),
+            (at @ (At::Root | At::Base), Scope::Subtree | Scope::Children) => {
+                let own = matches!(at, At::Root) || asked.scope == Scope::Subtree;
+                let folders = own.then_some("").into_iter().chain(["people", "structures"]);
+                let fixed = folders.map(|name| self.folder(name)).collect();
+                Ok(Lies { fixed, people: true, structures: true })
+            }
             (At::People, Scope::Base) => fixed(vec![self.folder("people")]),
             (At::Structures, Scope::Base) => fixed(vec![self.folder("structures")]),
             (At::People, scope) => {
@@ -69,7 +71,6 @@ impl<'a> Run<'a> {
             }
             (At::Person(name), scope) => self.named(&name, true, scope),
             (At::Structure(name), scope) => self.named(&name, false, scope),
-            (At::Subschema, Scope::One) => fixed(Vec::new()),
         }
     }
 
@@ -81,10 +82,17 @@ impl<'a> Run<'a> {
         let filter = if text.is_empty() { nothing() } else { Filter::Id { text, how: crate::How::Exact } };
         let found = self.chunk(people, &Question::filter(filter), Page::first(16));
         let key = name.key();
-        let entries = found.hits.into_iter().flat_map(|hit| self.entries(hit));
+        let mail = |part: &super::dn::Rdn| {
+            part.0.iter().find(|(known, _)| known == "mail").map(|(_, value)| value.to_lowercase())
+        };
+        let address: Vec<String> = name.0.first().and_then(mail).into_iter().collect();
+        let boxes = if address.is_empty() { Boxes::None } else { Boxes::At(&address) };
+        let entries = found.hits.into_iter().flat_map(|hit| self.entries_with(hit, boxes));
         let wanted = entries.into_iter().find(|entry| Dn::parse(&entry.name).is_some_and(|name| name.key() == key));
         match wanted {
-            Some(_) if scope == Scope::One => Ok(Lies { fixed: Vec::new(), people: false, structures: false }),
+            Some(_) if matches!(scope, Scope::One | Scope::Children) => {
+                Ok(Lies { fixed: Vec::new(), people: false, structures: false })
+            }
             Some(entry) => Ok(Lies { fixed: vec![entry], people: false, structures: false }),
             None => {
                 let folder = if people { "people" } else { "structures" };
@@ -174,7 +182,7 @@ impl<'a> Run<'a> {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let values = vec![
             (Attr::NamingContexts, vec![settings.base.clone()]),
-            (Attr::SupportedControl, texts(&[PAGED])),
+            (Attr::SupportedControl, texts(&[PAGED, MANAGE_DSA_IT])),
             (Attr::SupportedExtension, texts(&extensions)),
             // `+` and absolute filters (RFC 3673, RFC 4526).
             (Attr::SupportedFeatures, texts(&["1.3.6.1.4.1.4203.1.5.1", "1.3.6.1.4.1.4203.1.5.3"])),

@@ -161,3 +161,18 @@ fn ldap_gives_the_people_of_the_query_model() {
     println!("{count} questions: {spellable} by LDAP, {answered} about somebody");
     assert!(spellable * 3 > count * 2 && answered * 2 > spellable, "{spellable} {answered} of {count}");
 }
+
+/// Whoever copies page by page comes to the end, though there are more people than are looked at for one page of whom
+/// the question is not true, and nothing in the index tells.
+#[test]
+fn a_walk_of_pages_reaches_everything() {
+    let world = World::of(10_500);
+    assert!(world.current.totals().people > 10_000);
+    let of_class = |name: &str| {
+        let filter = element(0xa3, &[element(4, name.as_bytes()), element(4, b"organization")].concat());
+        walked(&world, "dc=annuaire", &filter, 120)
+    };
+    let all = of_class("objectClass");
+    assert!(all.len() > 200, "{}", all.len());
+    assert_eq!(of_class("structuralObjectClass"), all);
+}

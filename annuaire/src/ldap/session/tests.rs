@@ -10,7 +10,7 @@ use crate::{
     ldap::{
         Certificates, Closed, MAX_MESSAGE, World,
         ber::Writer,
-        entry::Entry,
+        entry::{Boxes, Entry},
         filter::tests::{encode, parse},
         matching::holds,
         message::tests::{search_octets, search_with},
@@ -386,7 +386,7 @@ fn the_root_and_the_schema_say_what_there_is() {
         &search_octets(1, "", 0, &encode("(objectClass=*)"), &["+"]),
     );
     assert_eq!(root[0].values("namingContexts"), [BASE]);
-    assert_eq!(root[0].values("supportedControl"), [PAGED]);
+    assert_eq!(root[0].values("supportedControl"), [PAGED, MANAGE_DSA_IT]);
     assert!(root[0].values("supportedExtension").contains(&START_TLS.to_owned()));
     assert!(root[0].values("supportedSASLMechanisms").is_empty(), "not without TLS");
     assert_eq!(root[0].values("directoryGeneration"), [generation().id()]);
@@ -503,6 +503,143 @@ fn pages_walk_to_the_end() {
     seen.sort();
     assert_eq!(seen, expected);
     assert!(exchange(&mut session, &paged(4, 0, b"", "(mail=*)"))[0].cookie().is_empty(), "size 0 gives up");
+}
+
+/// LD8: who copies comes to the end, however many are passed over: a page that took long is short, or empty, and says
+/// where to go on.
+#[test]
+fn pages_go_on_where_looking_took_too_long() {
+    for filter in ["(structuralObjectClass=organization)", "(objectClass=*)", "(mail=*)", "(telephoneNumber=*1*)"] {
+        let mut session = session();
+        exchange(&mut session, &external(1));
+        let (mut cookie, mut seen, mut empty) = (Vec::new(), Vec::new(), 0);
+        loop {
+            session.receive(&paged(2, 11, &cookie, filter));
+            let Some(Work::Search(search)) = session.poll() else { panic!() };
+            session.found(search.run_looking(world(), &|| false, 5));
+            let found = answers(&session.take_output());
+            let done = found.last().unwrap();
+            assert_eq!(done.code(), 0, "{filter}: {}", done.text());
+            let entries = found.iter().filter(|a| a.operation == operation::ENTRY);
+            let before = seen.len();
+            seen.extend(entries.map(Answered::name));
+            empty += usize::from(seen.len() == before);
+            cookie = done.cookie();
+            if cookie.is_empty() {
+                break;
+            }
+        }
+        // Folders are found, too.
+        seen.retain(|name| name.contains(",ou="));
+        seen.sort();
+        assert_eq!(seen, brute(filter), "{filter}");
+        assert!(empty > 3 || !filter.contains("organization"), "{empty} empty pages");
+        // In one piece it ends there, and says so.
+        let mut session = self::session();
+        session.receive(&search_octets(2, BASE, 2, &encode("(structuralObjectClass=organization)"), &["1.1"]));
+        let Some(Work::Search(search)) = session.poll() else { panic!() };
+        assert_eq!(search.run_looking(world(), &|| false, 5).ending.code, Code::SizeLimitExceeded);
+    }
+}
+
+fn compare(id: u32, name: &str, attribute: &str, value: &str) -> Vec<u8> {
+    let mut out = Writer::new();
+    let content = |inside: &mut Writer| {
+        inside.put(tag::OCTETS, name.as_bytes());
+        inside.constructed(tag::SEQUENCE, |assertion| {
+            assertion.put(tag::OCTETS, attribute.as_bytes());
+            assertion.put(tag::OCTETS, value.as_bytes());
+        });
+    };
+    result::message(&mut out, id, operation::COMPARE, content, |_| {});
+    out.into_octets()
+}
+
+/// RFC 4511 §4.10: the filter of one assertion, asked of one entry.
+#[test]
+fn a_value_is_compared() {
+    let name = ask("(sn=*epinaie*)", &["1.1"])[0].name();
+    for (attribute, value, code) in [
+        ("givenName", "anne-sophie", Code::CompareTrue),
+        ("givenName", "Zoé", Code::CompareFalse),
+        ("mail", ANNE[0], Code::CompareTrue),
+        ("objectClass", "inetOrgPerson", Code::CompareTrue),
+        ("objectClass", "device", Code::CompareFalse),
+        ("telephoneNumber;x", "1", Code::NoSuchAttribute),
+        ("mozillaNickname", "x", Code::NoSuchAttribute),
+        ("userPassword", "x", Code::NoSuchAttribute),
+    ] {
+        let found = exchange(&mut session(), &compare(5, &name, attribute, value));
+        assert_eq!(found.len(), 1, "{attribute}");
+        assert_eq!((found[0].operation, found[0].code()), (operation::COMPARE_ANSWER, code as u32), "{attribute}");
+    }
+    let nobody = exchange(&mut session(), &compare(5, "uid=1,ou=people,dc=annuaire", "sn", "x"));
+    assert_eq!((nobody[0].operation, nobody[0].code()), (operation::COMPARE_ANSWER, Code::NoSuchObject as u32));
+    let secret = compare(5, "uid=899700000002,ou=people,dc=annuaire", "mail", "secret-test@ch-exemple.test");
+    assert_ne!(exchange(&mut session(), &secret)[0].code(), Code::CompareTrue as u32);
+    let mut clear = Session::new(Arc::new(settings()), false);
+    let before = exchange(&mut clear, &compare(5, &name, "sn", "x"));
+    assert_eq!(
+        (before[0].operation, before[0].code()),
+        (operation::COMPARE_ANSWER, Code::ConfidentialityRequired as u32)
+    );
+}
+
+/// What real programs send and that changes nothing here is taken.
+#[test]
+fn habits_of_programs() {
+    let manage = |controls: &mut Writer| {
+        controls.constructed(tag::CONTEXT_0, |list| {
+            list.constructed(tag::SEQUENCE, |control| {
+                control.put(tag::OCTETS, message::MANAGE_DSA_IT.as_bytes());
+                control.boolean(true);
+            });
+        });
+    };
+    let search = search_with(1, BASE, 2, 0, &encode("(sn=*epinaie*)"), &["1.1"], manage);
+    assert_eq!(exchange(&mut session(), &search).last().unwrap().code(), 0);
+    // The children of a folder, without the folder.
+    let names = |base: &str, scope| {
+        let found = exchange(&mut session(), &search_octets(1, base, scope, &encode("(ou=*)"), &["1.1"]));
+        found.iter().filter(|a| a.operation == operation::ENTRY).map(Answered::name).collect::<Vec<_>>()
+    };
+    let folders = ["ou=people,dc=annuaire", "ou=structures,dc=annuaire"];
+    assert_eq!(names(BASE, 3).into_iter().filter(|name| folders.contains(&name.as_str())).count(), 2);
+    assert!(names(folders[0], 2).contains(&folders[0].to_owned()) && names(folders[0], 3).is_empty());
+    let mut old = Writer::new();
+    let content = |inside: &mut Writer| {
+        inside.number(tag::INTEGER, 2);
+        inside.put(tag::OCTETS, b"");
+        inside.put(0x80, b"");
+    };
+    result::message(&mut old, 1, operation::BIND, content, |_| {});
+    let refused = exchange(&mut session(), &old.into_octets());
+    assert_eq!(refused[0].code(), Code::ProtocolError as u32);
+    assert!(refused[0].text().contains("version = 3"), "{}", refused[0].text());
+    assert!(crate::ldap::is_name_of("UID=899700000001, ou=People,dc=annuaire", "899700000001", BASE));
+    assert!(!crate::ldap::is_name_of("uid=899700000002,ou=people,dc=annuaire", "899700000001", BASE));
+}
+
+/// What waits is bounded in octets as in number, and what is whole and waits for room is not a message that takes long.
+#[test]
+fn what_waits_is_bounded_in_octets() {
+    let mut session = session();
+    let value = "x".repeat(1000);
+    let filter = format!("(|{})", format!("(cn={value})").repeat(40));
+    let long = search_octets(1, BASE, 2, &encode(&filter), &[]);
+    assert!(long.len() > 40_000 && long.len() < MAX_MESSAGE);
+    let mut given = 0;
+    while session.wants_input() {
+        session.receive(&long);
+        given += 1;
+    }
+    assert!(given <= 4, "{given}");
+    session.receive(&long[..100]);
+    assert!(!session.is_inside_message());
+    assert_eq!(session.messages(), given);
+    let mut short = self::session();
+    short.receive(&long[..100]);
+    assert!(short.is_inside_message() && short.messages() == 0);
 }
 
 /// LD13: certificates are long; an answer of five hundred entries is not five hundred times as long.
@@ -636,7 +773,7 @@ fn who_gives_up_is_not_answered() {
 #[test]
 fn what_we_do_not_do_is_refused_by_its_own_answer() {
     let mut session = session();
-    for (operation, answer) in [(0x66, 0x67), (0x68, 0x69), (0x6c, 0x6d), (0x6e, 0x6f), (0x4a, 0x6b)] {
+    for (operation, answer) in [(0x66, 0x67), (0x68, 0x69), (0x6c, 0x6d), (0x4a, 0x6b)] {
         let found = exchange(&mut session, &plain(4, operation, b""));
         assert_eq!((found[0].operation, found[0].code()), (answer, Code::UnwillingToPerform as u32));
     }
@@ -707,7 +844,7 @@ fn entries() -> &'static [Entry<'static>] {
         let people = generation().people().filter(|person| person.active());
         let people = people.flat_map(|person| Entry::of_person(world(), BASE, person, MatchKind::Exact));
         let places = generation().structures();
-        let places = places.flat_map(|place| Entry::of_structure(world(), BASE, place, MatchKind::Exact));
+        let places = places.flat_map(|place| Entry::of_structure(world(), BASE, place, MatchKind::Exact, Boxes::All));
         people.chain(places).collect()
     })
 }

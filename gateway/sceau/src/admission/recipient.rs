@@ -225,7 +225,10 @@ fn despair(id: RefusalId) -> u8 {
 }
 
 /// Whether mail may be sealed for this certificate, now and under the rule of its domain.
-fn usable(snapshot: &Snapshot, domain: &Domain, entry: &BookEntry, at: Timestamp) -> Result<(), Refusal> {
+///
+/// # Errors
+/// Why not; what cannot be determined is not used either.
+pub(crate) fn usable(snapshot: &Snapshot, domain: &Domain, entry: &BookEntry, at: Timestamp) -> Result<(), Refusal> {
     let certificate = &entry.certificate;
     let refuse = |id, cause: String| Err(Refusal::new(id, format!("{}: {cause}", certificate.subject())));
     // A signing certificate of a split pair reads nothing (NT-T09).

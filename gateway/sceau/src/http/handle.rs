@@ -20,11 +20,17 @@ use ident::{StructureId, Timestamp};
 
 use super::{
     Caller, Mounted, Site,
-    flow::{Answer, Loan, SMALL},
+    flow::Answer,
     guest::{Reserved, ask_beside, who},
     headers,
 };
-use crate::{allowance::Beside, config::HttpLimits, gateway::Gateway, snapshot::Snapshot};
+use crate::{
+    allowance::Beside,
+    config::HttpLimits,
+    gateway::Gateway,
+    net::octets::{Loan, SMALL},
+    snapshot::Snapshot,
+};
 
 /// What the log says of a request.
 pub(super) struct Line {

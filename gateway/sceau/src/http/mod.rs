@@ -4,7 +4,6 @@
 //! sizes, who may ask and how much, the headers that protect a browser, and the access log.
 
 mod caller;
-mod crowd;
 mod flow;
 mod guest;
 mod handle;
@@ -29,15 +28,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{
-    caller::Caller,
-    crowd::{Crowd, Visit},
-};
+use self::caller::Caller;
 use crate::{
     allowance::{Allowances, Allowed, Beside, Peer},
     config::{Clients, Http, HttpLimits, Loaded, Mount, Problem},
     gateway::Gateway,
     net::{
+        crowd::{Crowd, Visit},
+        octets::Octets,
         places::Room,
         tls::{self, TlsFacts, TlsIdentity},
     },
@@ -85,7 +83,7 @@ struct Site {
     secret: [u8; 32],
     allowances: Allowances,
     /// What is held for those who have not read it.
-    octets: Arc<flow::Octets>,
+    octets: Arc<Octets>,
     /// One publication at a time: each is decided on what the one before left.
     publishing: tokio::sync::Mutex<()>,
     /// Questions that are being answered at once: one per core, and never the mail's.

@@ -124,8 +124,11 @@ async fn by_certificate(
         Ok(Ok(known)) => known,
     };
     // Whoever proves one identity may not ask for another (RFC 4422 appendix A).
-    let asked = wanted.map(|wanted| wanted.strip_prefix("u:").unwrap_or(wanted));
-    if asked.is_some_and(|asked| asked != name) {
+    let own = |wanted: &str| match wanted.strip_prefix("dn:") {
+        Some(entry) => annuaire::ldap::is_name_of(entry, &name, &gateway.snapshot().config.ldap.base),
+        None => wanted.strip_prefix("u:").unwrap_or(wanted) == name,
+    };
+    if wanted.is_some_and(|wanted| !own(wanted)) {
         let text = "the certificate names somebody else: leave the authorization identity out";
         return Err((None, Ending::new(Code::InvalidCredentials, text)));
     }

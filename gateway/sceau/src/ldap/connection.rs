@@ -15,17 +15,21 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     Face,
     book::BookOf,
     caller::{self, Proof},
+    taken::Taken,
 };
 use crate::{
     allowance::{Allowed, Peer},
     config::{LdapLimits, LdapListener, TlsStart},
     gateway::Gateway,
     net::{
+        crowd::{Busy, Visit},
+        octets::Loan,
         places::Room,
         tls::{TlsError, TlsFacts, TlsIdentity},
         wire::Wire,
@@ -39,8 +43,14 @@ const CHUNK: usize = 16 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for a message that has begun.
 const MESSAGE: Duration = Duration::from_secs(10);
-/// Time for an answer to be taken.
+/// Time for each part of an answer to be taken.
 const TAKEN: Duration = Duration::from_secs(30);
+/// Octets of such a part.
+const PART: usize = 16 * 1024;
+/// Octets of long answers that are held at once for those who have not read them, a quarter of them for one peer.
+const MEMORY: usize = 64 * 1024 * 1024;
+/// Messages that are read in a second: what else is said than searches costs something, too.
+const MESSAGES: u64 = 500;
 /// How long a client is waited for that gave up its search: some forget the connection (annuaire §5.1).
 const FORSAKEN: Duration = Duration::from_secs(5);
 /// Time for last words.
@@ -66,6 +76,8 @@ pub(super) struct Terms {
     pub(super) listener: LdapListener,
     pub(super) limits: LdapLimits,
     pub(super) peer: SocketAddr,
+    /// What others see of the connection: who rests longest makes room.
+    pub(super) visit: Arc<Visit>,
     pub(super) stopping: watch::Receiver<bool>,
 }
 
@@ -78,6 +90,8 @@ pub(super) enum End {
     Peer,
     #[error("timed out")]
     Timeout,
+    #[error("made room for others")]
+    MadeRoom,
     #[error("no TLS identity for this port")]
     NoIdentity,
     #[error(transparent)]
@@ -106,6 +120,10 @@ pub(super) async fn run(terms: Terms, stream: TcpStream) -> End {
         anonymous,
         running: None,
         message_since: None,
+        seen: 0,
+        second: (started, 0),
+        busy: None,
+        held: None,
     };
     let wire = Wire::Plain(stream);
     let wire = match connection.terms.listener.tls {
@@ -151,6 +169,14 @@ struct Connection {
     anonymous: bool,
     running: Option<JoinHandle<Option<Found>>>,
     message_since: Option<Instant>,
+    /// Messages that there were when that was looked at.
+    seen: u64,
+    /// When this second of reading began, and with how many messages.
+    second: (Instant, u64),
+    /// As long as something is worked on or said.
+    busy: Option<Busy>,
+    /// The memory that the answer takes which is being sent.
+    held: Option<Loan>,
 }
 
 /// What there was to wait for.
@@ -158,6 +184,9 @@ enum Event {
     Octets(usize),
     Found(Option<Found>),
     Late,
+    /// More may be read again.
+    Rested,
+    MakeRoom,
     Stopping,
 }
 
@@ -170,16 +199,25 @@ impl Connection {
         };
         drop(snapshot);
         let identity = identity.ok_or(End::NoIdentity)?;
-        let (wire, facts) = timeout(HANDSHAKE, wire.accept_tls(&identity)).await.map_err(|_| End::Timeout)??;
+        let visit = Arc::clone(&self.terms.visit);
+        let (wire, facts) = tokio::select! {
+            done = timeout(HANDSHAKE, wire.accept_tls(&identity)) => done.map_err(|_| End::Timeout)??,
+            () = visit.has_to_leave() => return Err(End::MadeRoom),
+        };
         self.tls = Some(facts);
         Ok(wire)
     }
 
     async fn serve(&mut self) -> Result<End, End> {
-        let mut buffer = vec![0; CHUNK];
+        // What is read may be a password.
+        let mut buffer = Zeroizing::new(vec![0; CHUNK]);
         loop {
             // Much is answered without any work of ours: what is to be sent is known only when the session was asked.
             let work = self.session.poll();
+            if work.is_some() || self.session.is_busy() {
+                let visit = &self.terms.visit;
+                self.busy.get_or_insert_with(|| visit.busy());
+            }
             self.send().await?;
             if let Some(closed) = self.session.closed() {
                 return Ok(End::Session(closed));
@@ -188,14 +226,22 @@ impl Connection {
                 self.work(work).await?;
                 continue;
             }
+            if !self.session.is_busy() {
+                self.busy = None;
+            }
+            self.note_progress();
             match self.wait(&mut buffer).await? {
                 Event::Octets(0) => return Ok(End::Peer),
                 Event::Octets(count) => {
-                    self.session.receive(buffer.get(..count).unwrap_or_default());
-                    self.message_since = match self.session.is_inside_message() {
-                        true => self.message_since.or_else(|| Some(Instant::now())),
-                        false => None,
-                    };
+                    let octets = buffer.get_mut(..count).unwrap_or_default();
+                    self.session.receive(octets);
+                    octets.zeroize();
+                }
+                Event::Rested => {}
+                Event::MakeRoom => {
+                    self.session.disconnect(Code::Busy, "others wait for this place: connect again");
+                    self.send().await?;
+                    return Ok(End::MadeRoom);
                 }
                 Event::Found(found) => self.found(found),
                 Event::Late => {
@@ -208,10 +254,34 @@ impl Connection {
         }
     }
 
+    /// A message that has begun has its time; every one that was read gives the next its own.
+    fn note_progress(&mut self) {
+        let read = self.session.messages();
+        self.message_since = match self.session.is_inside_message() {
+            false => None,
+            true if read == self.seen => self.message_since.or_else(|| Some(Instant::now())),
+            true => Some(Instant::now()),
+        };
+        self.seen = read;
+    }
+
+    /// Until when nothing more is read, of who said too much in a second.
+    fn rests_until(&mut self) -> Option<Instant> {
+        let (now, read) = (Instant::now(), self.session.messages());
+        let (began, before) = self.second;
+        let next = began.checked_add(Duration::from_secs(1)).unwrap_or(began);
+        if now >= next {
+            self.second = (now, read);
+            return None;
+        }
+        (read.saturating_sub(before) > MESSAGES).then_some(next)
+    }
+
     async fn wait(&mut self, buffer: &mut [u8]) -> Result<Event, End> {
-        let deadline = self.deadline();
+        let (deadline, rest) = (self.deadline(), self.rests_until());
         let wire = self.wire.as_mut().ok_or(End::Peer)?;
-        let reads = self.session.wants_input();
+        let reads = self.session.wants_input() && rest.is_none();
+        let rested = rest.filter(|rest| *rest < deadline);
         let found = async {
             match self.running.as_mut() {
                 Some(running) => running.await.ok().flatten(),
@@ -221,7 +291,10 @@ impl Connection {
         tokio::select! {
             read = wire.receive(buffer), if reads => Ok(Event::Octets(read?)),
             found = found => Ok(Event::Found(found)),
-            () = tokio::time::sleep_until(deadline) => Ok(Event::Late),
+            () = tokio::time::sleep_until(rested.unwrap_or(deadline)) => {
+                Ok(if rested.is_some() { Event::Rested } else { Event::Late })
+            }
+            () = self.terms.visit.has_to_leave() => Ok(Event::MakeRoom),
             _ = self.terms.stopping.wait_for(|stopping| *stopping) => Ok(Event::Stopping),
         }
     }
@@ -245,7 +318,11 @@ impl Connection {
             return Ok(());
         }
         let wire = self.wire.as_mut().ok_or(End::Peer)?;
-        Ok(timeout(TAKEN, wire.send(&octets)).await.map_err(|_| End::Timeout)??)
+        for part in octets.chunks(PART) {
+            timeout(TAKEN, wire.send(part)).await.map_err(|_| End::Timeout)??;
+        }
+        self.held = None;
+        Ok(())
     }
 
     async fn work(&mut self, work: Work) -> Result<(), End> {
@@ -322,14 +399,23 @@ impl Connection {
 
     fn search(&mut self, search: Search) {
         let gateway = Arc::clone(&self.terms.gateway);
-        let (asker, allowed) = self.asker();
-        if !search.is_about_the_server()
-            && let Err(seconds) = self.terms.face.allowances.ask(&asker, allowed, gateway.now())
-        {
-            tracing::info!(peer = %self.terms.peer, who = self.session.who(), "LDAP: too many searches");
-            let text = format!("too much was asked from here: come back in {seconds} seconds");
-            return self.session.refused(&Ending::new(Code::Busy, text));
+        // Who leaves its share unread is not worked for.
+        if !self.terms.face.octets.any_left(self.terms.peer.ip(), MEMORY) {
+            return self.unread();
         }
+        let most = if self.may_copy() { 0 } else { search.most_entries() };
+        let taken = match search.is_about_the_server() {
+            true => Ok(None),
+            false => Taken::take(&gateway, &self.terms.face, self.asker(), most).map(Some),
+        };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(seconds) => {
+                tracing::info!(peer = %self.terms.peer, who = self.session.who(), "LDAP: too many searches");
+                let text = format!("too much was asked from here: come back in {seconds} seconds");
+                return self.session.refused(&Ending::new(Code::Busy, text));
+            }
+        };
         let snapshot = gateway.snapshot();
         if snapshot.generation_to_show().is_none() {
             let text = "there is no directory at the moment: try again later";
@@ -338,7 +424,7 @@ impl Connection {
         let asked = Asked {
             peer: self.terms.peer,
             who: self.session.who().map(str::to_owned),
-            charged: (!self.may_copy()).then_some((asker, allowed)),
+            charged: taken.filter(|_| !self.may_copy()),
             face: Arc::clone(&self.terms.face),
             limits: self.terms.limits.clone(),
             gateway,
@@ -365,12 +451,23 @@ impl Connection {
     fn found(&mut self, found: Option<Found>) {
         self.running = None;
         match found {
-            Some(found) => self.session.found(found),
+            Some(found) => match self.terms.face.octets.take(self.terms.peer.ip(), found.size(), MEMORY) {
+                Some(held) => {
+                    self.held = Some(held);
+                    self.session.found(found);
+                }
+                None => self.unread(),
+            },
             None => {
                 let text = "too many searches are waiting: try again in a moment";
                 self.session.refused(&Ending::new(Code::Busy, text));
             }
         }
+    }
+
+    fn unread(&mut self) {
+        let text = "too much of what was answered here is not read yet: try again in a moment";
+        self.session.refused(&Ending::new(Code::Busy, text));
     }
 
     /// Says what is left to say, and closes as TLS wants it. What the other side still sends is read away, for a while:
@@ -411,25 +508,26 @@ struct Asked {
     peer: SocketAddr,
     who: Option<String>,
     /// Whose allowance what is shown is taken from; nobody's, of those who may copy the directory.
-    charged: Option<(Peer, Allowed)>,
+    charged: Option<Taken>,
 }
 
 impl Asked {
     /// Answers, counts, and writes down who asked what: the log of access.
-    fn answer(&self, search: &Search) -> Option<Found> {
-        let generation = self.snapshot.generation.as_deref()?;
+    fn answer(mut self, search: &Search) -> Option<Found> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let generation = snapshot.generation.as_deref()?;
         let started = Instant::now();
         let most = match search.time_limit() {
             0 => self.limits.search.0,
             seconds => Duration::from_secs(u64::from(seconds)).min(self.limits.search.0),
         };
-        let book = BookOf(&self.snapshot);
+        let book = BookOf { snapshot: &self.snapshot, verdicts: &self.face.verdicts, at: self.gateway.now() };
         let world = World { generation, registry: Some(&self.snapshot.registry), certificates: &book };
         let found = search.run(world, &|| started.elapsed() >= most);
-        if let Some((peer, allowed)) = &self.charged {
+        if let Some(taken) = self.charged.take() {
             let spent = started.elapsed().as_millis().checked_div(AN_ENTRY.as_millis()).unwrap_or(0);
             let counted = found.entries.saturating_add(usize::try_from(spent).unwrap_or(usize::MAX));
-            self.face.allowances.shown(peer, counted, *allowed, self.gateway.now());
+            taken.shown(counted);
         }
         tracing::info!(
             peer = %self.peer,

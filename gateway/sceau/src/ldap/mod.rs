@@ -5,7 +5,10 @@ mod accounts;
 mod book;
 mod caller;
 mod connection;
+#[cfg(test)]
+mod house;
 mod port;
+mod taken;
 
 use std::{io, sync::Arc};
 
@@ -20,6 +23,7 @@ use crate::{
     allowance::Allowances,
     config::{Loaded, Problem},
     net::{
+        octets::Octets,
         places::Places,
         tls::{Clients, TlsIdentity},
     },
@@ -76,6 +80,9 @@ pub struct Face {
     searches: Semaphore,
     /// Whose they are, and those that wait: nobody fills the queue alone.
     searching: Arc<Places>,
+    /// Long answers that are not read yet.
+    octets: Arc<Octets>,
+    verdicts: book::Verdicts,
 }
 
 impl Face {
@@ -98,6 +105,8 @@ impl Face {
             remembered: accounts::Remembered::new(remembered),
             searches: Semaphore::new(threads),
             searching: Arc::new(Places::default()),
+            octets: Arc::new(Octets::default()),
+            verdicts: book::Verdicts::default(),
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! Ports: connections within bounds, each with a session of its own.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
 use tokio::{net::TcpStream, sync::watch, task::JoinSet};
 
@@ -9,13 +9,14 @@ use super::{
     connection::{self, Terms},
 };
 use crate::{
-    config::LdapListener,
+    allowance::{Allowed, Beside, Peer},
+    config::{LdapLimits, LdapListener},
     gateway::Gateway,
-    net::{
-        accept::Listening,
-        places::{Places, Room},
-    },
+    net::{accept::Listening, crowd::Crowd, places::Room},
 };
+
+/// Connections that one peer may begin in a minute, where it may not ask twice as much: each costs a signature.
+const HANDSHAKES: u32 = 600;
 
 /// A bound port.
 pub struct Port {
@@ -37,8 +38,8 @@ impl Port {
     /// Accepts until `stopping`, then waits for the sessions that are under way.
     pub async fn serve(self, gateway: Arc<Gateway>, face: Arc<Face>, stopping: watch::Receiver<bool>) {
         let Self { socket, listener, room } = self;
-        let places = Arc::new(Places::default());
-        let port = Sessions { listener, room, places, gateway, face, stopping: stopping.clone() };
+        let crowd = Arc::new(Crowd::default());
+        let port = Sessions { listener, room, crowd, gateway, face, stopping: stopping.clone() };
         socket.serve(stopping, |sessions, stream, peer| port.start(sessions, stream, peer)).await;
     }
 }
@@ -47,7 +48,7 @@ impl Port {
 struct Sessions {
     listener: LdapListener,
     room: usize,
-    places: Arc<Places>,
+    crowd: Arc<Crowd>,
     gateway: Arc<Gateway>,
     face: Arc<Face>,
     stopping: watch::Receiver<bool>,
@@ -59,7 +60,12 @@ impl Sessions {
         let limits = gateway.snapshot().config.ldap.limits.clone();
         let room = Room { all: limits.connections.min(self.room), each: limits.connections_per_peer };
         // No words: before TLS a client of ldaps would take them for nonsense.
-        let Some(place) = self.places.enter(peer.ip(), room) else {
+        let beginning = Peer::beside(Beside::Handshake, peer.ip());
+        if self.face.allowances.ask(&beginning, handshakes(&limits), gateway.now()).is_err() {
+            tracing::debug!(%peer, "too many LDAP connections were begun");
+            return;
+        }
+        let Some(seated) = self.crowd.enter(peer.ip(), room, Instant::now()) else {
             tracing::debug!(%peer, "no room for another LDAP connection");
             return;
         };
@@ -69,12 +75,19 @@ impl Sessions {
             listener: self.listener.clone(),
             limits,
             peer,
+            visit: Arc::clone(&seated.visit),
             stopping: self.stopping.clone(),
         };
         sessions.spawn(async move {
             let end = connection::run(terms, stream).await;
-            drop(place);
+            drop(seated);
             tracing::debug!(%peer, "LDAP session over: {end}");
         });
     }
+}
+
+/// What one peer may begin: enough that who asks too much, each time over a new connection, is told so.
+fn handshakes(limits: &LdapLimits) -> Allowed {
+    let requests_per_minute = limits.searches.saturating_mul(2).max(HANDSHAKES);
+    Allowed { requests_per_minute, answers_per_hour: limits.entries_an_hour }
 }

@@ -2,30 +2,16 @@
 
 use std::{future::Future, net::Ipv4Addr, task::Poll, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ident::{ManualClock, Timestamp};
-use openssl::pkcs5::scrypt;
-use pki::{certificate::Certificate, issue::KeyAlgorithm};
-use tokio::{runtime::Runtime, sync::oneshot};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::demo::{
-    authorities::Authorities,
-    cast::Place,
-    space::{Ports, Space, SpaceSettings},
+use crate::{
+    demo::cast::Place,
+    ldap::house::{House, NOW, PASSWORD, hash},
 };
 
-const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const ACCOUNT: &str = "\n[[ldap.account]]\nname = \"Annuaire-App\"\npassword = \"app.hash\"\n";
-const PASSWORD: &str = "mot-de-passe-fictif";
-
-/// A hash that costs next to nothing.
-fn hash(password: &str) -> String {
-    let (salt, mut hash) = ([3; 16], [0; 32]);
-    scrypt(password.as_bytes(), &salt, 1024, 1, 1, 64 * 1024 * 1024, &mut hash).unwrap();
-    format!("scrypt$1024$1$1${}${}", STANDARD.encode(salt), STANDARD.encode(hash))
-}
 
 fn peer(last: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, last).into()
@@ -35,41 +21,7 @@ fn password(name: &str, password: &str) -> Bind {
     Bind::Simple { name: name.to_owned(), password: Zeroizing::new(password.as_bytes().to_vec()) }
 }
 
-/// A hospital, and what its LDAP face counts.
-struct House {
-    space: Space,
-    authorities: Authorities,
-    clock: Arc<ManualClock>,
-    gateway: Arc<Gateway>,
-    face: Arc<Face>,
-    runtime: Runtime,
-    _folder: tempfile::TempDir,
-}
-
 impl House {
-    /// With this in its configuration.
-    fn with(more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = SpaceSettings {
-            folder: folder.path().to_owned(),
-            now: NOW,
-            seed: 1,
-            people: 4,
-            key: KeyAlgorithm::P256,
-            ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
-        };
-        let (space, authorities) = Space::create_with_authorities(&settings).unwrap();
-        let file = space.configuration(Place::A);
-        std::fs::write(file.with_file_name("app.hash"), hash(PASSWORD)).unwrap();
-        std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + more).unwrap();
-        let clock = Arc::new(ManualClock::at(NOW));
-        let (gateway, _) = Gateway::open(file, Arc::clone(&clock) as _).unwrap();
-        // One thread that may block: a test can hold it.
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
-        Self { space, authorities, clock, gateway, face: Face::new().unwrap(), runtime, _folder: folder }
-    }
-
     fn judge(&self, from: u8, tls: Option<&TlsFacts>, bind: Bind) -> impl Future<Output = Result<Caller, Ending>> {
         judge(&self.gateway, &self.face, peer(from), tls, bind)
     }
@@ -78,21 +30,6 @@ impl House {
     fn tries(&self, from: u8, name: &str, word: &str) -> Code {
         let outcome = self.runtime.block_on(self.judge(from, None, password(name, word)));
         outcome.map_or_else(|ending| ending.code, |_| Code::Success)
-    }
-
-    fn card(&self, whose: &str) -> TlsFacts {
-        let file = &self.space.holder(whose).unwrap().card.certificate;
-        let peer = Certificate::list_from_pem(&std::fs::read(file).unwrap()).unwrap();
-        TlsFacts { version: "TLSv1.3".to_owned(), cipher: "TLS_AES_256_GCM_SHA384".to_owned(), peer, stapled: None }
-    }
-
-    /// Changes the configuration.
-    fn reconfigure(&self, from: &str, to: &str) {
-        let file = self.space.configuration(Place::A);
-        let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.contains(from), "{from}");
-        std::fs::write(&file, text.replace(from, to)).unwrap();
-        self.gateway.reload().unwrap();
     }
 
     fn holds(&self, caller: &Caller, tls: Option<&TlsFacts>) -> bool {

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::net::places::{Place, Places, Room, neighbourhood};
+use super::places::{Place, Places, Room, neighbourhood};
 
 /// Who was answered less than this ago may still be reading.
 const GRACE: Duration = Duration::from_millis(250);
@@ -22,7 +22,7 @@ const RESTING: usize = 5;
 
 /// The connections of the port.
 #[derive(Default)]
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     places: Arc<Places>,
     seats: Mutex<Seats>,
 }
@@ -41,7 +41,7 @@ struct Seat {
 
 /// What a connection is doing.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(crate) struct Visit {
     /// Requests that are being answered; an answer counts until its last part is taken.
     busy: AtomicUsize,
     answered: AtomicBool,
@@ -50,15 +50,15 @@ pub(super) struct Visit {
 }
 
 /// A connection's seat; dropping it leaves.
-pub(super) struct Seated {
+pub(crate) struct Seated {
     crowd: Arc<Crowd>,
     number: u64,
-    pub(super) visit: Arc<Visit>,
+    pub(crate) visit: Arc<Visit>,
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct Busy {
+pub(crate) struct Busy {
     visit: Arc<Visit>,
 }
 
@@ -69,13 +69,13 @@ impl Visit {
     }
 
     /// Until the guard is dropped, nobody closes the connection to make room.
-    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+    pub(crate) fn busy(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::SeqCst);
         Busy { visit: Arc::clone(self) }
     }
 
     /// Resolves when the connection has to make room.
-    pub(super) async fn has_to_leave(&self) {
+    pub(crate) async fn has_to_leave(&self) {
         self.leave.notified().await;
     }
 
@@ -107,7 +107,7 @@ impl Drop for Busy {
 
 impl Crowd {
     /// A seat, if need be the one of who has rested longest: of the same peer where that has its share, else of all.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, room: Room, now: Instant) -> Option<Seated> {
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr, room: Room, now: Instant) -> Option<Seated> {
         let peer = neighbourhood(address);
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         seats.calm(peer, room.each.div_ceil(RESTING), now);
