@@ -227,8 +227,7 @@ impl<'a> Shown<'a> {
     fn address(&self, address: &Address, found: &mut Lookup) {
         if let Some(closed) = self.closed(address) {
             // Not even its absence from the extracts is told of what was on the red list.
-            found.gone = Date::of(closed.since).filter(|_| closed.told);
-            found.successor = closed.successor.clone().filter(|next| closed.told && !self.is_red_key(&next.key()));
+            (found.gone, found.successor) = (Date::of(closed.since).filter(|_| closed.told), self.successor(closed));
             return;
         }
         let answer = &mut found.answer;
@@ -250,6 +249,17 @@ impl<'a> Shown<'a> {
     /// What is known of a mailbox of ours that is closed.
     fn closed(&self, address: &Address) -> Option<&'a Closed> {
         self.registry.and_then(|registry| registry.mailbox(address)).and_then(|own| own.closed.as_ref())
+    }
+
+    /// Who takes over, as far as strangers may be told.
+    fn successor(&self, closed: &Closed) -> Option<Address> {
+        closed.successor.clone().filter(|next| closed.told && !self.is_red_key(&next.key()))
+    }
+
+    /// Who takes over a closed mailbox of ours that is named in full.
+    pub(crate) fn successor_text(&self, text: &str) -> Option<Address> {
+        let address = Address::parse(text.trim()).ok()?;
+        self.closed(&address).and_then(|closed| self.successor(closed))
     }
 
     fn is_red_key(&self, key: &str) -> bool {

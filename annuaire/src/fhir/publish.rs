@@ -9,7 +9,7 @@ use super::params::encoded;
 use crate::{MailboxType, RegisteredMailbox};
 
 /// National identifiers of persons and of structures, with their type digit.
-const IDNPS: &str = "urn:oid:1.2.250.1.71.4.2.1";
+pub(super) const IDNPS: &str = "urn:oid:1.2.250.1.71.4.2.1";
 const IDNST: &str = "urn:oid:1.2.250.1.71.4.2.2";
 const EMAIL_TYPE: &str = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type";
 const METADATA: &str =
@@ -197,7 +197,7 @@ fn body(parts: &Value) -> Vec<u8> {
 }
 
 /// A part of the extension of mailboxes.
-fn metadata<'v>(contact: &'v Value, part: &str) -> Option<&'v Value> {
+pub(super) fn metadata<'v>(contact: &'v Value, part: &str) -> Option<&'v Value> {
     let named = |list: Option<&'v Value>, name: &str| {
         list?.as_array()?.iter().find(|it| it.get("url").is_some_and(|url| url == name))
     };

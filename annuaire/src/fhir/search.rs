@@ -366,7 +366,14 @@ fn gone(renderer: &Renderer<'_>, plan: &Plan<'_>, nothing: bool, issues: &mut Ve
         return;
     }
     let shown = Shown { generation: renderer.generation, registry: renderer.registry };
-    if let Some(day) = plan.named.iter().find_map(|text| shown.gone_text(text)) {
+    let ended = plan.named.iter().find_map(|text| Some((shown.gone_text(text)?, shown.successor_text(text))));
+    if let Some((day, Some(next))) = &ended {
+        issues.push(Issue::information(
+            "deleted",
+            format!("Cette boîte est fermée depuis le {day} : écrivez à {next}."),
+            format!("This mailbox has been closed since {day}: write to {next}."),
+        ));
+    } else if let Some((day, None)) = &ended {
         issues.push(Issue::information(
             "deleted",
             format!("Ce qui est demandé a quitté les données le {day}."),

@@ -23,7 +23,7 @@ use self::{
     pages::{AccessibilityPage, Form, Frame, Input, MessagePage, Results, ResultsPart, SearchPage},
     query::{Criterion, LAST_PAGE, PAGE, Search},
     views::{Views, has_homonyms, near_miss},
-    words::{Lang, counted, dated, kind_of_box, stale, vanished},
+    words::{Lang, counted, dated, kind_of_box, moved, stale, vanished},
 };
 use crate::{
     MailboxType, MatchKind, Page, Question, Similar, StructureAnswer, Total,
@@ -241,8 +241,12 @@ impl<'a> Visit<'a> {
         }
         if shown.is_empty() {
             let named = [search.q.as_str(), search.criterion(Criterion::Mail), search.criterion(Criterion::Identifier)];
-            let gone = named.iter().filter(|text| !text.is_empty()).find_map(|text| self.shown().gone_text(text));
-            notes.extend(gone.map(|since| vanished(lang, since)));
+            let mut named = named.iter().filter(|text| !text.is_empty());
+            let gone = named.find_map(|text| Some((self.shown().gone_text(text)?, self.shown().successor_text(text))));
+            notes.extend(gone.map(|(since, next)| match next {
+                Some(next) => moved(lang, since, &next),
+                None => vanished(lang, since),
+            }));
         }
         let address = |page: usize| format!("{}/{}", context.mount, search.at_page(page).address());
         let more = match found.people {

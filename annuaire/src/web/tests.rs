@@ -245,6 +245,24 @@ fn what_has_vanished_says_since_when() {
     assert!(!page.contains("depuis le"), "{page}");
 }
 
+/// WEB4: who looks for a closed mailbox of ours by its address reads who takes over; not if that one is on the red list.
+#[test]
+fn a_closed_mailbox_leads_to_its_successor() {
+    let closed = |successor: &str| {
+        let entry = format!(
+            "\n[[mailbox]]\naddress = \"zwickyz-test@ch-exemple.test\"\ntype = \"PER\"\nowner = \"899700000002\"\n\
+             closed = \"2026-11-20\"\nsuccessor = \"{successor}\"\n"
+        );
+        let registry = Registry::parse(&format!("{REGISTRY}{entry}")).unwrap();
+        let ground = Ground { registry: Registry::union([&registry]), ..Ground::new() };
+        ground.get("/?q=zwickyz-test%40ch-exemple.test").1
+    };
+    let page = closed("cardiologie@ch-exemple.test");
+    assert!(page.contains("écrivez à cardiologie@ch-exemple.test") && page.contains("20 novembre 2026"), "{page}");
+    let page = closed("rouge-test@ch-exemple.test");
+    assert!(!page.contains("rouge-test@"), "{page}");
+}
+
 /// WEB5: a red-listed mailbox is on no page, in no card, and its address finds nobody.
 #[test]
 fn red_listed_mailboxes_are_nowhere() {

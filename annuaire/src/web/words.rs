@@ -1,7 +1,7 @@
 //! Everything that the pages say, twice: a sentence that is missing in one language does not compile.
 
 use http::HeaderMap;
-use ident::Timestamp;
+use ident::{Address, Timestamp};
 use time::{Month, OffsetDateTime};
 
 use crate::{Date, FileKind, Generation, MailboxType, MatchKind, STALE_AFTER, Total};
@@ -216,6 +216,15 @@ pub(super) fn vanished(lang: Lang, since: Date) -> String {
             "This entry has left the national directory: it has not been there since {day}. Check with your \
              correspondent before you write."
         ),
+    }
+}
+
+/// Since when a mailbox is closed, and who takes over.
+pub(super) fn moved(lang: Lang, since: Date, next: &Address) -> String {
+    let day = day(lang, since.midnight());
+    match lang {
+        Lang::Fr => format!("Cette boîte est fermée depuis le {day} : écrivez à {next}."),
+        Lang::En => format!("This mailbox has been closed since {day}: write to {next}."),
     }
 }
 

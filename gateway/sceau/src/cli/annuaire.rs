@@ -4,6 +4,7 @@ mod mailbox;
 mod password;
 mod progress;
 mod publish;
+mod second;
 mod text;
 
 use std::{
@@ -123,6 +124,9 @@ enum Order {
         what: What,
         #[command(flatten)]
         place: Place,
+        /// Ask the directory of [annuaire.second] too: what it answers is shown apart
+        #[arg(long, requires_all = ["config", "id"])]
+        ask: bool,
     },
 }
 
@@ -178,7 +182,7 @@ pub(super) fn run(args: Args) -> Exit {
         Order::Search { text, place, limit } => search(&text.join(" "), &place, limit, json),
         Order::Publish(args) => publish::run(&args, json),
         Order::Mailbox(args) => return mailbox::run(&args, json),
-        Order::Lookup { what, place } => lookup(&what, &place, json),
+        Order::Lookup { what, place, ask } => lookup(&what, &place, ask, json),
         Order::Password => password::run(json),
     };
     outcome.unwrap_or_else(|problem| material::report(&problem))
@@ -309,13 +313,20 @@ fn search(question: &str, place: &Place, limit: u64, as_json: bool) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn lookup(what: &What, place: &Place, as_json: bool) -> Result<Exit, Problem> {
+fn lookup(what: &What, place: &Place, ask: bool, as_json: bool) -> Result<Exit, Problem> {
     // The certificate first: a file that cannot be read is told before a directory is loaded.
     let certificate = what.certificate.as_deref().map(material::leaf).transpose()?.map(|(leaf, _)| leaf);
     let query = match (&what.address, &what.id, &certificate) {
         (Some(address), ..) => Some(Query::Address(address.clone())),
         (_, Some(id), _) => Some(Query::Id(id.clone())),
         (.., Some(certificate)) => holder(certificate),
+        _ => None,
+    };
+    let second = match (&place.config, &what.id) {
+        (Some(configuration), Some(id)) if ask => match second::ask(configuration, id)? {
+            Ok(asked) => Some(asked),
+            Err(exit) => return Ok(exit),
+        },
         _ => None,
     };
     let opened = open(place)?;
@@ -327,9 +338,14 @@ fn lookup(what: &What, place: &Place, as_json: bool) -> Result<Exit, Problem> {
         annuaire::Lookup { answer: empty, ..annuaire::Lookup::default() }
     });
     if as_json {
-        println!("{}", json!(found));
+        let mut told = json!(found);
+        if let (Some(second), Some(fields)) = (&second, told.as_object_mut()) {
+            fields.insert("second".to_owned(), json!(second));
+        }
+        println!("{told}");
     } else {
         text::lookup(&found, card.as_ref().map(CardNumber::as_str));
+        second.iter().for_each(second::Asked::tell);
     }
     Ok(if found.found { Exit::Done } else { Exit::No })
 }

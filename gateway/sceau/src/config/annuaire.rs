@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Environment, Inactive, Mailboxes, PublishTo, Refresh, Size, Span};
+use super::{Environment, Inactive, Mailboxes, PublishTo, Refresh, Second, Size, Span};
 use crate::fetch::{Limits, Place, Rules, Scheme};
 
 /// Shortest time between two questions: the national files come out once a day.
@@ -40,6 +40,8 @@ pub struct Annuaire {
     pub publish: Option<PublishTo>,
     /// What becomes of those that nobody uses; none: nobody measures.
     pub inactive: Option<Inactive>,
+    /// Another directory that may be asked about one person.
+    pub second: Option<Second>,
 }
 
 impl Default for Annuaire {
@@ -54,6 +56,7 @@ impl Default for Annuaire {
             mailboxes: Mailboxes::default(),
             publish: None,
             inactive: None,
+            second: None,
         }
     }
 }
@@ -99,6 +102,9 @@ impl Annuaire {
         if let Some(inactive) = &self.inactive {
             inactive.faults(environment, found);
         }
+        if let Some(second) = &self.second {
+            second.faults(found);
+        }
     }
 }
 
@@ -129,6 +135,10 @@ mod tests {
             "[inactive]\nclose_after = \"364d\"",
             "[inactive]\nclose_after = \"400d\"\nnotice = \"1d\"",
             "[inactive]\nwarn_after = \"400d\"\nclose_after = \"400d\"",
+            "[second]\nfrom = \"http://annuaire.exemple.test\"",
+            "[second]\nfrom = \"https://annuaire.exemple.test\"\nkey = \"k\"",
+            "[second]\nfrom = \"https://annuaire.exemple.test\"\ntimeout = \"61s\"",
+            "[second]\nfrom = \"https://annuaire.exemple.test\"\nmax = \"5MB\"",
             "[publish]\nto = \"http://annuaire.exemple.test\"\ncertificate = \"c\"\nkey = \"k\"",
             "[publish]\nto = \"https://annuaire.exemple.test\"\ncertificate = \"c\"\nkey = \"k\"\nretry = \"0s\"",
         ] {

@@ -16,6 +16,7 @@ mod publish_to;
 mod refresh;
 mod retention;
 mod seal;
+mod second;
 mod sound;
 mod trust;
 
@@ -40,6 +41,7 @@ pub use publish_to::PublishTo;
 pub use refresh::Refresh;
 pub use retention::Retention;
 pub use seal::{Follow, MixedStrength, Seal, StampAnchor, Timestamps};
+pub use second::Second;
 pub(crate) use sound::faults;
 pub use trust::*;
 
