@@ -3,7 +3,7 @@
 use crate::{
     Generation, MatchKind, Registry,
     answer::{Answer, Shown},
-    ask::{Hits, Page, Question, Total},
+    ask::{Hits, Page, Question, Similar, Total},
 };
 
 /// An answer, and how many there are in all.
@@ -38,13 +38,24 @@ pub fn find(
     structures_page: Page,
 ) -> Found {
     let show = Shown { generation, registry };
-    let mut people = generation.people_where(registry, question, people_page);
-    let mut structures = generation.structures_where(registry, question, structures_page);
-    // Near misses of structures would only stand beside the people who were meant, and the other way round.
-    if typed(&people) || typed(&structures) {
-        keep_typed(&mut people);
-        keep_typed(&mut structures);
-    }
+    let ask = |similar| {
+        let question = Question { similar, ..question.clone() };
+        let people = generation.people_where(registry, &question, people_page);
+        (people, generation.structures_where(registry, &question, structures_page))
+    };
+    // Near misses of structures would only stand beside the people who were meant, and the other way round. To look for
+    // them is also what takes longest.
+    let (people, structures) = match question.similar {
+        Similar::Never => ask(Similar::Never),
+        Similar::Loosely | Similar::IfNone => {
+            let both = ask(Similar::Loosely);
+            if question.similar == Similar::Loosely || typed(&both.0) || typed(&both.1) {
+                both
+            } else {
+                ask(Similar::IfNone)
+            }
+        }
+    };
     let mut answer = show.empty();
     answer.cut = people.cut || structures.cut;
     answer.people = people.hits.iter().map(|hit| show.person(&hit.of, hit.r#match)).collect();
@@ -55,12 +66,4 @@ pub fn find(
 /// Whether something is there as typed. Hits of one kind come from one stage: the first tells.
 fn typed<T>(hits: &Hits<T>) -> bool {
     hits.hits.iter().any(|hit| hit.r#match <= MatchKind::Prefix)
-}
-
-fn keep_typed<T>(hits: &mut Hits<T>) {
-    let before = hits.hits.len();
-    hits.hits.retain(|hit| hit.r#match <= MatchKind::Prefix);
-    if hits.hits.is_empty() && before > 0 {
-        hits.total = Total::Exactly(0);
-    }
 }

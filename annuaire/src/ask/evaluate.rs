@@ -38,6 +38,7 @@ pub(super) fn run(
     let hidden = overlay(generation, registry);
     let stages: &[Stage] = match question.similar {
         Similar::Never => &[Stage::Typed],
+        Similar::Loosely => &[Stage::Typed, Stage::Loose],
         Similar::IfNone => &Stage::ALL,
     };
     let mut cut = false;

@@ -109,6 +109,8 @@ pub enum Similar {
     /// Only when nothing is found as typed: then what is one or two letters off, then what sounds alike.
     #[default]
     IfNone,
+    /// Only what people leave out or run together when nothing is found as typed: particles, two words in one.
+    Loosely,
     /// Not at all: protocols that say themselves what they want.
     Never,
 }
