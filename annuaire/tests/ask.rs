@@ -5,7 +5,8 @@ mod common;
 
 use annuaire::{
     Answer, CardState, Cast, CastCard, CastMailbox, CastPerson, CastStructure, DataFolder, Date, Directory, FileKind,
-    GenerateOptions, Generation, MailboxType, MatchKind, Query, Registry, build, lookup, search,
+    GenerateOptions, Generation, MailboxType, MatchKind, Page, Query, Question, Registry, Similar, build, find, lookup,
+    search,
 };
 use common::Ground;
 use ident::{Address, CardNumber, PersonId, StructureId, Timestamp};
@@ -234,6 +235,27 @@ fn words_are_found_in_any_order_with_or_without_accents() {
         let answer = search(&g, None, text, 10);
         assert!(answer.people.is_empty() && answer.structures.is_empty(), "{text}");
         assert_eq!(answer.generation, g.id());
+    }
+}
+
+#[test]
+fn what_is_left_out_is_forgiven_before_what_is_misspelt() {
+    let g = generation();
+    let found = |text: &str, similar| {
+        let question = Question { similar, ..Question::text(text) };
+        let found = find(&g, None, &question, Page::first(10), Page::first(10));
+        found.answer.people.iter().map(|it| (it.id.clone(), it.r#match)).collect::<Vec<_>>()
+    };
+    let her = |kind| vec![("899700000002".to_owned(), kind)];
+    // A particle that is none of hers, then a letter too many.
+    for (text, never, loosely, if_none) in [
+        ("tourelle benedicte", her(MatchKind::Exact), her(MatchKind::Exact), her(MatchKind::Exact)),
+        ("du tourelle benedicte", vec![], her(MatchKind::Exact), her(MatchKind::Exact)),
+        ("tourexlle benedicte", vec![], vec![], her(MatchKind::Fuzzy)),
+    ] {
+        assert_eq!(found(text, Similar::Never), never, "{text}");
+        assert_eq!(found(text, Similar::Loosely), loosely, "{text}");
+        assert_eq!(found(text, Similar::IfNone), if_none, "{text}");
     }
 }
 
