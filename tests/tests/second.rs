@@ -34,7 +34,7 @@ fn asked(world: &World, who: &str, more: &[&str]) -> (Option<i32>, Value) {
 fn another_directory_is_asked_about_one_person_on_demand() {
     let (world, at) = (World::new(), free_endpoint());
     world.append(Place::A, "sceau.toml", &format!("[http]\nlisten = \"{at}\"\npaths = {{ web = \"/annuaire\" }}\n"));
-    world.append(Place::B, "sceau.toml", &section(at, ""));
+    world.append(Place::B, "sceau.toml", &section(at, "timeout = \"60s\"\n"));
     let _a = world.serve(Place::A);
     let moreau = world.space.holder("moreau").unwrap().person.clone();
     let id = moreau.id.to_string();
@@ -118,7 +118,7 @@ fn what_a_second_source_may_not_answer_is_told_as_such() {
         (page("503 Service Unavailable", fhir, ""), "503"),
         (b"not HTTP at all\r\n\r\n".to_vec(), ""),
     ] {
-        let error = ask(answering(&world, reply), "", &mut before);
+        let error = ask(answering(&world, reply), "timeout = \"60s\"\n", &mut before);
         assert!(!error.is_empty() && error.contains(word), "{word}: {error}");
     }
     // Somebody listens, and says nothing.
