@@ -109,6 +109,8 @@ fn each_recipient_has_a_profile_and_explain_says_why() {
     assert!(held.iter().map(Vec::len).sum::<usize>() > 4096);
     assert!(held.iter().all(|octets| !contains(octets, b"pkcs7-mime")));
     let store = world.inner_store(B);
+    // The rule holds in both directions: whoever asks for sealed mail takes no other (decision 0054).
+    world.edit(B, "sceau.toml", "smime = \"required\"", "smime = \"signed\"");
     let _b = world.serve(B);
     let configuration = world.configuration(A);
     let retry = ["queue", "retry", "Signe.seulement@wire.test", "--config", configuration.to_str().unwrap()];

@@ -96,6 +96,8 @@ pub struct Opening<'o> {
     pub recipient: Option<Fingerprint>,
     /// The content key, for opening again without a private-key operation.
     pub content_key: Zeroizing<Vec<u8>>,
+    /// Whether every reader that was asked got this content key.
+    whole: bool,
 }
 
 impl<'o> Opening<'o> {
@@ -108,7 +110,36 @@ impl<'o> Opening<'o> {
         let attempt = recipient::choose(&encrypted.recipients, keys, encrypted.algorithm.key_length)?;
         let (recipient, key_transport) = (Some(attempt.recipient()), attempt.name);
         let content_key = attempt.content_key()?;
-        Ok(Self { encrypted, key_transport, recipient, content_key })
+        Ok(Self { encrypted, key_transport, recipient, content_key, whole: true })
+    }
+
+    /// With the first key of each of several readers that the container names: every one of them has to be able to
+    /// read it by itself. All are asked before any key is used, so that what one of them cannot read tells nothing
+    /// about the key of another (H4). [`Self::is_whole`] says whether they got the same.
+    ///
+    /// # Errors
+    /// As [`open`]; [`OpenError::NotForUs`] if one of them is not named, or there is none.
+    pub fn with_keys_of_each(outline: &'o Outline, readers: &[Vec<&dyn DecryptionKey>]) -> Result<Self, OpenError> {
+        let encrypted = Encrypted::read(outline)?;
+        let choose = |keys: &Vec<_>| recipient::choose(&encrypted.recipients, keys, encrypted.algorithm.key_length);
+        let attempts = readers.iter().map(choose).collect::<Result<Vec<_>, _>>()?;
+        let first = attempts.first().ok_or(OpenError::NotForUs)?;
+        let (recipient, key_transport) = (Some(first.recipient()), first.name);
+        let found = attempts.into_iter().map(recipient::Attempt::content_key).collect::<Result<Vec<_>, _>>()?;
+        let (content_key, others) = found.split_first().ok_or(OpenError::NotForUs)?;
+        // An entry that only names its reader gives another key: what is behind it is opened all the same, and the
+        // message fails where every other failure shows (A9).
+        let whole = others.iter().fold(true, |whole, other| {
+            whole & (other.len() == content_key.len() && openssl::memcmp::eq(other, content_key))
+        });
+        let content_key = content_key.clone();
+        Ok(Self { encrypted, key_transport, recipient, content_key, whole })
+    }
+
+    /// Whether every reader got the same content key. If not, the caller does with the content all that it would do,
+    /// and then answers as to [`OpenError::Failed`].
+    pub const fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// With the content key that an earlier opening gave.
@@ -121,7 +152,7 @@ impl<'o> Opening<'o> {
             return Err(OpenError::Failed);
         }
         let content_key = Zeroizing::new(content_key.to_vec());
-        Ok(Self { encrypted, key_transport: "content key", recipient: None, content_key })
+        Ok(Self { encrypted, key_transport: "content key", recipient: None, content_key, whole: true })
     }
 
     /// The content cipher, as people write it: `AES-256-GCM`.

@@ -40,6 +40,9 @@ use crate::{
 pub enum Access<'a> {
     /// With our private keys, in this order.
     Keys(&'a [&'a dyn DecryptionKey]),
+    /// With a private key of each of several readers, their own in this order: every one has to be able to read the
+    /// message by itself, and none is used if another is not named (A16, H4).
+    EachOf(&'a [Vec<&'a dyn DecryptionKey>]),
     /// With the content key that an earlier opening gave: no private-key operation.
     ContentKey(&'a [u8]),
 }

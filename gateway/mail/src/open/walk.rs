@@ -225,6 +225,7 @@ impl<'a> Walk<'a> {
         }
         let opening = match self.access {
             Access::Keys(keys) => Opening::with_keys(&container.outline, keys)?,
+            Access::EachOf(readers) => Opening::with_keys_of_each(&container.outline, readers)?,
             Access::ContentKey(key) => Opening::with_content_key(&container.outline, key)?,
         };
         let mut scratch = self.room.scratch(container.outline.content_length());
@@ -236,7 +237,7 @@ impl<'a> Walk<'a> {
         };
         match decrypted {
             // A wrong padding is treated as a right one to the end, and nobody can tell them apart (A9).
-            Ok(sound) => self.damaged = !sound,
+            Ok(sound) => self.damaged = !sound || !opening.is_whole(),
             Err(StreamFault::Io(error)) => return Err(disk(&error).into()),
             Err(StreamFault::Refused(fault)) => return Err(fault.into()),
         }

@@ -78,7 +78,22 @@ pub fn admit_recipient(snapshot: &Snapshot, to: &Address, at: Timestamp) -> Resu
     }
 }
 
-/// Whether mail from this address may come unsealed.
+/// Whether mail from this address may come unencrypted, signed or not.
+///
+/// # Errors
+/// [`RefusalId::SealRequired`] when the partner rule asks for sealed mail: a signature alone would be a way around
+/// what it asks of ciphers, and what everybody on the way reads (decision 0054).
+pub fn admit_unencrypted(snapshot: &Snapshot, from: &Address) -> Result<(), Refusal> {
+    let domain = from.domain();
+    match snapshot.partners.get(domain).map_or(SmimeRule::Required, |partner| partner.smime) {
+        SmimeRule::Required => {
+            Err(Refusal::new(RefusalId::SealRequired, format!("unencrypted mail from {domain}")).about(domain))
+        }
+        SmimeRule::WhenPossible | SmimeRule::Signed | SmimeRule::Never => Ok(()),
+    }
+}
+
+/// Whether mail from this address may come unsigned.
 ///
 /// # Errors
 /// [`RefusalId::SealRequired`] when the partner rule asks for sealed mail: because it says so, or "when

@@ -324,15 +324,15 @@ pub struct VouchingClient {
     pub vouches_for: Vec<Domain>,
 }
 
-/// Whether mail to a partner must be sealed.
+/// Whether mail to a partner, and from it, must be sealed: signed and encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SmimeRule {
-    /// No certificate, no mail.
+    /// No certificate, no mail. From it nothing but signed and encrypted mail.
     Required,
-    /// Sealed when a certificate is held, else over mutual TLS.
+    /// Sealed when a certificate is held, else over mutual TLS. From it, signed at least once it is known to sign.
     WhenPossible,
-    /// Signed and not encrypted, over mutual TLS: for an operator that has to read what passes.
+    /// Signed and not encrypted, in both directions, over mutual TLS: for an operator that has to read what passes.
     Signed,
     /// Always unsealed over mutual TLS.
     Never,

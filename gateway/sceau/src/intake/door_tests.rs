@@ -40,6 +40,7 @@ use crate::{
 };
 
 mod captured;
+mod several;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -334,6 +335,33 @@ fn a_captured_body_tells_nothing_to_who_plays_it_again() {
     assert_eq!(ward.petit_brings(&[MARTIN], &own), Err(RefusalId::TooManyUnreadable), "three were played");
     ward.clock.advance(HOUR);
     assert_eq!(ward.petit_brings(&[MARTIN], &own), Err(RefusalId::HeaderMalformed));
+}
+
+/// Promise 2: where mail has to be sealed, a signature alone does not do, opaque or clear, the domain's or its
+/// author's; where a rule says so, it does, and unencrypted mail is no way around what is asked of ciphers.
+#[test]
+fn a_signature_does_not_do_where_mail_has_to_be_sealed() {
+    let ward = Ward::with(|text| text);
+    let (required, server) = ("smime = \"required\"", &ward.space.gateways[1]);
+    let ciphers = "smime = \"required\"\nciphers = [\"aes-256-gcm\"]";
+    let signed = "smime = \"signed\"";
+    let bodies = [
+        ward.clearly_signed_by("ch-b/signing", TEXT),
+        ward.signed_by("ch-b/signing", TEXT),
+        ward.signed_by("cards/moreau/signature", TEXT),
+    ];
+    let hears = |rule: &str| {
+        let brings = |(n, body): (usize, &Vec<u8>)| {
+            let id = format!("{n}-{}", rule.len());
+            ward.brings(server, MOREAU, &[MARTIN], &mail_of(MOREAU, MARTIN, &id, body)).err().map(|refusal| refusal.id)
+        };
+        bodies.iter().enumerate().map(brings).collect::<Vec<_>>()
+    };
+    assert_eq!(hears(required), [Some(RefusalId::SealRequired); 3]);
+    ward.reconfigure(required, ciphers);
+    assert_eq!(hears(ciphers), [Some(RefusalId::SealRequired); 3]);
+    ward.reconfigure(ciphers, signed);
+    assert_eq!(hears(signed), [None; 3]);
 }
 
 /// Promise 1: what no delivery could hand over is refused before 250, plain and wrapped.

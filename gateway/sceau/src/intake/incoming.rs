@@ -28,7 +28,9 @@ use crate::{
     admission::{
         caller::identify_operator,
         content::check_loop,
-        exchange::{admit_encryption, admit_recipient, admit_signer, admit_size, admit_unsealed, speaks_for},
+        exchange::{
+            admit_encryption, admit_recipient, admit_signer, admit_size, admit_unencrypted, admit_unsealed, speaks_for,
+        },
     },
     capabilities, events,
     gateway::Gateway,
@@ -80,7 +82,7 @@ pub fn limit(snapshot: &Snapshot) -> u64 {
 pub async fn accept(gateway: &Arc<Gateway>, incoming: Incoming, message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
     let speaker = events::operator(&gateway.masker, &incoming.operator);
-    let preparing = move || guarded(|| prepare(&worker, &incoming, message));
+    let preparing = move || guarded(RefusalId::OpeningFailed, || prepare(&worker, &incoming, message));
     let mut prepared = gateway.compute(preparing).await.map_err(technical)??;
     if let Some(report) = prepared.report.take() {
         let records = reports::matched(gateway, &prepared, &report).await?;
@@ -210,6 +212,7 @@ impl Inside<'_> {
             _ => None,
         };
         signer.iter().try_for_each(|signer| admit_signer(snapshot, from, signer, now))?;
+        sealed(snapshot, opened)?;
         Ok(Considered { report, judgement, judged, signer })
     }
 }
@@ -223,6 +226,11 @@ fn admitted(snapshot: &Snapshot, opened: &Opened) -> Result<(), Refusal> {
         admit_unsealed(snapshot, from)?;
     }
     Ok(())
+}
+
+/// Whether what is good so far may have come unencrypted.
+fn sealed(snapshot: &Snapshot, opened: &Opened) -> Result<(), Refusal> {
+    if opened.encryption.is_some() { Ok(()) } else { admit_unencrypted(snapshot, &opened.facts.from) }
 }
 
 /// What was opened after its reception: admitted and judged as it would have been then.
@@ -243,6 +251,7 @@ pub(super) fn decided(
         if let Signature::Good(signed) = &opened.signature {
             admit_signer(snapshot, &opened.facts.from, signed.judged(decided.0.signer.as_ref()), now)?;
         }
+        sealed(snapshot, opened)?;
         Ok(decided)
     };
     // The notice to its sender is an answer as well.
@@ -255,7 +264,7 @@ pub(super) fn again_from(operator: &Certificate) -> Repeat {
 }
 
 /// One outward behaviour for every failed decryption (H4), whatever made it fail and however late.
-fn opened(
+pub(super) fn opened(
     gateway: &Gateway,
     snapshot: &Snapshot,
     message: &Arc<dyn Source>,
@@ -263,18 +272,15 @@ fn opened(
     with_keys: bool,
 ) -> Result<Opened, OpenFault> {
     let (known, limits, room) = (snapshot.known_certificates(), limits(snapshot), gateway.room());
-    let open = |recipients: &[Address]| {
-        let keys = if with_keys { snapshot.decryption_keys(recipients) } else { Vec::new() };
-        let opened = mail::open_source(Arc::clone(message), Access::Keys(&keys), &known, &limits, &room)?;
-        proven(&opened)?;
-        Ok(opened)
-    };
-    // For recipients in several domains of ours each domain must be able to read it by itself (A16).
-    let mut domains: Vec<&Address> = recipients.iter().collect();
+    let mut domains: Vec<&Address> = recipients.iter().filter(|_| with_keys).collect();
     domains.sort_by_key(|address| address.domain());
     domains.dedup_by_key(|address| address.domain());
-    domains.iter().skip(1).try_for_each(|address| open(std::slice::from_ref(*address)).map(drop))?;
-    open(domains.first().map_or(recipients, |address| std::slice::from_ref(*address)))
+    // For recipients in several domains of ours each domain must be able to read it by itself (A16).
+    let keys = |address: &&Address| snapshot.decryption_keys(std::slice::from_ref(*address));
+    let readers: Vec<_> = domains.iter().map(keys).collect();
+    let opened = mail::open_source(Arc::clone(message), Access::EachOf(&readers), &known, &limits, &room)?;
+    proven(&opened)?;
+    Ok(opened)
 }
 
 /// Without a tag, a failed decryption may look like anything: the peer must not see what (H9).

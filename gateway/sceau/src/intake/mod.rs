@@ -107,11 +107,11 @@ pub(crate) fn unopened(fault: &OpenFault) -> Refusal {
 }
 
 /// A step over what a stranger sent: where one of our readers breaks off, this message is refused and nothing
-/// else suffers (H22).
-fn guarded<T>(step: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+/// else suffers (H22). `told` is what its sender hears.
+fn guarded<T>(told: RefusalId, step: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     caught("a message", step).unwrap_or_else(|broke_off| {
         tracing::error!(%broke_off, "a message is refused");
-        Err(Refusal::new(RefusalId::OpeningFailed, broke_off.to_string()))
+        Err(Refusal::new(told, broke_off.to_string()))
     })
 }
 
@@ -182,13 +182,25 @@ mod tests {
     #[test]
     fn a_reader_that_breaks_off_refuses_its_message_only() {
         let planted = |octets: &[u8]| -> Result<u8, Refusal> { Ok(octets[7]) };
-        assert_eq!(guarded(|| planted(b"12345678")), Ok(b'8'));
-        let refusal = guarded(|| planted(b"1")).unwrap_err();
+        assert_eq!(guarded(RefusalId::OpeningFailed, || planted(b"12345678")), Ok(b'8'));
+        let refusal = guarded(RefusalId::OpeningFailed, || planted(b"1")).unwrap_err();
         assert_eq!(
             (refusal.id, refusal.about.clone(), refusal.is_temporary()),
             (RefusalId::OpeningFailed, None, false)
         );
         assert!(refusal.cause.contains("broke off"));
+    }
+
+    /// H22: the same at the door of our own users. Nothing was promised: their software keeps the message and shows the
+    /// answer, where one to try again would have it sent for days.
+    #[test]
+    fn a_reader_that_breaks_off_at_submission_is_final_and_says_so() {
+        let planted = |octets: &[u8]| -> Result<u8, Refusal> { Ok(octets[7]) };
+        assert_eq!(guarded(RefusalId::NotProcessed, || planted(b"12345678")), Ok(b'8'));
+        let refusal = guarded(RefusalId::NotProcessed, || planted(b"1")).unwrap_err();
+        assert_eq!((refusal.id, refusal.is_temporary()), (RefusalId::NotProcessed, false));
+        assert!(refusal.cause.contains("broke off"));
+        assert!(refusal.id.row().en.contains("nothing was sent"));
     }
 
     /// What is known without a key is named; what follows a key never is (H4).

@@ -21,7 +21,7 @@ use trail::{Acceptance, Event, QueueId, Record, SafeText};
 use zeroize::Zeroizing;
 
 use super::{
-    REPEAT_WINDOW, Received, author,
+    REPEAT_WINDOW, Received, author, guarded,
     in_hand::{InHand, Writer},
     incoming, kept, storage, taken, technical, unreadable, unsealed,
 };
@@ -68,7 +68,8 @@ pub struct Outgoing {
 pub async fn accept(gateway: &Arc<Gateway>, outgoing: Outgoing, message: Spool) -> Result<QueueId, Refusal> {
     let worker = Arc::clone(gateway);
     let speaker = events::speaker(&gateway.masker, &outgoing.caller, Some(outgoing.granted.rule));
-    let prepared = gateway.compute(move || prepare(&worker, &outgoing, message)).await.map_err(technical)??;
+    let preparing = move || guarded(RefusalId::NotProcessed, || prepare(&worker, &outgoing, message));
+    let prepared = gateway.compute(preparing).await.map_err(technical)??;
     let message = gateway.binder.bind(prepared).map_err(technical)?;
     let committed = gateway.store.commit(Changes::message(message)).await.map_err(|error| storage(&error))?;
     taken(gateway, &committed, speaker)

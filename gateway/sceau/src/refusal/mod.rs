@@ -287,6 +287,12 @@ refusals! {
         "L'horodatage obligatoire n'est pas disponible pour le moment : votre logiciel reessaiera, rien n'est perdu.",
         "The required time stamp is not available right now: your software will try again, nothing is lost.",
         "a_required_time_stamp_that_is_not_had_defers";
+    /// One of our readers broke off over a message that was handed in (H22). Final: nothing was promised, and the same
+    /// message would do the same again.
+    NotProcessed = "not-processed", 554 5 . 3 . 0, 554,
+        "Une erreur de ce serveur l'empeche de traiter ce message, et rien n'a ete envoye : prevenez le support, et renvoyez le contenu sous une autre forme.",
+        "A fault of this server keeps it from processing this message, and nothing was sent: tell support, and send its content again in another form.",
+        "a_reader_that_breaks_off_at_submission_is_final_and_says_so";
     /// Disk or database refused the message.
     StorageUnavailable = "storage-unavailable", 451 4 . 3 . 0, 451,
         "Incident technique : le message n'est pas pris en charge, votre logiciel reessaiera.",

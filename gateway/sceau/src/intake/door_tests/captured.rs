@@ -7,7 +7,7 @@ const BOTH: CMSOptions = CMSOptions::empty();
 
 impl Ward {
     /// Signed opaquely by somebody of the cast, as mail programs do: the header stays outside.
-    fn signed_by(&self, name: &str, entity: &[u8]) -> Vec<u8> {
+    pub(super) fn signed_by(&self, name: &str, entity: &[u8]) -> Vec<u8> {
         let (certificate, key) = self.signer(name);
         container("signed-data", &signed(&certificate, &key, entity, BOTH))
     }
@@ -22,7 +22,7 @@ impl Ward {
     }
 
     /// Signed around it, in the clear.
-    fn clearly_signed_by(&self, name: &str, entity: &[u8]) -> Vec<u8> {
+    pub(super) fn clearly_signed_by(&self, name: &str, entity: &[u8]) -> Vec<u8> {
         let (certificate, key) = self.signer(name);
         let detached = container("signed-data", &signed(&certificate, &key, entity, CMSOptions::DETACHED));
         let detached = String::from_utf8(detached).unwrap().replace("pkcs7-mime", "pkcs7-signature");
@@ -87,10 +87,11 @@ fn a_captured_body_without_an_author_of_its_own_tells_nothing_either() {
     // Every one was counted.
     let good = ward.for_martin(&ward.signed_by("ch-b/signing", TEXT));
     assert_eq!(ward.moreau_hears("bon", &good).unwrap_err().id, RefusalId::TooManyUnreadable);
-    // However it is wrapped; what needs no key passes.
+    // However it is wrapped; what needs no key is looked at.
     let clear = ward.clearly_signed_by("ch-b/signing", &bodies[1].1);
     assert_eq!(ward.moreau_hears("autour", &clear).unwrap_err().id, RefusalId::TooManyUnreadable);
-    assert!(ward.moreau_hears("signe", &ward.signed_by("ch-b/signing", &wrap(MOREAU, "signe"))).is_ok());
+    let signed = ward.signed_by("ch-b/signing", &wrap(MOREAU, "signe"));
+    assert_eq!(ward.moreau_hears("signe", &signed).unwrap_err().id, RefusalId::SealRequired);
     ward.clock.advance(HOUR);
     assert!(ward.moreau_hears("bon", &good).is_ok());
 }
