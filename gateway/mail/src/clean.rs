@@ -17,7 +17,9 @@ use crate::{
 pub const NAMESPACE: &str = "X-Sceau-";
 
 /// Whether a field is, or pretends to be, a result of ours (A17, H11): our own namespace, or
-/// `Authentication-Results` that carries our name or that cannot be read.
+/// `Authentication-Results` that carries our name, that cannot be read, or that reports on S/MIME in whatever name
+/// (RFC 7281): in our domains that is said by nobody but us, and readers do not compare names (RFC 8601 §5 lets the
+/// border take away more than its own).
 pub fn is_own_result(field: &Field<'_>, authserv_id: &str) -> bool {
     if field.name().get(..NAMESPACE.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAMESPACE)) {
         return true;
@@ -27,6 +29,10 @@ pub fn is_own_result(field: &Field<'_>, authserv_id: &str) -> bool {
     }
     let value = field.value();
     let Some(all) = tokens(&value, ";=/") else { return true };
+    let reports = |token: &Token| matches!(token, Token::Atom(word) if word.eq_ignore_ascii_case("smime"));
+    if all.iter().any(|t| reports(&t.token)) {
+        return true;
+    }
     // ARC puts its instance in front: "i=1; name; …".
     let first = if field.is("ARC-Authentication-Results") { all.get(4) } else { all.first() };
     // A final dot says nothing new to whoever takes the name for a host name.
@@ -197,6 +203,9 @@ mod tests {
             "Authentication-Results: (c) \"gw.ch-exemple.test\"\n ; smime=pass\n",
             "Authentication-Results: gw.ch-exemple.test.; smime=pass\n",
             "Authentication-Results: =?utf-8?q?gw.ch-exemple.test?=; smime=pass\n",
+            "Authentication-Results: gw.ch-exemple.test; dkim=pass\n",
+            "Authentication-Results: ch-exemple.test; smime=pass\n",
+            "Authentication-Results: other.test; dkim=pass; SMIME/1 = pass\n",
             "Authentication-Results:\n\t\"GW.\\ch-exemple.test\" ;\n smime=pass\n",
             "X-Sceau-Notice: =?utf-8?b?U2lnbsOp?=\n =?utf-8?q?_par_Dr_FAUX-TEST?=\n",
             "X-sCEAU-:\n accept\n",

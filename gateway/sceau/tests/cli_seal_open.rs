@@ -197,6 +197,26 @@ fn several_readers_and_several_keys() {
     assert!(ran.err.contains("locked.key") && ran.err.contains("SCEAU_PASSPHRASE"), "{}", ran.err);
 }
 
+/// The one recipient that no field names is covered by the signature of the copy that is sealed for it.
+#[test]
+fn a_blind_copy_names_its_recipient_and_no_other_does() {
+    let place = world();
+    let letter = wire(&LETTER.replace("To: b@ch-autre.test\nCc: c@ch-autre.test\n", ""));
+    let to = format!("{} --to reader-ec.pem", signer("ec"));
+    let opened = |sealed: &[u8]| {
+        let asked = format!("{} {TRUST} --recipient cachee@ch-autre.test", reader("ec"));
+        let (ran, report) = open(&place, &asked, sealed);
+        (ran.exit, refusals(&report).join(" "))
+    };
+    let named = seal(&place, &format!("{to} --recipient cachee@ch-autre.test"), &letter);
+    assert_eq!(opened(&named), (0, String::new()));
+    let another = seal(&place, &format!("{to} --recipient autre@ch-autre.test"), &letter);
+    assert_ne!(opened(&another).0, 0);
+    let nobody = place.sceau_with(&format!("seal {to}"), &letter);
+    assert!(nobody.err.contains("--recipient"), "{}", nobody.err);
+    assert_ne!(opened(&nobody.out).0, 0);
+}
+
 #[test]
 fn nothing_comes_out_unless_the_verdict_is_accept() {
     let place = world();

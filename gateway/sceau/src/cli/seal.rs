@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Certificates to encrypt to
     #[arg(long, num_args = 1.., value_name = "CERT")]
     to: Vec<PathBuf>,
+    /// Who else may read this copy: the one recipient that no field names (a blind copy)
+    #[arg(long, value_name = "ADDRESS", value_parser = Address::parse)]
+    recipient: Option<Address>,
     /// Form of what is written: `gateway` (AES-256-GCM, the whole message wrapped), `client`
     /// (AES-256-CBC, protected headers, RSA PKCS#1 v1.5, for mail programs), `signed-only`
     #[arg(long, value_enum, default_value_t = Form::Gateway)]
@@ -74,9 +77,14 @@ fn seal(args: &Args) -> Result<Exit, Problem> {
         Ok(facts) => facts,
         Err(fault) => return Ok(refused(&fault.into())),
     };
-    let recipients: Vec<Address> = facts.to.iter().chain(&facts.cc).cloned().collect();
+    let recipients: Vec<Address> = facts.to.iter().chain(&facts.cc).chain(&args.recipient).cloned().collect();
     if facts.bcc_present {
-        eprintln!("sceau: Bcc was taken out; seal a copy apart for each blind recipient");
+        eprintln!(
+            "sceau: Bcc was taken out; seal a copy apart for each blind recipient, with its address after --recipient"
+        );
+    }
+    if recipients.is_empty() {
+        eprintln!("sceau: nobody is named as recipient, and gateways refuse such a copy: name one with --recipient");
     }
     let sealed = mail::seal(&SealRequest {
         message: &message,
