@@ -171,8 +171,9 @@ pub struct Lookup {
     pub answer: Answer,
 }
 
-/// Looks up exactly one address, identifier or card. The registry, if given, adds the operator's own mailboxes
-/// and ranks.
+/// Looks up exactly one address, identifier or card, as every face shows it: the registry, if given, adds the operator's own
+/// mailboxes and ranks, and hides what is on the red list, even from whoever names it in full. Whether a mailbox exists is
+/// asked of [`Generation::mailbox`] and [`Registry::mailbox`], as admission does.
 pub fn lookup(generation: &Generation, registry: Option<&Registry>, query: &Query) -> Lookup {
     let show = Shown { generation, registry };
     let mut found = Lookup { answer: show.empty(), ..Lookup::default() };
@@ -228,6 +229,9 @@ impl<'a> Shown<'a> {
         if let Some(closed) = self.closed(address) {
             // Not even its absence from the extracts is told of what was on the red list.
             (found.gone, found.successor) = (Date::of(closed.since).filter(|_| closed.told), self.successor(closed));
+            return;
+        }
+        if self.is_red_key(&address.key()) {
             return;
         }
         let answer = &mut found.answer;

@@ -24,14 +24,15 @@ use super::{
 /// What a client asks of a history.
 struct Wanted {
     since: Option<Timestamp>,
-    count: usize,
+    /// Entries of a page, if it was said how many.
+    count: Option<usize>,
     page: Option<String>,
     question: String,
 }
 
 impl Wanted {
     fn read(parameters: &[Parameter], of: &str) -> Result<Self, Problem> {
-        let mut wanted = Self { since: None, count: PAGE, page: None, question: String::new() };
+        let mut wanted = Self { since: None, count: None, page: None, question: String::new() };
         for parameter in parameters {
             match parameter.name.as_str() {
                 "_since" => {
@@ -44,7 +45,7 @@ impl Wanted {
                     let count = parameter.raw.parse::<usize>();
                     let count = count
                         .map_err(|_| parameter.wrong("attendu un nombre entier.", "a whole number is expected."))?;
-                    wanted.count = count.clamp(1, MAX_PAGE);
+                    wanted.count = Some(count.clamp(1, MAX_PAGE));
                 }
                 "_page" => wanted.page = Some(parameter.raw.clone()),
                 "_format" | "_pretty" => {}
@@ -53,6 +54,15 @@ impl Wanted {
         }
         wanted.question = question(of, wanted.since);
         Ok(wanted)
+    }
+
+    /// What was asked, and no more: a client holds it against what it sent.
+    fn own_address(&self, base: &str) -> String {
+        let since = self.since.map(|since| format!("_since={}", encoded(&since.rfc3339())));
+        let count = self.count.map(|count| format!("_count={count}"));
+        let page = self.page.as_ref().map(|page| format!("_page={}", encoded(page)));
+        let all: Vec<String> = [since, count, page].into_iter().flatten().collect();
+        if all.is_empty() { base.to_owned() } else { format!("{base}?{}", all.join("&")) }
     }
 }
 
@@ -88,12 +98,11 @@ pub(super) fn of_kinds(asked: &Asked<'_>, kind: Option<Kind>, parameters: &[Para
     if until > newest || (until < oldest && wanted.page.is_some()) {
         return Err(expired());
     }
-    let (entries, next) = page(asked, kind, (since, until), at, wanted.count);
+    let count = wanted.count.unwrap_or(PAGE);
+    let (entries, next) = page(asked, kind, (since, until), at, count);
     let path = kind.map_or_else(String::new, |kind| format!("/{}", kind.name()));
-    // From the second page on it is said from when on, so that what is forgotten meanwhile is noticed.
-    let asked_since = wanted.since.map_or_else(String::new, |since| format!("_since={}&", encoded(&since.rfc3339())));
-    let base = format!("{}{path}/_history?{asked_since}_count={}", asked.base, wanted.count);
-    let mut links = vec![json!({"relation": "self", "url": base})];
+    let base = format!("{}{path}/_history", asked.base);
+    let mut links = vec![json!({"relation": "self", "url": wanted.own_address(&base)})];
     let next = next.and_then(|at| {
         let token = PageToken {
             of: "history".into(),
@@ -106,8 +115,9 @@ pub(super) fn of_kinds(asked: &Asked<'_>, kind: Option<Kind>, parameters: &[Para
         token.seal(asked.keys)
     });
     if let Some(next) = next {
-        let base = format!("{}{path}/_history?_since={}", asked.base, encoded(&since.rfc3339()));
-        links.push(json!({"relation": "next", "url": format!("{base}&_count={}&_page={next}", wanted.count)}));
+        // From the second page on it is said from when on, so that what is forgotten meanwhile is noticed.
+        let from = encoded(&since.rfc3339());
+        links.push(json!({"relation": "next", "url": format!("{base}?_since={from}&_count={count}&_page={next}")}));
     }
     Ok(bundle(asked, entries, links))
 }
@@ -237,7 +247,8 @@ fn written(
     entry
 }
 
-/// The versions of one resource that are kept, newest first.
+/// The versions of one resource that are kept, newest first. A version is its content: one that came back, or that is told
+/// again as a mailbox of the operator's own changed, is listed once, where it is newest.
 pub(super) fn of_one(asked: &Asked<'_>, kind: Kind, id: &str) -> Result<Answered, Problem> {
     let (oldest, first) = asked.view.first().ok_or_else(awaited)?;
     let mut entries: Vec<Value> = Vec::new();
@@ -267,6 +278,8 @@ pub(super) fn of_one(asked: &Asked<'_>, kind: Kind, id: &str) -> Result<Answered
     if !seen {
         return Err(missing(asked, kind, id));
     }
+    let mut told = BTreeSet::new();
+    entries.retain(|entry| entry.pointer("/response/etag").is_none_or(|etag| told.insert(etag.to_string())));
     let url = format!("{}/{}/{id}/_history", asked.base, kind.name());
     Ok(bundle(asked, entries, vec![json!({"relation": "self", "url": url})]))
 }

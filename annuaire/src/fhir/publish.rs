@@ -12,7 +12,7 @@ use crate::{MailboxType, RegisteredMailbox};
 pub(super) const IDNPS: &str = "urn:oid:1.2.250.1.71.4.2.1";
 const IDNST: &str = "urn:oid:1.2.250.1.71.4.2.2";
 const EMAIL_TYPE: &str = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type";
-const METADATA: &str =
+pub(super) const METADATA: &str =
     "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-mailbox-mss-metadata";
 const MESSAGING: &str = "https://mos.esante.gouv.fr/NOS/TRE_R256-TypeMessagerie/FHIR/TRE-R256-TypeMessagerie";
 const MAILBOX_TYPE: &str = "https://mos.esante.gouv.fr/NOS/TRE_R257-TypeBAL/FHIR/TRE-R257-TypeBAL";

@@ -1,6 +1,8 @@
 //! What another directory answers about one person: a second opinion, shown as what it is and never mixed with ours. The
 //! wire is the caller's; what comes over it is believed in nothing but its form.
 
+use std::collections::BTreeSet;
+
 use ident::{Address, PersonId, is_format};
 use serde::Serialize;
 use serde_json::Value;
@@ -91,13 +93,27 @@ pub fn second_answer(id: &PersonId, answer: &[u8]) -> Result<Option<SecondPerson
         given: clean(&given.join(" ")),
         active: person.get("active").and_then(Value::as_bool),
         qualifications: displays.take(MOST).collect(),
-        mailboxes: array(person, "/telecom").iter().filter_map(mailbox).take(MOST).collect(),
+        mailboxes: mailboxes(array(person, "/telecom")),
     }))
 }
 
+/// What is said once to be on the red list is not shown for its standing elsewhere without that word.
+fn mailboxes(contacts: &[Value]) -> Vec<SecondMailbox> {
+    let address = |contact: &Value| Address::parse(text_of(contact, "/value")).ok();
+    let red: BTreeSet<String> =
+        contacts.iter().filter(|it| is_red(it)).filter_map(address).map(|it| it.key()).collect();
+    contacts.iter().filter_map(mailbox).filter(|it| !red.contains(&it.address.key())).take(MOST).collect()
+}
+
+/// Whether a contact is said to be on the red list: in whatever extension, and unless the word is a plain no.
+fn is_red(contact: &Value) -> bool {
+    let parts = array(contact, "/extension").iter().flat_map(|it| array(it, "/extension"));
+    let mut words = parts.filter(|it| text_of(it, "/url") == "listeRouge");
+    words.any(|it| it.get("valueBoolean") != Some(&Value::Bool(false)))
+}
+
 fn mailbox(contact: &Value) -> Option<SecondMailbox> {
-    let red = metadata(contact, "listeRouge").and_then(|it| it.get("valueBoolean")).and_then(Value::as_bool);
-    if text_of(contact, "/system") != "email" || red == Some(true) {
+    if text_of(contact, "/system") != "email" {
         return None;
     }
     let kind = metadata(contact, "type").and_then(|it| it.pointer("/valueCodeableConcept/coding/0/code"));
@@ -172,6 +188,34 @@ mod tests {
         full["resource"]["name"][0]["family"] = json!("A".repeat(100_000));
         let found = read(json!([full])).unwrap().unwrap();
         assert_eq!((found.mailboxes.len(), found.family.len()), (MOST, MAX_TEXT));
+    }
+
+    #[test]
+    fn no_second_answer_shows_its_red_list_however_it_says_so() {
+        let contact = |address: &str, extension: Value| {
+            json!({"system": "email", "value": address, "extension": extension})
+        };
+        let word = |value: Value| json!({"url": "listeRouge", "valueBoolean": value});
+        let metadata = |parts: Value| json!({"url": super::super::publish::METADATA, "extension": parts});
+        let shown = |contacts: Value| {
+            let mut person = person("899700000001");
+            person["resource"]["telecom"] = contacts;
+            let all = read(json!([person])).unwrap().unwrap().mailboxes;
+            all.into_iter().map(|it| it.address.to_string()).collect::<Vec<_>>()
+        };
+        let address = "anne@ch-exemple.test";
+        let (yes, no) = (metadata(json!([word(json!(true))])), metadata(json!([word(json!(false))])));
+        assert_eq!(shown(json!([contact(address, json!([no]))])), [address]);
+        for hidden in [
+            json!([contact(address, json!([no, yes]))]),
+            json!([contact(address, json!([metadata(json!([word(json!(false)), word(json!(true))]))]))]),
+            json!([contact(address, json!([metadata(json!([word(json!("true"))]))]))]),
+            json!([contact(address, json!([metadata(json!([{"url": "listeRouge"}]))]))]),
+            json!([contact(address, json!([no])), contact("ANNE@ch-exemple.test", json!([yes]))]),
+            json!([{"system": "phone", "value": address, "extension": [yes]}, contact(address, json!([]))]),
+        ] {
+            assert!(shown(hidden.clone()).is_empty(), "{hidden}");
+        }
     }
 
     proptest::proptest! {

@@ -43,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     targets::ldap::TARGET,
     targets::extract::TARGET,
     targets::fhir::TARGET,
+    targets::second::TARGET,
 ];
 
 /// The target of this name.

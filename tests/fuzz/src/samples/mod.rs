@@ -12,6 +12,7 @@ pub mod ldap;
 pub mod message;
 pub mod ocsp;
 pub mod partner_file;
+pub mod second;
 pub mod trust_list;
 
 /// A named input.

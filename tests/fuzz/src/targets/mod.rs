@@ -13,5 +13,6 @@ pub mod message;
 pub mod ocsp;
 pub mod partner_file;
 pub mod pkcs12;
+pub mod second;
 pub mod server;
 pub mod trust_list;
