@@ -192,9 +192,8 @@ mod tests {
 
     #[test]
     fn no_second_answer_shows_its_red_list_however_it_says_so() {
-        let contact = |address: &str, extension: Value| {
-            json!({"system": "email", "value": address, "extension": extension})
-        };
+        let contact =
+            |address: &str, extension: Value| json!({"system": "email", "value": address, "extension": extension});
         let word = |value: Value| json!({"url": "listeRouge", "valueBoolean": value});
         let metadata = |parts: Value| json!({"url": super::super::publish::METADATA, "extension": parts});
         let shown = |contacts: Value| {

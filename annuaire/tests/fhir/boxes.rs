@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use annuaire::{Field, Fields, Filter, How, Page, Query, Question, face::Face as _, web::Web};
+use annuaire::{Field, Fields, Filter, How, Lookup, Page, Query, Question, Registry, face::Face as _, web::Web};
 use http::Request;
 use ident::Address;
 
@@ -104,4 +104,77 @@ fn what_only_the_registry_knows_is_found_like_the_rest() {
         let any = !place.people.is_empty() || !place.structures.is_empty();
         assert_eq!(any, !RED.contains(address), "{address}: {:?}", annuaire::lookup(&world.current, registry, &query));
     }
+}
+
+/// AN-RED: whoever names a red-listed mailbox in full is shown as little of it as whoever guesses, by every face.
+#[test]
+fn no_face_shows_a_red_listed_mailbox_to_whoever_names_it_in_full() {
+    let world = World::ours(40);
+    let registry = world.registry.as_ref();
+    for address in OURS {
+        let query = Query::Address(Address::parse(address).unwrap());
+        let hidden = RED.contains(address);
+        let found = annuaire::lookup(&world.current, registry, &query);
+        assert_eq!(found.found, !hidden, "{address}: {found:?}");
+        if hidden {
+            let empty = Lookup { answer: annuaire::search(&world.current, registry, "", 0), ..Default::default() };
+            assert_eq!(found, empty, "{address}: not even that it is gone, or whose it is");
+        }
+        let shown = serde_json::to_string(&annuaire::search(&world.current, registry, address, 50)).unwrap();
+        assert_eq!(shown.to_lowercase().contains(address), !hidden, "search {address}: {shown}");
+        let mut fhir = BTreeSet::new();
+        for kind in ["Practitioner", "Organization", "HealthcareService"] {
+            for parameter in ["mailbox-mss", "mailbox-mss:exact", "mailbox-mss:contains", "_content"] {
+                if kind == "HealthcareService" && parameter != "_content" {
+                    continue;
+                }
+                let bundle = world.ok(&format!("/{kind}?{parameter}={address}"));
+                fhir.extend(matches(&bundle).iter().map(|it| it["id"].to_string()));
+            }
+        }
+        assert_eq!(fhir.is_empty(), hidden, "FHIR {address}: {fhir:?}");
+        for uri in [format!("/results?mail={address}"), format!("/results?q={address}")] {
+            let request = Request::get(uri.as_str()).body(Vec::new()).unwrap();
+            let page = world.context(|context| Web.answer(&request, context));
+            let page = String::from_utf8(page.into_body()).unwrap();
+            let anybody = page.contains("/person/") || page.contains("/structure/");
+            assert_eq!(anybody, !hidden, "{uri}: {page}");
+        }
+        for base in ["ou=people,dc=annuaire", "ou=structures,dc=annuaire"] {
+            let whole = piece("mail", 0x80, address);
+            let found = names(&world, base, &whole);
+            assert!(!hidden || found.is_empty(), "LDAP {address}: {found:?}");
+        }
+    }
+}
+
+/// Who asks for a closed mailbox of ours by its address reads who takes over, in both languages, and nothing of a successor
+/// on the red list or of a closed one that was on it.
+#[test]
+fn a_closed_mailbox_leads_to_its_successor() {
+    let closed = |successor: &str, more: &str| {
+        let text = format!(
+            "[[mailbox]]\naddress = \"ferme-test@ch-exemple.test\"\ntype = \"PER\"\nowner = \"899700000002\"\n\
+             closed = \"2026-11-20\"\nsuccessor = \"{successor}\"\n{more}\n\
+             [[mailbox]]\naddress = \"suite-test@ch-exemple.test\"\ntype = \"ORG\"\nstructure = \"1990000001\"\n\
+             [[mailbox]]\naddress = \"rouge-test@ch-exemple.test\"\ntype = \"ORG\"\nstructure = \"1990000001\"\n\
+             red_list = true\n"
+        );
+        let registry = Registry::union([&Registry::parse(&text).unwrap()]);
+        let world = World { registry: Some(registry), ..World::of(40) };
+        let bundle = world.ok("/Practitioner?mailbox-mss:exact=ferme-test@ch-exemple.test");
+        assert!(matches(&bundle).is_empty(), "{bundle:#}");
+        bundle.to_string()
+    };
+    let told = closed("suite-test@ch-exemple.test", "");
+    for words in [
+        "Cette boîte est fermée depuis le 2026-11-20 : écrivez à suite-test@ch-exemple.test.",
+        "This mailbox has been closed since 2026-11-20: write to suite-test@ch-exemple.test.",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    let told = closed("rouge-test@ch-exemple.test", "");
+    assert!(told.contains("2026-11-20") && !told.contains("rouge-test@"), "{told}");
+    let told = closed("suite-test@ch-exemple.test", "red_list = true");
+    assert!(!told.contains("2026-11-20") && !told.contains("suite-test@"), "{told}");
 }

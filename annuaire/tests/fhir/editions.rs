@@ -80,7 +80,42 @@ fn a_correction_of_the_same_day_is_told_and_so_is_going_back() {
     let history = world.ok(&format!("/Practitioner/{BENEDICTE}/_history"));
     let families: Vec<&Value> =
         history["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]["name"][0]["family"]).collect();
-    assert_eq!(families, ["DE LA TOURELLE-TEST", "DE LA TOUR-TEST", "DE LA TOURELLE-TEST"]);
+    assert_eq!(
+        families,
+        ["DE LA TOURELLE-TEST", "DE LA TOUR-TEST"],
+        "what came back is one version, where it is newest"
+    );
+}
+
+/// What is told again as a mailbox of ours changed is the same version: a history that lists it twice contradicts itself.
+#[test]
+fn the_history_of_one_resource_lists_a_version_once() {
+    let generation = built(&ground(40));
+    let mailbox = |more: &str| {
+        registry(&format!(
+            r#"{{ address = "tourelle-test@medecin.pro.test", type = "PER", owner = "899700000002"{more} }}"#
+        ))
+    };
+    let mut editions = Editions::default();
+    let mut world = World::with(generation.clone(), Vec::new());
+    for (n, more) in ["", ", rank = 1", ", rank = 2", ", rank = 1"].into_iter().enumerate() {
+        let now = mailbox(more);
+        assert!(editions.begin(&generation, Some(&now), at(1000 * (i64::try_from(n).unwrap() + 1))));
+        world.registry = Some(now);
+    }
+    world.face.keep(View::new(generation.clone(), Vec::new(), &editions, None).into());
+    for path in [format!("/Practitioner/{BENEDICTE}/_history"), format!("/Practitioner/{ANNE}/_history")] {
+        let history = world.ok(&path);
+        let versions: Vec<&Value> =
+            history["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]["meta"]["versionId"]).collect();
+        assert_eq!(versions.len(), 1, "{path}: {versions:?}");
+    }
+    let newest = &world.ok(&format!("/Practitioner/{BENEDICTE}/_history"))["entry"][0];
+    assert_eq!(newest["response"]["lastModified"], at(4000).rfc3339(), "the newest");
+    assert_eq!(
+        newest["resource"]["meta"]["versionId"],
+        world.ok(&format!("/Practitioner/{BENEDICTE}"))["meta"]["versionId"]
+    );
 }
 
 #[test]

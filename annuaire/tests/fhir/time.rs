@@ -72,6 +72,22 @@ fn a_history_tells_what_came_changed_and_left() {
     assert_eq!(world.get("/_history?_sort=x").0, 400);
 }
 
+/// The link to itself says what was asked, and nothing that was not (R4, search §3.1.1.4.1).
+#[test]
+fn a_history_links_to_itself_as_it_was_asked() {
+    let (world, [_, first]) = world();
+    let own = |path: &str| world.ok(path)["link"][0]["url"].as_str().unwrap().to_owned();
+    let base = "https://annuaire.ch-exemple.test/fhir";
+    assert_eq!(own("/_history"), format!("{base}/_history"));
+    assert_eq!(own("/Practitioner/_history?_format=json"), format!("{base}/Practitioner/_history"));
+    assert_eq!(own("/_history?_count=2"), format!("{base}/_history?_count=2"));
+    let asked = own(&format!("/Organization/_history?_since={first}"));
+    assert_eq!(asked.replace("%3A", ":"), format!("{base}/Organization/_history?_since={first}"));
+    // A page is the page that it is.
+    let next = world.ok("/_history?_count=2")["link"][1]["url"].as_str().unwrap().to_owned();
+    assert_eq!(own(&next), next);
+}
+
 #[test]
 fn one_resource_has_a_history_and_what_left_is_gone() {
     let (world, [second, first]) = world();

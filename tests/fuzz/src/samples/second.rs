@@ -6,7 +6,8 @@ use super::Sample;
 use crate::targets::second::ASKED;
 
 const IDNPS: &str = "urn:oid:1.2.250.1.71.4.2.1";
-const METADATA: &str = "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-mailbox-mss-metadata";
+const METADATA: &str =
+    "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-mailbox-mss-metadata";
 const TYPES: &str = "https://mos.esante.gouv.fr/NOS/TRE_R257-TypeBAL/FHIR/TRE-R257-TypeBAL";
 
 /// A mailbox of a kind, on the red list or not; without a word about it where none is given.
@@ -63,7 +64,10 @@ pub fn all() -> Vec<Sample> {
         ("active-text", changed("active", json!("true"))),
         ("long", changed("name", json!([{"family": "A".repeat(300), "given": vec!["\u{1b}[2J\u{202e}"; 60]}]))),
         ("no-name", changed("name", json!([]))),
-        ("odd-qualification", changed("qualification", json!([{"code": {"coding": [{"display": 7}, {"display": ""}]}}]))),
+        (
+            "odd-qualification",
+            changed("qualification", json!([{"code": {"coding": [{"display": 7}, {"display": ""}]}}])),
+        ),
         ("kind", changed("resourceType", json!("Patient"))),
         ("somebody", about(person("899700000002", json!([])))),
         ("several", bundle(json!([{"resource": person(ASKED, json!([]))}, {"resource": person(ASKED, json!([]))}]))),

@@ -84,8 +84,7 @@ struct World {
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let [earlier, current] = [true, false].map(|earlier| Arc::new(day(earlier)));
-    let [face, ahead, tight] =
-        [WORK, WORK, LITTLE].map(|work| Fhir::new(Settings { work, ..Settings::default() }));
+    let [face, ahead, tight] = [WORK, WORK, LITTLE].map(|work| Fhir::new(Settings { work, ..Settings::default() }));
     let registry = Registry::parse(REGISTRY).expect("the registry can be read");
     // A day, the next one, and then what the operator says of its mailboxes.
     let mut editions = Editions::default();
