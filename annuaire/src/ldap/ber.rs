@@ -199,12 +199,20 @@ impl Writer {
     /// An element with elements in it.
     pub fn constructed(&mut self, tag: u8, content: impl FnOnce(&mut Self)) {
         self.octets.push(tag);
+        // Most elements are short: the one octet that says how long they are has its place from the start.
+        let head = self.octets.len();
+        self.octets.push(0);
         let start = self.octets.len();
         content(self);
         let length = self.octets.len().saturating_sub(start);
-        let mut head = Vec::with_capacity(5);
-        push_length(&mut head, length);
-        self.octets.splice(start..start, head);
+        match (u8::try_from(length), self.octets.get_mut(head)) {
+            (Ok(short), Some(octet)) if short < 0x80 => *octet = short,
+            _ => {
+                let mut long = Vec::with_capacity(5);
+                push_length(&mut long, length);
+                self.octets.splice(head..start, long);
+            }
+        }
     }
 }
 

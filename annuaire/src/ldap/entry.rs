@@ -53,9 +53,6 @@ impl std::fmt::Debug for World<'_> {
     }
 }
 
-/// A value: text, or octets that are shown under `;binary`.
-pub(super) type Value<'a> = Cow<'a, [u8]>;
-
 /// Who or what an entry is.
 #[derive(Debug, Clone)]
 pub(super) enum Subject<'g> {
@@ -182,26 +179,14 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The values of an attribute as octets.
-    pub(super) fn values(&self, attr: Attr) -> Vec<Value<'a>> {
+    /// The certificates in an attribute; none in others.
+    pub(super) fn octets(&self, attr: Attr) -> Vec<Vec<u8>> {
+        let Some(address) = self.address() else { return Vec::new() };
         match attr {
-            Attr::UserCertificate => {
-                self.address().map(|address| self.world.certificates.readers(address)).unwrap_or_default()
-            }
-            Attr::SmimeCertificate => {
-                self.address().and_then(|address| self.world.certificates.bundle(address)).into_iter().collect()
-            }
-            _ => {
-                let octets = |text: Cow<'a, str>| match text {
-                    Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                    Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-                };
-                return self.texts(attr).into_iter().map(octets).collect();
-            }
+            Attr::UserCertificate => self.world.certificates.readers(address),
+            Attr::SmimeCertificate => self.world.certificates.bundle(address).into_iter().collect(),
+            _ => Vec::new(),
         }
-        .into_iter()
-        .map(Cow::Owned)
-        .collect()
     }
 
     fn address(&self) -> Option<&str> {
@@ -394,6 +379,12 @@ fn joined(one: &str, other: &str) -> String {
 
 /// A set has each value once, letter case aside, and no empty one (RFC 4512 §2.3).
 fn distinct(values: &mut Vec<Cow<'_, str>>) {
+    if let [one] = values.as_slice() {
+        if one.is_empty() {
+            values.clear();
+        }
+        return;
+    }
     let mut seen: Vec<String> = Vec::with_capacity(values.len());
     values.retain(|value| {
         let key = value.to_lowercase();

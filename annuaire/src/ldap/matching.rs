@@ -57,7 +57,7 @@ fn leaf_holds(leaf: &Leaf, entry: &Entry<'_>) -> Option<bool> {
     let known = schema::type_of(leaf.attr?)?;
     if leaf.test == Test::Present {
         return Some(match known.syntax {
-            Syntax::Octets => !entry.values(known.attr).is_empty(),
+            Syntax::Octets => !entry.octets(known.attr).is_empty(),
             _ => !entry.texts(known.attr).is_empty(),
         });
     }

@@ -8,6 +8,7 @@ use super::{
     ber::{self, Malformed, Reader, Writer, tag},
     dn::MAX_NAME,
     filter::{self, FilterFault, FilterReader, Node},
+    page::PAGED,
 };
 
 /// Largest message that is read.
@@ -132,8 +133,8 @@ pub(super) struct SearchAsked {
     pub(super) types_only: bool,
     pub(super) filter: Node,
     pub(super) attributes: Vec<String>,
-    /// Names the question: pages of one must not be used for another.
-    pub(super) digest: [u8; 32],
+    /// Names the question of which pages are asked for: those of one must not be used for another.
+    pub(super) digest: Option<[u8; 32]>,
 }
 
 /// Why a message is not read.
@@ -163,7 +164,8 @@ pub(super) fn read(octets: &[u8]) -> Result<Message, MessageFault> {
         None => Vec::new(),
     };
     inside.end()?;
-    let asked = asked(kind, content).map_err(|fault| match answer_of(kind) {
+    let paged = controls.iter().any(|control| control.oid == PAGED);
+    let asked = asked(kind, content, paged).map_err(|fault| match answer_of(kind) {
         // Number 0 is ours (RFC 4511 §4.1.1.1).
         Some(answer) if id != 0 && fault == FilterFault::Malformed => MessageFault::Operation(id, answer),
         _ => MessageFault::Malformed,
@@ -187,16 +189,16 @@ fn answer_of(kind: u8) -> Option<u8> {
     }
 }
 
-fn asked(kind: u8, content: &[u8]) -> Result<Asked, FilterFault> {
+fn asked(kind: u8, content: &[u8], paged: bool) -> Result<Asked, FilterFault> {
     let inside = Reader::new(content);
     match kind {
         operation::BIND => bind(inside),
         operation::UNBIND => Ok(Asked::Unbind),
-        operation::SEARCH => match search(inside, content) {
+        operation::SEARCH => match search(inside, paged.then_some(content)) {
             Err(FilterFault::TooMuch) => Ok(Asked::SearchTooMuch),
             other => other,
         },
-        operation::COMPARE => match compare(inside, content) {
+        operation::COMPARE => match compare(inside) {
             Err(FilterFault::TooMuch) => Ok(Asked::Other(operation::COMPARE_ANSWER)),
             other => other,
         },
@@ -234,7 +236,8 @@ fn bind(mut inside: Reader<'_>) -> Result<Asked, FilterFault> {
     Ok(Asked::Bind { version, name, how })
 }
 
-fn search(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
+/// `named`: the octets that name the question, where pages of it are asked for.
+fn search(mut inside: Reader<'_>, named: Option<&[u8]>) -> Result<Asked, FilterFault> {
     let base = text(inside.expect(tag::OCTETS)?, MAX_NAME)?;
     let scope = match inside.number(tag::ENUMERATED)? {
         0 => Scope::Base,
@@ -259,13 +262,13 @@ fn search(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
         }
         attributes.push(text(list.expect(tag::OCTETS)?, 256)?);
     }
-    let digest = sha256(whole);
+    let digest = named.map(sha256);
     let asked = SearchAsked { base, scope, size_limit, time_limit, types_only, filter, attributes, digest };
     Ok(Asked::Search(Box::new(asked)))
 }
 
 /// RFC 4511 §4.10: read as a search for the one entry, with the assertion as its filter.
-fn compare(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
+fn compare(mut inside: Reader<'_>) -> Result<Asked, FilterFault> {
     let base = text(inside.expect(tag::OCTETS)?, MAX_NAME)?;
     let assertion = inside.expect(tag::SEQUENCE)?;
     inside.end()?;
@@ -281,7 +284,7 @@ fn compare(mut inside: Reader<'_>, whole: &[u8]) -> Result<Asked, FilterFault> {
         types_only: true,
         filter,
         attributes: Vec::new(),
-        digest: sha256(whole),
+        digest: None,
     })))
 }
 

@@ -73,6 +73,28 @@ fn is_equality(node: &Node, wanted: &[Attr]) -> bool {
     matches!(leaf.test, Test::Equal(_)) && leaf.attr.is_some_and(|attr| wanted.contains(&attr))
 }
 
+/// Whether the filter can be true of people and structures only: what is asked for stands in no folder.
+pub(super) fn is_about_entries(node: &Node) -> bool {
+    match node {
+        Node::Leaf(leaf) => leaf.attr.is_some_and(|attr| ENTRIES_ONLY.contains(&attr)),
+        Node::And(parts) => parts.iter().any(is_about_entries),
+        Node::Or(parts) => !parts.is_empty() && parts.iter().all(is_about_entries),
+        Node::Not(_) => false,
+    }
+}
+
+/// Attributes that no folder, and neither the root nor the subschema, has.
+pub(super) const ENTRIES_ONLY: [Attr; 8] = [
+    Attr::Mail,
+    Attr::Uid,
+    Attr::EmployeeNumber,
+    Attr::Surname,
+    Attr::GivenName,
+    Attr::DisplayName,
+    Attr::Locality,
+    Attr::StructureId,
+];
+
 /// How much somebody may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights {
@@ -113,6 +135,8 @@ pub struct Search {
     pub(super) who: String,
     pub(super) tls: bool,
     pub(super) wants: Wants,
+    /// What is given of each entry.
+    pub(super) selection: Selection,
     pub(super) abandoned: Arc<AtomicBool>,
 }
 
@@ -172,7 +196,7 @@ impl Search {
     /// words.
     pub fn is_exact(&self) -> bool {
         // Certificates are judged before they are shown.
-        if self.wants == Wants::Entries && Selection::of(&self.asked).names_octets() {
+        if self.wants == Wants::Entries && self.selection.names_octets() {
             return false;
         }
         let cheap = |node: &Node| names(node) || costs_nothing(node);
@@ -195,7 +219,6 @@ impl Search {
             search: self,
             world,
             time_up,
-            selection: Selection::of(&self.asked),
             addresses: addresses(&self.asked.filter),
             work: Work::new(MAX_WORK),
             looks,
@@ -268,7 +291,6 @@ pub(super) struct Run<'a> {
     pub(super) search: &'a Search,
     pub(super) world: World<'a>,
     time_up: &'a dyn Fn() -> bool,
-    selection: Selection,
     /// See [`addresses`].
     addresses: Option<Vec<String>>,
     work: Work,
@@ -281,12 +303,12 @@ impl<'a> Run<'a> {
     fn answer(&mut self, answer: &mut Answer) -> Result<Option<PageGiven>, Ending> {
         let search = self.search;
         let lies = self.scope()?;
-        let Some(asked) = &search.page else {
+        let (Some(asked), Some(digest)) = (&search.page, &search.asked.digest) else {
             let limit = wanted(search.asked.size_limit, search.rights.entries);
             self.whole(&lies, limit, answer);
             return Ok(None);
         };
-        let (generation, digest) = (self.world.generation.id(), &search.asked.digest);
+        let generation = self.world.generation.id();
         let start = match asked.cookie.as_slice() {
             [] => Place::default(),
             cookie => search.settings.pages.open(cookie, generation, digest, &search.who).map_err(|fault| {
@@ -509,7 +531,13 @@ impl<'a> Run<'a> {
     }
 
     fn put(&self, entry: &Entry<'_>, answer: &mut Answer) {
-        message(&mut answer.out, self.search.id, operation::ENTRY, |inside| self.selection.put(entry, inside), |_| {});
+        message(
+            &mut answer.out,
+            self.search.id,
+            operation::ENTRY,
+            |inside| self.search.selection.put(entry, inside),
+            |_| {},
+        );
         answer.given = answer.given.saturating_add(1);
         answer.ends.push(answer.out.len());
     }

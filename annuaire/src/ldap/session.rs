@@ -17,6 +17,7 @@ use super::{
     page::{PAGED, PageAsked, Pages},
     result::{self, Code, Ending},
     search::{Found, Rights, Search, Wants},
+    selection::Selection,
     wiped::Wiped,
 };
 
@@ -433,6 +434,7 @@ impl Session {
         let abandoned = Arc::new(AtomicBool::new(false));
         let search = Search {
             id,
+            selection: Selection::of(&asked),
             asked,
             page: page.flatten(),
             settings: Arc::clone(&self.settings),

@@ -8,7 +8,7 @@ use super::{
     page::PAGED,
     result::{Code, Ending},
     schema::{self, Attr},
-    search::Run,
+    search::{Run, is_about_entries},
     spelling::nothing,
 };
 use crate::{Filter, Page, Question};
@@ -39,6 +39,11 @@ impl<'a> Run<'a> {
     /// What lies in the scope of the search, or why nothing does.
     pub(super) fn scope(&self) -> Result<Lies<'a>, Ending> {
         let asked = &self.search.asked;
+        let base = &self.search.settings.base;
+        // As most address books ask: nothing to take apart.
+        if asked.scope == Scope::Subtree && asked.base == *base && !base.is_empty() && is_about_entries(&asked.filter) {
+            return Ok(Lies { fixed: Vec::new(), people: true, structures: true });
+        }
         let name = Dn::parse(&asked.base).ok_or_else(|| {
             Ending::new(
                 Code::InvalidDnSyntax,

@@ -149,9 +149,13 @@ impl Masker {
         let mut safe = String::with_capacity(text.len().min(MAX_TEXT));
         let mut length = 0usize;
         for word in words(text) {
-            let word = if is_patient_number(word) { self.token(word).to_string() } else { escape(word) };
-            length = length.saturating_add(word.chars().count());
-            safe.push_str(&word);
+            let before = safe.len();
+            if is_patient_number(word) {
+                safe.push_str(&self.token(word).to_string());
+            } else {
+                escape(word, &mut safe);
+            }
+            length = length.saturating_add(safe.get(before..).map_or(0, |added| added.chars().count()));
             if length > MAX_TEXT {
                 safe = safe.chars().take(MAX_TEXT.saturating_sub(1)).chain(['…']).collect();
                 break;
@@ -190,15 +194,14 @@ fn is_patient_number(word: &str) -> bool {
 
 /// Control characters, line and paragraph separators and characters that turn the line around
 /// become `\u{…}`; a backslash is doubled so that the writing is unambiguous.
-fn escape(word: &str) -> String {
-    word.chars().fold(String::with_capacity(word.len()), |mut text, c| {
+fn escape(word: &str, text: &mut String) {
+    for c in word.chars() {
         match c {
             '\\' => text.push_str("\\\\"),
             c if c.is_control() || is_format(c) => text.extend(c.escape_unicode()),
             c => text.push(c),
         }
-        text
-    })
+    }
 }
 
 #[cfg(test)]

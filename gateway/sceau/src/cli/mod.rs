@@ -10,6 +10,7 @@ mod doctor;
 mod evidence;
 mod explain;
 mod fault;
+pub(crate) mod log;
 mod material;
 mod open;
 mod partner;

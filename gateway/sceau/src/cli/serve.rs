@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use tracing_subscriber::EnvFilter;
-
-use super::Exit;
+use super::{Exit, log};
 use crate::{
     gateway::StartError,
     serve::{ServeError, serve},
@@ -21,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    start_log(args.log_json);
+    let _log = log::begin(args.log_json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -45,14 +43,5 @@ pub(super) fn run(args: Args) -> Exit {
             eprintln!("sceau: {error}");
             Exit::Undetermined
         }
-    }
-}
-
-fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_env("SCEAU_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let outcome = if json { log.json().try_init() } else { log.with_ansi(false).try_init() };
-    if let Err(error) = outcome {
-        eprintln!("sceau: no log: {error}");
     }
 }

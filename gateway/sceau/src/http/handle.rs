@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     allowance::Beside,
+    cli::log::ACCESS,
     config::HttpLimits,
     gateway::Gateway,
     net::octets::{Loan, SMALL},
@@ -49,7 +50,7 @@ impl Line {
     fn write(&self, caller: &Caller, face: &str, method: &Method, response: &Response, generation: Option<&str>) {
         let asked = response.extensions().get::<Asked>().copied();
         tracing::info!(
-            target: "sceau::access",
+            target: ACCESS,
             request = %self.id,
             peer = %caller.address,
             who = self.who.as_deref().unwrap_or("-"),

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     allowance::{Allowed, Peer},
+    cli::log::ACCESS,
     config::{LdapLimits, LdapListener, TlsStart},
     gateway::Gateway,
     net::{
@@ -49,7 +50,8 @@ const TAKEN: Duration = Duration::from_secs(30);
 const PART: usize = 16 * 1024;
 /// Octets of long answers that are held at once for those who have not read them, a quarter of them for one peer.
 const MEMORY: usize = 64 * 1024 * 1024;
-/// Messages that are read in a second: what else is said than searches costs something, too.
+/// Messages that are read in a second at least, and twice as many as searches are allowed where that is more: what else
+/// is said than searches costs something, too.
 const MESSAGES: u64 = 500;
 /// How long a client is waited for that gave up its search: some forget the connection (annuaire §5.1).
 const FORSAKEN: Duration = Duration::from_secs(5);
@@ -274,7 +276,8 @@ impl Connection {
             self.second = (now, read);
             return None;
         }
-        (read.saturating_sub(before) > MESSAGES).then_some(next)
+        let most = u64::from(self.terms.limits.searches).div_euclid(30).max(MESSAGES);
+        (read.saturating_sub(before) > most).then_some(next)
     }
 
     async fn wait(&mut self, buffer: &mut [u8]) -> Result<Event, End> {
@@ -349,22 +352,27 @@ impl Connection {
                     }
                 }
             }
-            Work::Search(search) if self.is_still_who_it_was().await => self.search(*search),
-            Work::Search(_) => {
-                self.session.disconnect(Code::Unavailable, "what you may do here has changed: connect again");
+            Work::Search(search) => {
+                let snapshot = self.terms.gateway.snapshot();
+                match self.is_still_who_it_was(&snapshot).await {
+                    true => self.search(*search, snapshot),
+                    false => {
+                        let text = "what you may do here has changed: connect again";
+                        self.session.disconnect(Code::Unavailable, text);
+                    }
+                }
             }
         }
         Ok(())
     }
 
     /// Whether what was said at the beginning would be taken now as well, where the world has changed since.
-    async fn is_still_who_it_was(&mut self) -> bool {
-        let snapshot = self.terms.gateway.snapshot();
+    async fn is_still_who_it_was(&mut self, snapshot: &Arc<Snapshot>) -> bool {
         if self.session.who().is_none() {
             return snapshot.config.ldap.anonymous || !self.anonymous;
         }
         let Some((proof, judged)) = self.known.as_mut() else { return false };
-        let now = Arc::downgrade(&snapshot);
+        let now = Arc::downgrade(snapshot);
         if judged.ptr_eq(&now) {
             return true;
         }
@@ -397,7 +405,7 @@ impl Connection {
         self.known.as_ref().map(|(proof, _)| proof)
     }
 
-    fn search(&mut self, search: Search) {
+    fn search(&mut self, search: Search, snapshot: Arc<Snapshot>) {
         let gateway = Arc::clone(&self.terms.gateway);
         // Who leaves its share unread is not worked for.
         if !self.terms.face.octets.any_left(self.terms.peer.ip(), MEMORY) {
@@ -416,7 +424,6 @@ impl Connection {
                 return self.session.refused(&Ending::new(Code::Busy, text));
             }
         };
-        let snapshot = gateway.snapshot();
         if snapshot.generation_to_show().is_none() {
             let text = "there is no directory at the moment: try again later";
             return self.session.refused(&Ending::new(Code::Unavailable, text));
@@ -426,7 +433,7 @@ impl Connection {
             who: self.session.who().map(str::to_owned),
             charged: taken.filter(|_| !self.may_copy()),
             face: Arc::clone(&self.terms.face),
-            limits: self.terms.limits.clone(),
+            longest: self.terms.limits.search.0,
             gateway,
             snapshot,
         };
@@ -504,7 +511,8 @@ struct Asked {
     gateway: Arc<Gateway>,
     snapshot: Arc<Snapshot>,
     face: Arc<Face>,
-    limits: LdapLimits,
+    /// How long it may take.
+    longest: Duration,
     peer: SocketAddr,
     who: Option<String>,
     /// Whose allowance what is shown is taken from; nobody's, of those who may copy the directory.
@@ -518,8 +526,8 @@ impl Asked {
         let generation = snapshot.generation.as_deref()?;
         let started = Instant::now();
         let most = match search.time_limit() {
-            0 => self.limits.search.0,
-            seconds => Duration::from_secs(u64::from(seconds)).min(self.limits.search.0),
+            0 => self.longest,
+            seconds => Duration::from_secs(u64::from(seconds)).min(self.longest),
         };
         let book = BookOf { snapshot: &self.snapshot, verdicts: &self.face.verdicts, at: self.gateway.now() };
         let world = World { generation, registry: Some(&self.snapshot.registry), certificates: &book };
@@ -530,6 +538,7 @@ impl Asked {
             taken.shown(counted);
         }
         tracing::info!(
+            target: ACCESS,
             peer = %self.peer,
             who = self.who,
             search = %self.gateway.masker.text(&search.shown()),

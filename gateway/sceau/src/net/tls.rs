@@ -219,6 +219,8 @@ fn acceptor(clients: Clients, chain: &[X509], key: &PKey<Private>) -> Result<Ssl
     let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     settle(&mut builder, chain, key)?;
     builder.set_session_id_context(b"sceau")?;
+    // One call to the system for each record, and not one for its head and one for the rest.
+    builder.set_read_ahead(true);
     match clients {
         // Its absence or its faults are answered in SMTP or HTTP, with a reason.
         Clients::Asked => {
