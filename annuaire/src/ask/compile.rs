@@ -36,7 +36,7 @@ impl Stage {
 }
 
 /// Some entries of the dictionary, in some fields, and what a hit there is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Span {
     pub(super) from: u32,
     pub(super) to: u32,
@@ -108,8 +108,17 @@ pub(super) struct Compiler<'a> {
     /// Something was left out: too deep, too many parts, too many documents.
     pub(super) cut: bool,
     pub(super) work: &'a Work,
-    /// Letters that were looked for inside words already, and the entries that have them there.
-    pub(super) inside: Vec<(String, Vec<u32>)>,
+    /// What the dictionary was gone through for already.
+    pub(super) walked: Walked,
+}
+
+/// Going through the whole dictionary is done once for each word of a question.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Letters that were looked for inside words, and the entries that have them there.
+    inside: Vec<(String, Vec<u32>)>,
+    /// Words that near ones were looked for of, and these.
+    near: Vec<(String, Vec<u32>)>,
 }
 
 impl<'a> Compiler<'a> {
@@ -120,7 +129,7 @@ impl<'a> Compiler<'a> {
         stage: Stage,
         work: &'a Work,
     ) -> Self {
-        Self { generation, registry, added, space, stage, parts: 0, cut: false, work, inside: Vec::new() }
+        Self { generation, registry, added, space, stage, parts: 0, cut: false, work, walked: Walked::default() }
     }
 
     pub(super) fn node(&mut self, filter: &Filter, depth: usize) -> Node {
@@ -218,8 +227,7 @@ impl<'a> Compiler<'a> {
         // Each walks through the dictionary, and neighbours run together are words of their own: a dozen words make hundreds.
         self.cut |= stretched >= Stage::Fuzzy && self.work.is_spent();
         if stretched >= Stage::Fuzzy && !self.work.is_spent() {
-            let (near, work) = near::entries(g, word);
-            self.work.spend(work);
+            let near = self.near(word);
             // Whoever asks for what is near is told when there is more of it; else it is only a help.
             self.cut |= how == How::Similar && near.len() >= near::MAX_NEAR;
             // What begins so is no near miss.
@@ -245,6 +253,17 @@ impl<'a> Compiler<'a> {
         Leaf { spans: Spans::new(spans), docs: self.added(word, fields, how), ranked: how != How::Exact }
     }
 
+    /// The entries that are one or two letters off.
+    fn near(&mut self, word: &str) -> Vec<u32> {
+        if let Some((_, near)) = self.walked.near.iter().find(|(known, _)| known == word) {
+            return near.clone();
+        }
+        let (near, work) = near::entries(self.generation, word);
+        self.work.spend(work);
+        self.walked.near.push((word.to_owned(), near.clone()));
+        near
+    }
+
     /// The documents that have a word through a mailbox that only the registry knows.
     fn added(&mut self, word: &str, fields: Fields, how: How) -> Vec<(u32, MatchKind)> {
         let docs = self.added.by_word((self.generation, self.space), word, fields, how, self.work);
@@ -253,7 +272,7 @@ impl<'a> Compiler<'a> {
 
     /// Words that have these letters anywhere but at their start.
     fn inside(&mut self, letters: &str, fields: Fields, spans: &mut Vec<Span>) {
-        let known = self.inside.iter().position(|(known, _)| known == letters);
+        let known = self.walked.inside.iter().position(|(known, _)| known == letters);
         let known = known.unwrap_or_else(|| {
             // Each reads the whole dictionary: a few are a question, hundreds an attack.
             let found = if self.work.is_spent() {
@@ -265,10 +284,10 @@ impl<'a> Compiler<'a> {
             let read = self.generation.index.entries.bytes.len() / 16;
             let cost = read.saturating_add(found.len());
             self.work.spend_on(cost, 1);
-            self.inside.push((letters.to_owned(), found));
-            self.inside.len().saturating_sub(1)
+            self.walked.inside.push((letters.to_owned(), found));
+            self.walked.inside.len().saturating_sub(1)
         });
-        let entries = self.inside.get(known).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
+        let entries = self.walked.inside.get(known).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
         for entry in entries.iter().filter(|entry| self.generation.entry_in(**entry, fields)) {
             let to = entry.saturating_add(1);
             match spans.last_mut().filter(|last| last.inner && last.to == *entry) {
@@ -437,7 +456,7 @@ fn inner_entries(g: &Generation, letters: &str) -> Vec<u32> {
         }
         inside
     };
-    for (at, _) in dictionary.bytes.match_indices(letters) {
+    for at in memchr::memmem::find_iter(octets, letters.as_bytes()) {
         if !take(at) {
             // A hit that began at a mark hides one that begins within it.
             let hidden = at.saturating_add(1)..at.saturating_add(letters.len());

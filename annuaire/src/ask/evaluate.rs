@@ -1,9 +1,12 @@
 //! Evaluation: the rarest part gives the candidates, the others test them, by their lists where these are short and
 //! by the candidates' own words where they are long.
 
+use std::sync::Arc;
+
 use super::{
     Filter, Page, Question, Similar, Total, WORK_LIMIT, Work,
-    compile::{Compiler, Leaf, Node, Span, Spans, Stage},
+    compile::{Compiler, Leaf, Node, Span, Spans, Stage, Walked},
+    graded::{Grade, Graded},
     hidden::{Hidden, overlay},
     set::Set,
 };
@@ -12,12 +15,10 @@ use crate::{
     generation::{Space, lists_of},
 };
 
-/// Up to so many hits are each weighed by where they were hit; of more, the best are taken level by level.
-const WEIGHED: u64 = 2000;
-/// The longest sum of lists that is read through for one part, unless there are nearly as many documents.
-const READ: u64 = 2_000_000;
-/// What testing one candidate by its own words costs, in list entries read.
+/// What testing one candidate by its own words costs.
 const TEST: u64 = 60;
+/// How many list entries are read in the time that it takes: a candidate's own words are all over the memory.
+const READ_MEANWHILE: u64 = 300;
 
 /// Documents of a page, best first.
 pub(super) struct Found {
@@ -41,11 +42,13 @@ pub(super) fn run(
         Similar::Loosely => &[Stage::Typed, Stage::Loose],
         Similar::IfNone => &Stage::ALL,
     };
-    let mut cut = false;
+    let (mut cut, mut walked) = (false, Walked::default());
     for stage in stages {
         let mut compiler = Compiler::new(generation, (registry, &hidden.added), space, *stage, work);
+        compiler.walked = walked;
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
+        walked = compiler.walked;
         let run = Run { generation, space, hidden: &hidden, work };
         let mut found = run.page(&node, page);
         found.cut |= cut;
@@ -80,7 +83,7 @@ pub(super) fn fits(
     Run { generation, space, hidden, work }.test(node, doc).is_some()
 }
 
-/// A level of worth, where hits are too many to be weighed one by one.
+/// A level of worth, where hits are too many to be read through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     /// Every word, as typed, in a name.
@@ -91,83 +94,72 @@ enum Level {
     Name,
 }
 
-struct Run<'a> {
-    generation: &'a Generation,
-    space: Space,
-    hidden: &'a Hidden,
-    work: &'a Work,
+pub(super) struct Run<'a> {
+    pub(super) generation: &'a Generation,
+    pub(super) space: Space,
+    pub(super) hidden: &'a Hidden,
+    pub(super) work: &'a Work,
 }
 
 /// A part that cannot be read through.
-struct TooWide;
+pub(super) struct TooWide;
 
 impl Run<'_> {
-    fn spend(&self, work: u64) {
+    pub(super) fn spend(&self, work: u64) {
         self.work.spend(work);
     }
 
-    fn spent(&self) -> bool {
-        self.work.is_spent()
-    }
-
-    /// The longest sum of lists that is read through for one part: nearly everybody may be meant, however many there are.
-    fn readable(&self) -> u64 {
-        let docs = u64::from(self.generation.docs(self.space));
-        docs.saturating_add(docs / 4).max(READ)
+    pub(super) fn docs(&self) -> u32 {
+        self.generation.docs(self.space)
     }
 
     fn page(&self, node: &Node, page: Page) -> Found {
-        let wanted = page.skip.saturating_add(page.limit);
-        match self.set(node) {
-            Ok(all) if all.len() <= WEIGHED => self.weighed(node, &all, page),
-            all => {
-                let all = all.ok();
-                let mut seen: Vec<Set> = Vec::new();
-                let mut docs: Vec<(u32, MatchKind)> = Vec::new();
-                for level in [Level::ExactName, Level::Exact, Level::Name] {
-                    let Some(narrow) = narrowed(node, level).filter(|_| docs.len() < wanted) else { continue };
-                    if let Ok(set) = self.set(&narrow) {
-                        let fresh = self.shown(&set).filter(|doc| !seen.iter().any(|before| before.has(*doc)));
-                        let kind = |doc| self.test(&narrow, doc).map_or(MatchKind::Prefix, |(kind, _)| kind);
-                        docs.extend(fresh.take(wanted.saturating_sub(docs.len())).map(|doc| (doc, kind(doc))));
-                        seen.push(set);
-                    }
-                }
-                self.rest(node, all.as_ref(), &seen, page, &mut docs);
-                let total = match &all {
-                    Some(all) => Total::Exactly(all.len()),
-                    None => Total::AtLeast(u64::try_from(docs.len()).unwrap_or(u64::MAX)),
-                };
-                let cut = all.is_none();
-                Found { docs: docs.into_iter().skip(page.skip).take(page.limit).collect(), total, cut }
-            }
+        match self.graded(node) {
+            Ok(all) => Found { docs: self.listed(&all, page), total: Total::Exactly(all.len()), cut: false },
+            Err(TooWide) => self.partly(node, page),
         }
     }
 
-    /// Fills the page with what no level had, in the order of documents.
-    fn rest(&self, node: &Node, all: Option<&Set>, seen: &[Set], page: Page, docs: &mut Vec<(u32, MatchKind)>) {
+    /// The documents of a page: class by class, each in the order in which documents are shown.
+    fn listed(&self, all: &Graded, page: Page) -> Vec<(u32, MatchKind)> {
+        let mut docs = Vec::new();
+        let mut skip = page.skip;
+        for (grade, set) in all.classes() {
+            let left = page.limit.saturating_sub(docs.len());
+            let size = usize::try_from(set.len()).unwrap_or(usize::MAX);
+            if left > 0 && skip < size {
+                docs.extend(self.shown(set).skip(skip).take(left).map(|doc| (doc, grade.kind)));
+            }
+            skip = skip.saturating_sub(size);
+        }
+        docs
+    }
+
+    /// What can be said of a question that is too wide: the best levels as far as these can be read, then whoever is
+    /// found by going through the directory.
+    fn partly(&self, node: &Node, page: Page) -> Found {
         let wanted = page.skip.saturating_add(page.limit);
-        let new = |doc: u32| !seen.iter().any(|before| before.has(doc));
-        if let Some(all) = all {
-            for doc in self.shown(all).filter(|doc| new(*doc)) {
-                if docs.len() >= wanted {
-                    return;
-                }
-                // What is passed over is not weighed: deep pages cost little more than the first.
-                let passed = docs.len() < page.skip;
-                let kind = if passed { None } else { self.test(node, doc).map(|(kind, _)| kind) };
-                docs.push((doc, kind.unwrap_or(MatchKind::Prefix)));
+        let mut seen: Vec<Arc<Graded>> = Vec::new();
+        let mut docs: Vec<(u32, MatchKind)> = Vec::new();
+        for level in [Level::ExactName, Level::Exact, Level::Name] {
+            let Some(narrow) = narrowed(node, level).filter(|_| docs.len() < wanted) else { continue };
+            let Ok(graded) = self.graded(&narrow) else { continue };
+            for (grade, set) in graded.classes() {
+                let fresh = self.shown(set).filter(|doc| !seen.iter().any(|before| before.has(*doc)));
+                docs.extend(fresh.take(wanted.saturating_sub(docs.len())).map(|doc| (doc, grade.kind)));
             }
-            return;
+            seen.push(graded);
         }
-        for doc in self.hidden.order(self.space).shown(0..self.generation.docs(self.space), |_| true) {
-            if docs.len() >= wanted || self.spent() {
-                return;
+        for doc in self.hidden.order(self.space).shown(0..self.docs(), |_| true) {
+            if docs.len() >= wanted || self.work.is_spent() {
+                break;
             }
-            if new(doc) {
-                docs.extend(self.test(node, doc).map(|(kind, _)| (doc, kind)));
+            if !seen.iter().any(|before| before.has(doc)) {
+                docs.extend(self.test(node, doc).map(|grade| (doc, grade.kind)));
             }
         }
+        let total = Total::AtLeast(u64::try_from(docs.len()).unwrap_or(u64::MAX));
+        Found { docs: docs.into_iter().skip(page.skip).take(page.limit).collect(), total, cut: true }
     }
 
     /// The documents of a set, in the order in which they are shown.
@@ -175,167 +167,114 @@ impl Run<'_> {
         self.hidden.order(self.space).shown(set.iter(), |doc| set.has(doc))
     }
 
-    fn weighed(&self, node: &Node, all: &Set, page: Page) -> Found {
-        let order = self.hidden.order(self.space);
-        let weigh = |doc| self.test(node, doc).map(|(kind, weight)| (kind, weight, order.key(doc), doc));
-        let mut docs: Vec<_> = all.iter().filter_map(weigh).collect();
-        docs.sort_unstable();
-        let total = Total::Exactly(u64::try_from(docs.len()).unwrap_or(u64::MAX));
-        let shown = docs.into_iter().skip(page.skip).take(page.limit);
-        Found { docs: shown.map(|(kind, .., doc)| (doc, kind)).collect(), total, cut: false }
-    }
-
     /// How many list entries reading a part through would take.
     fn cost(&self, node: &Node) -> u64 {
         match node {
-            Node::All | Node::Not(_) => u64::from(self.generation.docs(self.space)).saturating_mul(2),
+            Node::All | Node::Not(_) => u64::from(self.docs()).saturating_mul(2),
             Node::Leaf(leaf) => self.leaf_cost(leaf),
             Node::And(parts) => parts.iter().map(|part| self.cost(part)).min().unwrap_or(0),
             Node::Or(parts) => parts.iter().map(|part| self.cost(part)).fold(0, u64::saturating_add),
         }
     }
 
-    fn leaf_cost(&self, leaf: &Leaf) -> u64 {
-        let t = &self.generation.tables;
-        let counts = match self.space {
-            Space::People => &t.entry_people_counts,
-            Space::Places => &t.entry_place_counts,
-        };
-        let mut sum = u64::try_from(leaf.docs.len()).unwrap_or(u64::MAX);
-        for span in leaf.spans.all() {
-            self.spend(u64::from(span.to.saturating_sub(span.from)) / 4);
-            let entries = (span.from..span.to).filter(|entry| self.generation.entry_in(*entry, span.fields));
-            sum = entries.fold(sum, |sum, entry| sum.saturating_add(u64::from(counts.text_at(entry))));
-            if sum > self.readable().saturating_mul(8) {
-                break;
-            }
-        }
-        sum
-    }
-
-    /// All documents for which a part is true.
-    fn set(&self, node: &Node) -> Result<Set, TooWide> {
-        let docs = self.generation.docs(self.space);
-        if self.spent() {
+    /// All documents for which a part is true, by how well.
+    fn graded(&self, node: &Node) -> Result<Arc<Graded>, TooWide> {
+        let docs = self.docs();
+        if self.work.is_spent() {
             return Err(TooWide);
         }
         match node {
             Node::All => {
                 self.spend(u64::from(docs) / 64);
-                Ok(Set::all(docs))
+                Ok(Arc::new(Graded::of([(Grade::BEST, Set::all(docs))])))
             }
-            Node::Leaf(leaf) => self.read(leaf),
-            Node::Not(part) => Ok(self.set(part)?.not(docs)),
-            Node::Or(parts) => parts.iter().try_fold(Set::List(Vec::new()), |all, part| {
-                // Two sets become one bit by bit.
-                self.spend(u64::from(docs) / 64);
-                Ok(all.or(self.set(part)?, docs))
-            }),
+            Node::Leaf(leaf) => self.leaf(leaf),
+            Node::Not(part) => {
+                let rest = Set::all(docs).minus(&self.graded(part)?.all(docs));
+                Ok(Arc::new(Graded::of([(Grade::BEST, rest)])))
+            }
+            Node::Or(parts) => {
+                // Sets become one bit by bit.
+                let of_part = |part| {
+                    self.spend(u64::from(docs) / 64);
+                    self.graded(part)
+                };
+                let parts = parts.iter().map(of_part).collect::<Result<Vec<_>, _>>()?;
+                Ok(Arc::new(Graded::of(parts.iter().flat_map(|part| part.classes().cloned()))))
+            }
             Node::And(parts) => self.and(parts),
         }
     }
 
-    fn and(&self, parts: &[Node]) -> Result<Set, TooWide> {
+    fn and(&self, parts: &[Node]) -> Result<Arc<Graded>, TooWide> {
         let mut costs: Vec<(u64, &Node)> = parts.iter().map(|part| (self.cost(part), part)).collect();
         costs.sort_by_key(|(cost, _)| *cost);
         let mut parts = costs.into_iter();
-        let Some((_, first)) = parts.next() else { return self.set(&Node::All) };
-        let mut set = self.set(first)?;
+        let Some((_, first)) = parts.next() else { return self.graded(&Node::All) };
+        let mut all = self.graded(first)?;
         for (cost, part) in parts {
-            let candidates = set.len();
+            let candidates = all.len();
             if candidates == 0 {
                 break;
             }
             let testing = candidates.saturating_mul(TEST);
-            if cost < testing && cost <= self.readable() {
-                set = set.and(&self.set(part)?);
+            all = if cost < candidates.saturating_mul(READ_MEANWHILE) && cost <= self.readable() {
+                Arc::new(all.and(&*self.graded(part)?))
             } else if testing > WORK_LIMIT / 2 {
                 return Err(TooWide);
             } else {
-                set = set.filtered(|doc| self.test(part, doc).is_some());
-            }
-        }
-        Ok(set)
-    }
-
-    fn read(&self, leaf: &Leaf) -> Result<Set, TooWide> {
-        let cost = self.leaf_cost(leaf);
-        if cost > self.readable() {
-            return Err(TooWide);
-        }
-        self.spend(cost);
-        let g = self.generation;
-        let entries = || {
-            let of_span = |span: &Span| {
-                let fields = span.fields;
-                (span.from..span.to).filter(move |entry| g.entry_in(*entry, fields))
+                self.spend(testing);
+                Arc::new(self.tested(&all, part))
             };
-            leaf.spans.all().iter().flat_map(of_span)
-        };
-        let docs = entries().flat_map(|entry| {
-            let untouched = self.hidden.leaves(entry);
-            let shown = move |doc: &u32| untouched || self.hidden.shows(g, self.space, *doc, entry);
-            g.postings(self.space, entry).filter(shown)
-        });
-        let docs = docs.chain(leaf.docs.iter().map(|(doc, _)| *doc));
-        let count = g.docs(self.space);
-        if cost < 4096 {
-            return Ok(Set::of(docs.filter(|doc| *doc < count).collect()));
         }
-        let mut set = Set::bits(count);
-        docs.for_each(|doc| set.insert(doc));
-        Ok(set)
+        Ok(all)
     }
 
-    /// Whether a part is true of a document, how well, and how far from its name.
-    fn test(&self, node: &Node, doc: u32) -> Option<(MatchKind, u32)> {
+    /// Those of some documents for which a part is true, too; paid for already.
+    fn tested(&self, all: &Graded, part: &Node) -> Graded {
+        let nothing = Work::new(u64::MAX);
+        let free = Run { work: &nothing, ..*self };
+        if let Node::Leaf(leaf) = part
+            && self.is_kept(leaf)
+            && let Ok(graded) = free.leaf(leaf)
+        {
+            return all.and(&graded);
+        }
+        all.tested(self.docs(), |doc| free.test(part, doc))
+    }
+
+    /// Whether a part is true of a document, and how well.
+    fn test(&self, node: &Node, doc: u32) -> Option<Grade> {
         match node {
-            Node::All => Some((MatchKind::Exact, 0)),
+            Node::All => Some(Grade::BEST),
             Node::Leaf(leaf) => self.test_leaf(leaf, doc),
-            Node::And(parts) => parts.iter().try_fold((MatchKind::Exact, 0u32), |(kind, weight), part| {
-                let (other, more) = self.test(part, doc)?;
-                Some((kind.max(other), weight.saturating_add(more)))
-            }),
+            Node::And(parts) => {
+                parts.iter().try_fold(Grade::BEST, |grade, part| Some(grade.with(self.test(part, doc)?)))
+            }
             Node::Or(parts) => parts.iter().filter_map(|part| self.test(part, doc)).min(),
-            Node::Not(part) => self.test(part, doc).is_none().then_some((MatchKind::Exact, 0)),
+            Node::Not(part) => self.test(part, doc).is_none().then_some(Grade::BEST),
         }
     }
 
-    fn test_leaf(&self, leaf: &Leaf, doc: u32) -> Option<(MatchKind, u32)> {
+    fn test_leaf(&self, leaf: &Leaf, doc: u32) -> Option<Grade> {
         let g = self.generation;
         let listed = leaf.docs.binary_search_by_key(&doc, |(doc, _)| *doc).ok();
-        let of_list = if leaf.ranked { FAR } else { 0 };
-        let mut best = listed.and_then(|at| leaf.docs.get(at)).map(|(_, kind)| (*kind, of_list));
+        let mut best = listed.and_then(|at| leaf.docs.get(at)).map(|(_, kind)| leaf.listed(*kind));
         let mut looked = 4u64;
         lists_of(&g.tables, self.space, g.row_of(self.space, doc), |bearer, words| {
             looked = looked.saturating_add(u64::try_from(words.len()).unwrap_or(0));
             for entry in words {
                 for span in leaf.spans.with(entry) {
-                    if g.entry_in(entry, span.fields) && !self.hidden.covers(bearer, entry) {
-                        let weight = if leaf.ranked { weight(g.tables.entry_field.at(entry)) } else { 0 };
-                        let hit = (span.kind, weight);
-                        best = Some(best.map_or(hit, |best| best.min(hit)));
+                    let field = g.tables.entry_field.at(entry);
+                    if span.fields.has_number(field) && !self.hidden.covers(bearer, entry) {
+                        let grade = leaf.grade(span, field);
+                        best = Some(best.map_or(grade, |best| best.min(grade)));
                     }
                 }
             }
         });
         self.spend(looked);
         best
-    }
-}
-
-/// How far what is no name is from it.
-const FAR: u32 = 3;
-
-/// How far a field is from the name.
-fn weight(field: u32) -> u32 {
-    let is = |wanted: crate::Field| wanted.number() == field;
-    if is(crate::Field::Family) || is(crate::Field::Sound) {
-        0
-    } else if is(crate::Field::Given) || is(crate::Field::Structure) {
-        1
-    } else {
-        FAR
     }
 }
 

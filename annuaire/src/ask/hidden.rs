@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{added::Added, order::Order};
@@ -15,9 +18,14 @@ use crate::{
     generation::{Bearer, Space, Values, lists_of, mailbox_words},
 };
 
+/// What the next one is called by.
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
 /// Words that do not count, and those that do beside the index, for one generation and registry.
 #[derive(Debug, Default)]
 pub(crate) struct Hidden {
+    /// Another one for each; that of no registry is zero.
+    pub(super) number: u64,
     /// Who bears what through red-listed mailboxes only.
     words: HashSet<(Bearer, u32)>,
     /// The words among them, sorted.
@@ -50,6 +58,7 @@ impl Hidden {
         places.retain(|row| red(t.structure_mailboxes.of(&t.structure_mailbox_starts, *row)));
         let docs = |space, rows: HashSet<u32>| rows.into_iter().map(|row| g.doc_of(space, row)).collect();
         let mut hidden = Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             people_order: Order::of(g, Space::People, docs(Space::People, people)),
             place_order: Order::of(g, Space::Places, docs(Space::Places, places)),
             added: Added::of(g, registry),

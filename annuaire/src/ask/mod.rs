@@ -8,9 +8,12 @@
 mod added;
 mod compile;
 mod evaluate;
+mod graded;
 mod hidden;
+mod kept;
 mod near;
 mod order;
+mod read;
 mod set;
 mod text;
 mod work;
@@ -19,6 +22,7 @@ use crate::{Fields, Generation, MatchKind, Person, Registry, Structure, generati
 
 pub(crate) use compile::MIN_NUMBER;
 pub(crate) use hidden::{Memory, overlay};
+pub(crate) use kept::Kept;
 pub(crate) use near::distance;
 pub use text::{MAX_QUESTION, MAX_WORDS};
 pub(crate) use work::Work;

@@ -28,91 +28,132 @@ pub(super) fn entries(g: &Generation, word: &str) -> (Vec<u32>, u64) {
     let Some(limit) = distance(wanted.len()).filter(|_| wanted.iter().all(u8::is_ascii_lowercase)) else {
         return (Vec::new(), 0);
     };
-    let mut walk =
-        Walk { wanted, limit, rows: vec![(0..=LONGEST).map(|n| u8::try_from(n).unwrap_or(u8::MAX)).collect()] };
+    let mut walk = Walk::new(wanted, limit);
     let mut near = Vec::new();
     let mut cost = 0u64;
-    let mut entry = 0u32;
-    let mut path: Vec<u8> = Vec::new();
+    let (mut entry, mut shared) = (0u32, 0usize);
     while entry < g.index.len() && near.len() < MAX_NEAR {
-        cost = cost.saturating_add(8);
-        let here = g.index.word(entry).as_bytes();
-        let shared = path.iter().zip(here).take_while(|(a, b)| a == b).count();
-        path.truncate(shared);
-        walk.rows.truncate(shared.saturating_add(1));
-        let dead = here.iter().skip(shared).find_map(|octet| {
-            cost = cost.saturating_add(4);
-            let before = path.last().copied();
-            path.push(*octet);
-            (!walk.step(*octet, before)).then_some(path.len())
-        });
-        match dead {
-            // Nothing that begins like this can be near: on to the first entry that does not.
-            Some(length) => {
-                let start = here.get(..length).unwrap_or_default();
-                entry = after(g, entry, start);
-                cost = cost.saturating_add(32);
-            }
-            None => {
-                if walk.last() <= limit && here != wanted {
-                    near.push(entry);
-                }
-                entry = entry.saturating_add(1);
-            }
+        let here = g.index.word(entry);
+        walk.back_to(shared);
+        let dead = here.iter().skip(shared).any(|octet| !walk.step(*octet));
+        let steps = u64::try_from(walk.path.len().saturating_sub(shared)).unwrap_or(0);
+        cost = cost.saturating_add(8).saturating_add(steps.saturating_mul(4));
+        if !dead && walk.last() <= limit && here != wanted {
+            near.push(entry);
         }
+        // Nothing that begins like what is dead can be near: on to the first entry that does not.
+        let within = if dead { walk.path.len() } else { usize::MAX };
+        (entry, shared) = g.index.shared.next(entry, within);
+        shared = shared.min(walk.path.len());
     }
     (near, cost)
 }
 
-/// The first entry from `from` on that does not begin with `start`: by doubling steps, then by halves.
-fn after(g: &Generation, from: u32, start: &[u8]) -> u32 {
-    let begins = |entry: u32| entry < g.index.len() && g.index.entries.get(entry).as_bytes().starts_with(start);
-    let mut step = 1u32;
-    let mut low = from;
-    while begins(low.saturating_add(step)) {
-        low = low.saturating_add(step);
-        step = step.saturating_mul(2);
-    }
-    crate::generation::partition(low, low.saturating_add(step).min(g.index.len()), begins)
-}
+/// Cells of a row that can be within the limit: as many on either side of the diagonal.
+const BAND: usize = 5;
 
-/// Rows of the edit distance (two neighbours swapped count as one), one for each letter of the path.
+/// Rows of the edit distance (two neighbours swapped count as one), one for each letter of the path. Of a row only what
+/// can be near is worked out: `row[2]` is on the diagonal.
 struct Walk<'a> {
     wanted: &'a [u8],
     limit: u8,
-    rows: Vec<Vec<u8>>,
+    path: Vec<u8>,
+    rows: Vec<[u8; BAND]>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(wanted: &'a [u8], limit: u8) -> Self {
+        // Before the first letter: to be left of the word is nowhere.
+        let first = [FAR, FAR, 0, 1, 2];
+        Self { wanted, limit, path: Vec::new(), rows: vec![first] }
+    }
+
+    fn back_to(&mut self, letters: usize) {
+        self.path.truncate(letters);
+        self.rows.truncate(letters.saturating_add(1));
+    }
+
     /// Goes one letter on; false when no word that begins with the path can be near.
-    fn step(&mut self, octet: u8, before: Option<u8>) -> bool {
+    fn step(&mut self, octet: u8) -> bool {
         let depth = self.rows.len();
-        let (Some(last), earlier) = (self.rows.last(), depth.checked_sub(2).and_then(|at| self.rows.get(at))) else {
-            return false;
-        };
-        let get = |row: &[u8], at: usize| row.get(at).copied().unwrap_or(u8::MAX);
-        let mut row = Vec::with_capacity(self.wanted.len().saturating_add(1));
-        row.push(u8::try_from(depth).unwrap_or(u8::MAX));
-        for (n, letter) in self.wanted.iter().enumerate() {
-            let place = n.saturating_add(1);
-            let same = u8::from(*letter != octet);
-            let mut best = get(last, n).saturating_add(same);
-            best = best.min(get(last, place).saturating_add(1)).min(get(&row, n).saturating_add(1));
-            let previous = n.checked_sub(1).and_then(|at| self.wanted.get(at)).copied();
-            if let (Some(earlier), Some(n)) = (earlier, n.checked_sub(1))
-                && previous == Some(octet)
-                && before == Some(*letter)
-            {
-                best = best.min(get(earlier, n).saturating_add(1));
+        let before = self.path.last().copied();
+        let nowhere = [FAR; BAND];
+        let last = self.rows.last().copied().unwrap_or(nowhere);
+        let earlier = depth.checked_sub(2).and_then(|at| self.rows.get(at)).copied().unwrap_or(nowhere);
+        let cell = |row: &[u8; BAND], at: usize| row.get(at).copied().unwrap_or(FAR);
+        let mut row = nowhere;
+        let mut alive = false;
+        for at in 0..BAND {
+            // The place in the word: so many letters of it are behind.
+            let Some(place) = depth.saturating_add(at).checked_sub(2).filter(|place| *place <= self.wanted.len()) else {
+                continue;
+            };
+            let left = at.checked_sub(1).map_or(FAR, |left| cell(&row, left));
+            // The row before is one place behind: above is one further on, the diagonal is level.
+            let mut best = left.min(cell(&last, at.saturating_add(1))).saturating_add(1);
+            if let Some(letter) = place.checked_sub(1).and_then(|n| self.wanted.get(n)).copied() {
+                best = best.min(cell(&last, at).saturating_add(u8::from(letter != octet)));
+                let previous = place.checked_sub(2).and_then(|n| self.wanted.get(n)).copied();
+                if previous == Some(octet) && before == Some(letter) {
+                    best = best.min(cell(&earlier, at).saturating_add(1));
+                }
             }
-            row.push(best);
+            alive |= best <= self.limit;
+            if let Some(slot) = row.get_mut(at) {
+                *slot = best;
+            }
         }
-        let alive = row.iter().any(|cost| *cost <= self.limit);
+        self.path.push(octet);
         self.rows.push(row);
         alive
     }
 
+    /// How far the path is from the word.
     fn last(&self) -> u8 {
-        self.rows.last().and_then(|row| row.get(self.wanted.len())).copied().unwrap_or(u8::MAX)
+        let at = self.wanted.len().saturating_add(3).checked_sub(self.rows.len());
+        at.and_then(|at| self.rows.last()?.get(at)).copied().unwrap_or(FAR)
+    }
+}
+
+/// Too far, and far from running over.
+const FAR: u8 = 100;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The whole table, as the books have it.
+    fn by_the_book(a: &[u8], b: &[u8]) -> usize {
+        let mut table = vec![vec![0usize; b.len() + 1]; a.len() + 1];
+        for i in 0..=a.len() {
+            for j in 0..=b.len() {
+                table[i][j] = match (i, j) {
+                    (0, _) => j,
+                    (_, 0) => i,
+                    _ => {
+                        let change = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                        let mut best = change.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                        if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                            best = best.min(table[i - 2][j - 2] + 1);
+                        }
+                        best
+                    }
+                };
+            }
+        }
+        table[a.len()][b.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn the_band_says_what_the_whole_table_says(wanted in "[a-c]{1,9}", other in "[a-c]{0,10}", limit in 1u8..=2) {
+            let (wanted, other) = (wanted.as_bytes(), other.as_bytes());
+            let mut walk = Walk::new(wanted, limit);
+            let alive = other.iter().all(|octet| walk.step(*octet));
+            let near = alive && walk.last() <= limit;
+            prop_assert_eq!(near, by_the_book(wanted, other) <= usize::from(limit));
+        }
     }
 }

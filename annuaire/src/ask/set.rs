@@ -1,140 +1,242 @@
 //! Sets of documents: a sorted list where they are few, bits where they are many.
 
-/// A set of document numbers.
+/// A set of document numbers, and of how many documents.
 #[derive(Debug, Clone)]
-pub(super) enum Set {
+pub(super) struct Set {
+    form: Form,
+    /// Words of 64 bits that all documents take.
+    words: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
     /// Sorted, each once.
     List(Vec<u32>),
-    /// One bit for each document.
-    Bits(Vec<u64>),
+    /// One bit for each document, and how many are set.
+    Bits(Vec<u64>, u64),
 }
 
 impl Set {
-    /// No document, with room for `docs`.
-    pub(super) fn bits(docs: u32) -> Self {
-        Self::Bits(vec![0; usize::try_from(docs.div_ceil(64)).unwrap_or(0)])
+    /// No document of so many.
+    pub(super) fn none(docs: u32) -> Self {
+        Self { form: Form::List(Vec::new()), words: words_of(docs) }
     }
 
     /// Every document.
     pub(super) fn all(docs: u32) -> Self {
-        let mut words = vec![u64::MAX; usize::try_from(docs.div_ceil(64)).unwrap_or(0)];
-        if let (Some(last), rest @ 1..) = (words.last_mut(), docs & 63) {
+        let mut bits = vec![u64::MAX; words_of(docs)];
+        if let (Some(last), rest @ 1..) = (bits.last_mut(), docs & 63) {
             *last = u64::MAX.checked_shr(64u32.saturating_sub(rest)).unwrap_or(0);
         }
-        Self::Bits(words)
+        Self { form: Form::Bits(bits, u64::from(docs)), words: words_of(docs) }
     }
 
-    /// A list of numbers in any order.
-    pub(super) fn of(mut docs: Vec<u32>) -> Self {
-        docs.sort_unstable();
-        docs.dedup();
-        Self::List(docs)
+    /// Numbers in any order; those beyond `docs` are left out.
+    pub(super) fn of(mut list: Vec<u32>, docs: u32) -> Self {
+        list.retain(|doc| *doc < docs);
+        // What is read is made of sorted runs.
+        list.sort();
+        list.dedup();
+        Self { form: Form::List(list), words: words_of(docs) }.settled()
     }
 
-    pub(super) fn insert(&mut self, doc: u32) {
-        match self {
-            Self::List(docs) => {
-                if let Err(place) = docs.binary_search(&doc) {
-                    docs.insert(place, doc);
-                }
+    /// Many numbers, each as often as it likes; those beyond `docs` are left out.
+    pub(super) fn of_many(numbers: impl Iterator<Item = u32>, docs: u32) -> Self {
+        let mut bits = vec![0u64; words_of(docs)];
+        numbers.filter(|doc| *doc < docs).for_each(|doc| mark(&mut bits, doc));
+        Self::of_bits(bits)
+    }
+
+    fn of_bits(bits: Vec<u64>) -> Self {
+        let words = bits.len();
+        let count = bits.iter().map(|word| u64::from(word.count_ones())).sum();
+        Self { form: Form::Bits(bits, count), words }.settled()
+    }
+
+    /// As a list where that takes less than twice the time to walk through.
+    fn settled(self) -> Self {
+        let most = u64::try_from(self.words).unwrap_or(u64::MAX);
+        match &self.form {
+            Form::Bits(_, count) if *count <= most => {
+                Self { form: Form::List(self.iter().collect()), words: self.words }
             }
-            Self::Bits(words) => {
-                if let Some(word) = usize::try_from(doc / 64).ok().and_then(|at| words.get_mut(at)) {
-                    *word |= 1u64 << (doc & 63);
-                }
+            Form::List(list) if u64::try_from(list.len()).unwrap_or(u64::MAX) > most => {
+                let mut bits = vec![0u64; self.words];
+                list.iter().for_each(|doc| mark(&mut bits, *doc));
+                Self { form: Form::Bits(bits, self.len()), words: self.words }
             }
+            _ => self,
         }
     }
 
     pub(super) fn has(&self, doc: u32) -> bool {
-        match self {
-            Self::List(docs) => docs.binary_search(&doc).is_ok(),
-            Self::Bits(words) => usize::try_from(doc / 64)
-                .ok()
-                .and_then(|at| words.get(at))
-                .is_some_and(|word| word >> (doc & 63) & 1 == 1),
+        match &self.form {
+            Form::List(list) => list.binary_search(&doc).is_ok(),
+            Form::Bits(bits, _) => is_marked(bits, doc),
         }
     }
 
     pub(super) fn len(&self) -> u64 {
-        match self {
-            Self::List(docs) => u64::try_from(docs.len()).unwrap_or(u64::MAX),
-            Self::Bits(words) => words.iter().map(|word| u64::from(word.count_ones())).sum(),
+        match &self.form {
+            Form::List(list) => u64::try_from(list.len()).unwrap_or(u64::MAX),
+            Form::Bits(_, count) => *count,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Octets that it takes.
+    pub(super) fn octets(&self) -> usize {
+        match &self.form {
+            Form::List(list) => list.len().saturating_mul(4),
+            Form::Bits(bits, _) => bits.len().saturating_mul(8),
         }
     }
 
     /// In order.
-    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
-        match self {
-            Self::List(docs) => Box::new(docs.iter().copied()),
-            Self::Bits(words) => {
-                Box::new((0u32..).zip(words).filter(|(_, word)| **word != 0).flat_map(|(at, word)| {
-                    let mut left = *word;
-                    std::iter::from_fn(move || {
-                        let bit = left.trailing_zeros();
-                        left &= left.checked_sub(1)?;
-                        Some(at.wrapping_mul(64).wrapping_add(bit))
-                    })
-                }))
-            }
+    pub(super) fn iter(&self) -> Docs<'_> {
+        match &self.form {
+            Form::List(list) => Docs::List(list.iter()),
+            Form::Bits(bits, _) => Docs::Bits { words: bits.iter(), word: 0, base: 0, next: 0 },
         }
-    }
-
-    /// Those for which `keep` is true; a list.
-    pub(super) fn filtered(&self, mut keep: impl FnMut(u32) -> bool) -> Self {
-        Self::List(self.iter().filter(|doc| keep(*doc)).collect())
     }
 
     /// What both have.
-    pub(super) fn and(self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Bits(mut a), Self::Bits(b)) => {
-                a.iter_mut().zip(b).for_each(|(a, b)| *a &= b);
-                Self::Bits(a)
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let list = match (&self.form, &other.form) {
+            (Form::Bits(a, _), Form::Bits(b, _)) => {
+                return Self::of_bits(a.iter().zip(b).map(|(a, b)| a & b).collect());
             }
-            (Self::List(docs), other) => Self::List(docs.into_iter().filter(|doc| other.has(*doc)).collect()),
-            (bits @ Self::Bits(_), other) => other.filtered(|doc| bits.has(doc)),
-        }
+            (Form::List(list), Form::Bits(bits, _)) | (Form::Bits(bits, _), Form::List(list)) => {
+                list.iter().copied().filter(|doc| is_marked(bits, *doc)).collect()
+            }
+            (Form::List(a), Form::List(b)) if a.len() <= b.len() => common(a, b),
+            (Form::List(a), Form::List(b)) => common(b, a),
+        };
+        Self { form: Form::List(list), words: self.words }
     }
 
     /// What one of them has.
-    pub(super) fn or(self, other: Self, docs: u32) -> Self {
-        match (self, other) {
-            (Self::List(mut a), Self::List(b)) if a.len().saturating_add(b.len()) < 4096 => {
+    pub(super) fn or(self, other: &Self) -> Self {
+        let words = self.words;
+        match (self.form, &other.form) {
+            (Form::List(mut a), Form::List(b)) => {
                 a.extend(b);
-                Self::of(a)
+                a.sort();
+                a.dedup();
+                Self { form: Form::List(a), words }.settled()
             }
-            (Self::Bits(mut a), Self::Bits(b)) => {
+            (Form::Bits(mut a, _), Form::Bits(b, _)) => {
                 a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
-                Self::Bits(a)
+                Self::of_bits(a)
             }
-            (Self::List(list), other @ Self::Bits(_)) | (other @ Self::Bits(_), Self::List(list)) => {
-                let mut all = other;
-                list.into_iter().for_each(|doc| all.insert(doc));
-                all
+            (Form::Bits(mut bits, _), Form::List(list)) => {
+                list.iter().for_each(|doc| mark(&mut bits, *doc));
+                Self::of_bits(bits)
             }
-            (a, b) => {
-                let mut all = Self::bits(docs);
-                a.iter().chain(b.iter()).for_each(|doc| all.insert(doc));
-                all
+            (Form::List(list), Form::Bits(bits, _)) => {
+                let mut bits = bits.clone();
+                list.iter().for_each(|doc| mark(&mut bits, *doc));
+                Self::of_bits(bits)
             }
         }
     }
 
-    /// What it has not.
-    pub(super) fn not(self, docs: u32) -> Self {
-        let Self::Bits(mut all) = Self::all(docs) else { return Self::List(Vec::new()) };
-        match &self {
-            Self::Bits(words) => all.iter_mut().zip(words).for_each(|(all, word)| *all &= !word),
-            Self::List(list) => {
-                for doc in list {
-                    if let Some(word) = usize::try_from(doc / 64).ok().and_then(|at| all.get_mut(at)) {
-                        *word &= !(1u64 << (doc & 63));
-                    }
-                }
+    /// What it has and the other has not.
+    pub(super) fn minus(self, other: &Self) -> Self {
+        let words = self.words;
+        match (self.form, &other.form) {
+            (Form::List(mut list), _) => {
+                list.retain(|doc| !other.has(*doc));
+                Self { form: Form::List(list), words }
+            }
+            (Form::Bits(mut a, _), Form::Bits(b, _)) => {
+                a.iter_mut().zip(b).for_each(|(a, b)| *a &= !b);
+                Self::of_bits(a)
+            }
+            (Form::Bits(mut bits, _), Form::List(list)) => {
+                list.iter().for_each(|doc| unmark(&mut bits, *doc));
+                Self::of_bits(bits)
             }
         }
-        Self::Bits(all)
+    }
+}
+
+fn words_of(docs: u32) -> usize {
+    usize::try_from(docs.div_ceil(64)).unwrap_or(0)
+}
+
+fn mark(bits: &mut [u64], doc: u32) {
+    if let Some(word) = usize::try_from(doc / 64).ok().and_then(|at| bits.get_mut(at)) {
+        *word |= 1u64 << (doc & 63);
+    }
+}
+
+fn unmark(bits: &mut [u64], doc: u32) {
+    if let Some(word) = usize::try_from(doc / 64).ok().and_then(|at| bits.get_mut(at)) {
+        *word &= !(1u64 << (doc & 63));
+    }
+}
+
+fn is_marked(bits: &[u64], doc: u32) -> bool {
+    let word = usize::try_from(doc / 64).ok().and_then(|at| bits.get(at));
+    word.is_some_and(|word| word >> (doc & 63) & 1 == 1)
+}
+
+/// What both lists have: the longer one is gone through by doubling steps, from one hit to the next.
+fn common(short: &[u32], long: &[u32]) -> Vec<u32> {
+    let mut both = Vec::new();
+    let mut rest = long;
+    for doc in short {
+        let mut step = 1usize;
+        while rest.get(step).is_some_and(|other| other < doc) {
+            step = step.saturating_mul(2);
+        }
+        let near = rest.get(..step.saturating_add(1)).unwrap_or(rest);
+        let at = near.partition_point(|other| other < doc);
+        rest = rest.get(at..).unwrap_or_default();
+        match rest.first() {
+            Some(other) if other == doc => both.push(*doc),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    both
+}
+
+/// The numbers of a [`Set`], in order.
+#[derive(Debug, Clone)]
+pub(super) enum Docs<'a> {
+    List(std::slice::Iter<'a, u32>),
+    Bits {
+        words: std::slice::Iter<'a, u64>,
+        /// What is left of one word, and the number of its first bit.
+        word: u64,
+        base: u32,
+        /// The number of the first bit of the next word.
+        next: u32,
+    },
+}
+
+impl Iterator for Docs<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        match self {
+            Self::List(list) => list.next().copied(),
+            Self::Bits { words, word, base, next } => {
+                while *word == 0 {
+                    *word = *words.next()?;
+                    *base = *next;
+                    *next = next.saturating_add(64);
+                }
+                let bit = word.trailing_zeros();
+                *word &= word.wrapping_sub(1);
+                Some(base.saturating_add(bit))
+            }
+        }
     }
 }
 
@@ -146,29 +248,44 @@ mod tests {
 
     use super::*;
 
+    const DOCS: u32 = 200;
+
     fn both(docs: &BTreeSet<u32>) -> [Set; 2] {
-        let mut bits = Set::bits(200);
-        docs.iter().for_each(|doc| bits.insert(*doc));
-        [Set::of(docs.iter().rev().copied().collect()), bits]
+        let list: Vec<u32> = docs.iter().rev().copied().collect();
+        let mut bits = vec![0u64; words_of(DOCS)];
+        list.iter().for_each(|doc| mark(&mut bits, *doc));
+        let words = bits.len();
+        let list = Set { form: Form::List(docs.iter().copied().collect()), words };
+        [list, Set { form: Form::Bits(bits, docs.len() as u64), words }]
     }
 
     proptest! {
         #[test]
         fn lists_and_bits_agree(
-            a in proptest::collection::btree_set(0u32..200, 0..80),
-            b in proptest::collection::btree_set(0u32..200, 0..80),
+            a in proptest::collection::btree_set(0..DOCS, 0..80),
+            b in proptest::collection::btree_set(0..DOCS, 0..80),
         ) {
+            let sorted = |set: Set| {
+                let list = set.iter().collect::<Vec<_>>();
+                assert_eq!(set.len(), list.len() as u64);
+                list
+            };
             for x in both(&a) {
                 for y in both(&b) {
-                    let sorted = |set: Set| set.iter().collect::<Vec<_>>();
-                    prop_assert_eq!(sorted(x.clone().and(&y)), a.intersection(&b).copied().collect::<Vec<_>>());
-                    prop_assert_eq!(sorted(x.clone().or(y, 200)), a.union(&b).copied().collect::<Vec<_>>());
+                    prop_assert_eq!(sorted(x.and(&y)), a.intersection(&b).copied().collect::<Vec<_>>());
+                    prop_assert_eq!(sorted(x.clone().or(&y)), a.union(&b).copied().collect::<Vec<_>>());
+                    prop_assert_eq!(sorted(x.clone().minus(&y)), a.difference(&b).copied().collect::<Vec<_>>());
                 }
                 prop_assert_eq!(x.len(), a.len() as u64);
-                let rest: Vec<u32> = (0..200).filter(|doc| !a.contains(doc)).collect();
-                prop_assert_eq!(x.clone().not(200).iter().collect::<Vec<_>>(), rest);
-                prop_assert!((0..210).all(|doc| x.has(doc) == a.contains(&doc)));
+                let rest: Vec<u32> = (0..DOCS).filter(|doc| !a.contains(doc)).collect();
+                prop_assert_eq!(sorted(Set::all(DOCS).minus(&x)), rest);
+                prop_assert!((0..DOCS + 10).all(|doc| x.has(doc) == a.contains(&doc)));
+                prop_assert_eq!(sorted(x.settled()), a.iter().copied().collect::<Vec<_>>());
             }
+            let odd = || a.iter().rev().chain(&b).copied().chain([DOCS, u32::MAX]);
+            let all = a.union(&b).copied().collect::<Vec<_>>();
+            prop_assert_eq!(sorted(Set::of(odd().collect(), DOCS)), all.clone());
+            prop_assert_eq!(sorted(Set::of_many(odd(), DOCS)), all);
         }
     }
 }

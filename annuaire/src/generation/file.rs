@@ -21,6 +21,7 @@ use super::{
     strings::Strings,
     tables::Tables,
 };
+use crate::ask::Kept;
 
 const MAGIC: &[u8; 8] = b"SCEAUANN";
 /// Changes with every change of the columns or of their meaning.
@@ -240,14 +241,14 @@ fn read_parts(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Generation, 
     }
     let index = match wanted(POSTINGS) {
         false => Index::default(),
-        true => Index {
-            entries: strings(words, word_ends)?,
-            postings: postings.ok_or(StoredError::Damaged("no word index"))?,
-        },
+        true => {
+            let postings = postings.ok_or(StoredError::Damaged("no word index"))?;
+            Index::new(strings(words, word_ends)?, postings)
+        }
     };
     let text = strings(text, text_ends)?;
     let Head { id, data_as_of, sources, .. } = head;
-    Ok(Generation { id, data_as_of, sources, text, tables, index })
+    Ok(Generation { id, data_as_of, sources, text, tables, index, kept: Kept::default() })
 }
 
 fn strings(octets: Option<Vec<u8>>, ends: Option<Column>) -> Result<Strings, StoredError> {

@@ -9,7 +9,10 @@ use super::{
     strings::Strings,
     tables::{Column, NONE, Tables},
 };
-use crate::progress::{Progress, Step, Watch};
+use crate::{
+    ask::Kept,
+    progress::{Progress, Step, Watch},
+};
 
 /// Parts of the step that are told, and how many of them come before the index.
 const STEPS: u64 = 100;
@@ -66,7 +69,7 @@ pub(super) fn finish(
         return Err(TooMuchText);
     }
     t.pack();
-    let mut generation = Generation { id: String::new(), data_as_of, sources, text, tables: t, index };
+    let mut generation = Generation { id: String::new(), data_as_of, sources, text, tables: t, index, kept: Kept::default() };
     generation.id = digest::name(&generation);
     Ok(generation)
 }

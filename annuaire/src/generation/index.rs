@@ -11,6 +11,7 @@ use super::{
     field::{Field, Fields},
     order,
     postings::{self, Postings},
+    shared::Shared,
     strings::{Interner, Strings, Text},
     tables::{Column, NONE, Tables},
     words::Words,
@@ -23,6 +24,8 @@ pub(crate) struct Index {
     pub(crate) entries: Strings,
     /// All lists, one behind the other.
     pub(crate) postings: Vec<u8>,
+    /// What each entry begins with like the one before: worked out whenever a dictionary is read.
+    pub(crate) shared: Shared,
 }
 
 /// People, or structures: what a question is about.
@@ -33,13 +36,18 @@ pub(crate) enum Space {
 }
 
 impl Index {
+    pub(super) fn new(entries: Strings, postings: Vec<u8>) -> Self {
+        let shared = Shared::of(&entries);
+        Self { entries, postings, shared }
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.entries.len()
     }
 
-    /// A word without its mark.
-    pub(crate) fn word(&self, entry: u32) -> &str {
-        let text = self.entries.get(entry);
+    /// The octets of a word without its mark.
+    pub(crate) fn word(&self, entry: u32) -> &[u8] {
+        let text = self.entries.octets(entry);
         text.len().checked_sub(2).and_then(|end| text.get(..end)).unwrap_or_default()
     }
 }
@@ -76,7 +84,7 @@ pub(super) fn build(t: &mut Tables, text: &Strings, told: &mut impl FnMut(u64)) 
     told(72);
     let count = entries.len();
     t.entry_field = (0..count).map(|entry| mark_of(&entries, entry)).collect::<Vec<_>>().into();
-    let mut index = Index { entries, postings: Vec::new() };
+    let mut index = Index::new(entries, Vec::new());
     lists(t, &mut index.postings, count)?;
     told(96);
     Some(index)
@@ -240,22 +248,31 @@ impl Generation {
 
     /// How many documents carry a word, and the list of them.
     pub(crate) fn postings(&self, space: Space, entry: u32) -> Postings<'_> {
-        let t = &self.tables;
-        let (starts, counts) = match space {
-            Space::People => (&t.entry_people_starts, &t.entry_people_counts),
-            Space::Places => (&t.entry_place_starts, &t.entry_place_counts),
+        let starts = match space {
+            Space::People => &self.tables.entry_people_starts,
+            Space::Places => &self.tables.entry_place_starts,
         };
+        let counts = self.posting_counts(space);
         let start = usize::try_from(starts.at(entry)).unwrap_or(usize::MAX);
         let count = counts.at(entry);
         Postings::new(self.index.postings.get(start..).unwrap_or_default(), if count == NONE { 0 } else { count })
+    }
+
+    /// For each word, how many documents carry it.
+    pub(crate) fn posting_counts(&self, space: Space) -> &Column {
+        match space {
+            Space::People => &self.tables.entry_people_counts,
+            Space::Places => &self.tables.entry_place_counts,
+        }
     }
 
     /// The dictionary entries that begin with these octets.
     pub(crate) fn entries_from(&self, start: &str) -> std::ops::Range<u32> {
         let entries = &self.index.entries;
         let count = self.index.len();
-        let from = super::partition(0, count, |entry| entries.get(entry) < start);
-        from..super::partition(from, count, |entry| entries.get(entry).starts_with(start))
+        let start = start.as_bytes();
+        let from = super::partition(0, count, |entry| entries.octets(entry) < start);
+        from..super::partition_near(from, count, |entry| entries.octets(entry).starts_with(start))
     }
 
     /// Whether a dictionary entry stands in one of these fields.

@@ -13,6 +13,7 @@ mod oppositions;
 mod order;
 mod postings;
 mod records;
+mod shared;
 mod strings;
 mod tables;
 mod views;
@@ -44,7 +45,7 @@ pub(crate) use strings::{extend_hash, hash};
 pub(crate) use tables::Tables;
 pub(crate) use words::{PARTICLES, mailbox_words, other_forms, other_forms_of_town};
 
-use crate::FileKind;
+use crate::{FileKind, ask::Kept};
 
 /// Age of the data from which on somebody should be told: the national files come out daily, and stopped once for ten
 /// days without a word.
@@ -78,6 +79,8 @@ pub struct Generation {
     pub(crate) text: Strings,
     pub(crate) tables: Tables,
     pub(crate) index: Index,
+    /// Words that were asked for lately.
+    pub(crate) kept: Kept,
 }
 
 /// How many of each a generation holds.
@@ -273,6 +276,19 @@ pub(crate) fn partition(from: u32, to: u32, before: impl Fn(u32) -> bool) -> u32
         }
     }
     low
+}
+
+/// The same, where it is not far from `from`: by doubling steps, then by halves.
+pub(crate) fn partition_near(from: u32, to: u32, before: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut step) = (from, 1u32);
+    loop {
+        let next = low.saturating_add(step);
+        if next >= to || !before(next) {
+            return partition(low, next.min(to), before);
+        }
+        low = next;
+        step = step.saturating_mul(2);
+    }
 }
 
 /// Where the generation in service stands: readers never wait, a new one is swapped in whole.

@@ -34,6 +34,30 @@ impl Iterator for Postings<'_> {
         self.last = self.last.wrapping_add(difference);
         Some(self.last)
     }
+
+    /// The same as [`Postings::next`] over and over, in less than half the time: most differences are one octet.
+    fn fold<B, F: FnMut(B, u32) -> B>(self, start: B, mut take: F) -> B {
+        let (mut left, mut last, mut all) = (self.left, self.last, start);
+        let (mut difference, mut shift) = (0u32, 0u32);
+        if left == 0 {
+            return all;
+        }
+        for octet in self.octets {
+            let Some(part) = u32::from(octet & 0x7f).checked_shl(shift) else { return all };
+            difference |= part;
+            if octet & 0x80 != 0 {
+                shift = shift.saturating_add(7);
+                continue;
+            }
+            last = last.wrapping_add(difference);
+            all = take(all, last);
+            (difference, shift, left) = (0, 0, left.saturating_sub(1));
+            if left == 0 {
+                break;
+            }
+        }
+        all
+    }
 }
 
 /// How many octets a difference takes.
@@ -76,12 +100,19 @@ mod tests {
             }
             prop_assert_eq!(at, octets_long as usize);
             let count = u32::try_from(numbers.len()).unwrap();
-            prop_assert_eq!(Postings::new(&octets, count).collect::<Vec<_>>(), numbers);
+            prop_assert_eq!(Postings::new(&octets, count).collect::<Vec<_>>(), numbers.clone());
+            let mut folded = Vec::new();
+            Postings::new(&octets, count).for_each(|number| folded.push(number));
+            prop_assert_eq!(folded, numbers);
         }
 
         #[test]
         fn any_octets_end(octets in proptest::collection::vec(any::<u8>(), 0..64), count in any::<u32>()) {
-            prop_assert!(Postings::new(&octets, count).count() <= octets.len());
+            let mut list = Postings::new(&octets, count);
+            let one_by_one: Vec<u32> = std::iter::from_fn(|| list.next()).collect();
+            prop_assert!(one_by_one.len() <= octets.len());
+            let folded = Postings::new(&octets, count).fold(Vec::new(), |mut all, number| { all.push(number); all });
+            prop_assert_eq!(folded, one_by_one);
         }
     }
 }

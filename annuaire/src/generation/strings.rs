@@ -32,6 +32,12 @@ impl Strings {
         self.bytes.get(start..self.end(id)).unwrap_or_default()
     }
 
+    /// Its octets: what only compares needs not know that letters are whole.
+    pub(crate) fn octets(&self, id: Text) -> &[u8] {
+        let start = id.checked_sub(1).map_or(0, |before| self.end(before));
+        self.bytes.as_bytes().get(start..self.end(id)).unwrap_or_default()
+    }
+
     /// Where a string ends; beyond all others for a number that does not exist.
     pub(crate) fn end(&self, id: Text) -> usize {
         usize::try_from(self.ends.at(id)).unwrap_or(usize::MAX)

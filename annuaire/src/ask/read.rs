@@ -1,0 +1,167 @@
+//! Reads the lists of one word: all the documents that carry it, by how well they do.
+
+use std::sync::Arc;
+
+use super::{
+    compile::{Leaf, Span},
+    evaluate::{Run, TooWide},
+    graded::{Grade, Graded},
+    kept::{Kept, Key},
+    set::Set,
+};
+use crate::{Field, MatchKind};
+
+/// The longest sum of lists that is read through for one part, unless there are so many documents.
+const READ: u64 = 12_000_000;
+/// So many list entries, one behind the other, are read for one unit of work.
+const READ_AT_ONCE: u64 = 3;
+/// Up to so many numbers are sorted; more are marked bit by bit.
+const SORTED: u64 = 4096;
+/// Words with shorter lists are read each time.
+const WORTH_KEEPING: u64 = 512;
+/// A word that was stretched to so many stretches of the dictionary is not asked for twice.
+const SPANS_KEPT: usize = 4;
+
+/// How far what is no name is from it.
+const FAR: u32 = 3;
+
+impl Leaf {
+    /// How well an entry of the dictionary fits that one of the spans has.
+    pub(super) fn grade(&self, span: &Span, field: u32) -> Grade {
+        Grade { kind: span.kind, far: if self.ranked { distance_from_name(field) } else { 0 } }
+    }
+
+    /// How well a document fits that is listed by itself: by a mailbox, or by a number.
+    pub(super) fn listed(&self, kind: MatchKind) -> Grade {
+        Grade { kind, far: if self.ranked { FAR } else { 0 } }
+    }
+}
+
+/// How far a field is from the name.
+fn distance_from_name(field: u32) -> u32 {
+    let is = |wanted: Field| wanted.number() == field;
+    if is(Field::Family) || is(Field::Sound) {
+        0
+    } else if is(Field::Given) || is(Field::Structure) {
+        1
+    } else {
+        FAR
+    }
+}
+
+/// Entries of the dictionary that fit equally well, and how long their lists are together.
+struct Lists {
+    grade: Grade,
+    entries: Vec<u32>,
+    count: u64,
+}
+
+impl Run<'_> {
+    /// The longest sum of lists that is read through for one part: nearly everybody may be meant, however many there are.
+    pub(super) fn readable(&self) -> u64 {
+        u64::from(self.docs()).saturating_mul(5).max(READ)
+    }
+
+    /// How many list entries reading a word through takes.
+    pub(super) fn leaf_cost(&self, leaf: &Leaf) -> u64 {
+        for span in leaf.spans.all() {
+            self.spend(u64::from(span.to.saturating_sub(span.from)) / 4);
+        }
+        let listed = u64::try_from(leaf.docs.len()).unwrap_or(u64::MAX);
+        let key = self.key(leaf);
+        if let Some(known) = key.as_ref().and_then(|key| self.kept().again(key)) {
+            return known.cost.saturating_add(listed);
+        }
+        let cost = self.lists(leaf).iter().map(|list| list.count).fold(0, u64::saturating_add);
+        if let Some(key) = key.filter(|_| cost >= WORTH_KEEPING) {
+            self.kept().learn(key, cost);
+        }
+        cost.saturating_add(listed)
+    }
+
+    /// Whether a word is read already, or worth it because it was looked for before.
+    pub(super) fn is_kept(&self, leaf: &Leaf) -> bool {
+        let known = self.key(leaf).and_then(|key| self.kept().get(&key));
+        known.is_some_and(|known| known.graded.is_some() || known.before > 0)
+    }
+
+    /// All documents that carry a word.
+    pub(super) fn leaf(&self, leaf: &Leaf) -> Result<Arc<Graded>, TooWide> {
+        let cost = self.leaf_cost(leaf);
+        if cost > self.readable() {
+            return Err(TooWide);
+        }
+        self.spend(cost / READ_AT_ONCE);
+        let key = self.key(leaf);
+        let known = key.as_ref().and_then(|key| self.kept().get(key)).and_then(|known| known.graded);
+        let indexed = known.unwrap_or_else(|| {
+            let read = Arc::new(self.read(leaf));
+            if let Some(key) = &key {
+                self.kept().put(key, &read);
+            }
+            read
+        });
+        if leaf.docs.is_empty() {
+            return Ok(indexed);
+        }
+        let listed = leaf.docs.iter().map(|(doc, kind)| (leaf.listed(*kind), Set::of(vec![*doc], self.docs())));
+        Ok(Arc::new(Graded::of(indexed.classes().cloned().chain(listed))))
+    }
+
+    fn read(&self, leaf: &Leaf) -> Graded {
+        let (g, docs) = (self.generation, self.docs());
+        let class = |list: Lists| {
+            let numbers = list.entries.iter().flat_map(|entry| {
+                let untouched = self.hidden.leaves(*entry);
+                let shown = move |doc: &u32| untouched || self.hidden.shows(g, self.space, *doc, *entry);
+                g.postings(self.space, *entry).filter(shown)
+            });
+            let set = if list.count < SORTED { Set::of(numbers.collect(), docs) } else { Set::of_many(numbers, docs) };
+            (list.grade, set)
+        };
+        Graded::of(self.lists(leaf).into_iter().map(class))
+    }
+
+    /// The entries of a word, by how well they fit; not all of them when they are far too many to be read.
+    fn lists(&self, leaf: &Leaf) -> Vec<Lists> {
+        let t = &self.generation.tables;
+        let counts = self.generation.posting_counts(self.space);
+        let (mut all, mut sum): (Vec<Lists>, u64) = (Vec::new(), 0);
+        for span in leaf.spans.all() {
+            for entry in span.from..span.to {
+                let field = t.entry_field.at(entry);
+                if !span.fields.has_number(field) {
+                    continue;
+                }
+                let (grade, count) = (leaf.grade(span, field), u64::from(counts.text_at(entry)));
+                match all.iter_mut().find(|list| list.grade == grade) {
+                    Some(list) => {
+                        list.entries.push(entry);
+                        list.count = list.count.saturating_add(count);
+                    }
+                    None => all.push(Lists { grade, entries: vec![entry], count }),
+                }
+                sum = sum.saturating_add(count);
+            }
+            if sum > self.readable().saturating_mul(8) {
+                break;
+            }
+        }
+        all
+    }
+
+    fn kept(&self) -> &Kept {
+        &self.generation.kept
+    }
+
+    fn key(&self, leaf: &Leaf) -> Option<Key> {
+        let spans = leaf.spans.all();
+        let wide = spans.len() <= SPANS_KEPT && spans.iter().any(|span| span.to.saturating_sub(span.from) > 0);
+        wide.then(|| Key {
+            overlay: self.hidden.number,
+            space: self.space,
+            ranked: leaf.ranked,
+            spans: spans.to_vec(),
+        })
+    }
+}
