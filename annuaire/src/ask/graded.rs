@@ -29,17 +29,24 @@ pub(super) struct Graded(Vec<(Grade, Set)>);
 impl Graded {
     /// Every document in the best of the classes that it is in.
     pub(super) fn of(classes: impl IntoIterator<Item = (Grade, Set)>) -> Self {
-        let mut by_grade: BTreeMap<Grade, Set> = BTreeMap::new();
-        for (grade, set) in classes {
-            let all = by_grade.remove(&grade);
-            by_grade.insert(grade, all.map_or_else(|| set.clone(), |all| all.or(&set)));
-        }
         let mut better: Vec<(Grade, Set)> = Vec::new();
-        for (grade, set) in by_grade {
-            let own = better.iter().fold(set, |own, (_, taken)| own.minus(taken));
-            if !own.is_empty() {
-                better.push((grade, own));
+        let mut taken: Option<Set> = None;
+        let mut by_grade = together(classes).into_iter().peekable();
+        while let Some((grade, set)) = by_grade.next() {
+            let own = match &taken {
+                Some(taken) => set.minus(taken),
+                None => set,
+            };
+            if own.is_empty() {
+                continue;
             }
+            if by_grade.peek().is_some() {
+                taken = Some(match taken {
+                    Some(taken) => taken.or(&own),
+                    None => own.clone(),
+                });
+            }
+            better.push((grade, own));
         }
         Self(better)
     }
@@ -75,12 +82,7 @@ impl Graded {
         let pairs = self.0.iter().flat_map(|own| other.0.iter().map(move |its| (own, its)));
         let both = pairs.map(|((own, set), (its, others))| (own.with(*its), set.and(others)));
         // Classes of either side have no document in common, so these have none: equal grades are put together.
-        let mut by_grade: BTreeMap<Grade, Set> = BTreeMap::new();
-        for (grade, set) in both.filter(|(_, set)| !set.is_empty()) {
-            let all = by_grade.remove(&grade);
-            by_grade.insert(grade, all.map_or_else(|| set.clone(), |all| all.or(&set)));
-        }
-        Self(by_grade.into_iter().collect())
+        Self(together(both.filter(|(_, set)| !set.is_empty())).into_iter().collect())
     }
 
     /// Those of which something else is true, too, and how well.
@@ -95,4 +97,17 @@ impl Graded {
         }
         Self(by_grade.into_iter().map(|(grade, list)| (grade, Set::of(list, docs))).collect())
     }
+}
+
+/// The sets of each grade as one.
+fn together(classes: impl IntoIterator<Item = (Grade, Set)>) -> BTreeMap<Grade, Set> {
+    let mut by_grade: BTreeMap<Grade, Set> = BTreeMap::new();
+    for (grade, set) in classes {
+        let all = match by_grade.remove(&grade) {
+            Some(all) => all.or(&set),
+            None => set,
+        };
+        by_grade.insert(grade, all);
+    }
+    by_grade
 }

@@ -14,7 +14,7 @@ use super::{compile::Span, graded::Graded};
 use crate::generation::Space;
 
 /// Octets that one generation may take for it.
-const ROOM: usize = 32 << 20;
+const ROOM: usize = 64 << 20;
 /// Words of which something is known, read or not.
 const WORDS: usize = 4096;
 

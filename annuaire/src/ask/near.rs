@@ -85,7 +85,8 @@ impl<'a> Walk<'a> {
         let mut alive = false;
         for at in 0..BAND {
             // The place in the word: so many letters of it are behind.
-            let Some(place) = depth.saturating_add(at).checked_sub(2).filter(|place| *place <= self.wanted.len()) else {
+            let Some(place) = depth.saturating_add(at).checked_sub(2).filter(|place| *place <= self.wanted.len())
+            else {
                 continue;
             };
             let left = at.checked_sub(1).map_or(FAR, |left| cell(&row, left));

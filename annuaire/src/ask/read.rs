@@ -7,16 +7,16 @@ use super::{
     evaluate::{Run, TooWide},
     graded::{Grade, Graded},
     kept::{Kept, Key},
-    set::Set,
+    set::{Marks, Set},
 };
-use crate::{Field, MatchKind};
+use crate::{Field, MatchKind, generation::Postings};
 
 /// The longest sum of lists that is read through for one part, unless there are so many documents.
 const READ: u64 = 12_000_000;
 /// So many list entries, one behind the other, are read for one unit of work.
 const READ_AT_ONCE: u64 = 3;
 /// Up to so many numbers are sorted; more are marked bit by bit.
-const SORTED: u64 = 4096;
+const SORTED: u64 = 1500;
 /// Words with shorter lists are read each time.
 const WORTH_KEEPING: u64 = 512;
 /// A word that was stretched to so many stretches of the dictionary is not asked for twice.
@@ -109,17 +109,37 @@ impl Run<'_> {
     }
 
     fn read(&self, leaf: &Leaf) -> Graded {
+        Graded::of(self.lists(leaf).into_iter().map(|list| (list.grade, self.class(&list))))
+    }
+
+    fn class(&self, list: &Lists) -> Set {
         let (g, docs) = (self.generation, self.docs());
-        let class = |list: Lists| {
-            let numbers = list.entries.iter().flat_map(|entry| {
-                let untouched = self.hidden.leaves(*entry);
-                let shown = move |doc: &u32| untouched || self.hidden.shows(g, self.space, *doc, *entry);
-                g.postings(self.space, *entry).filter(shown)
-            });
-            let set = if list.count < SORTED { Set::of(numbers.collect(), docs) } else { Set::of_many(numbers, docs) };
-            (list.grade, set)
+        let each = |take: &mut dyn FnMut(Postings<'_>, Option<u32>)| {
+            for entry in &list.entries {
+                let touched = if self.hidden.leaves(*entry) { None } else { Some(*entry) };
+                take(g.postings(self.space, *entry), touched);
+            }
         };
-        Graded::of(self.lists(leaf).into_iter().map(class))
+        let shows =
+            |doc: u32, touched: Option<u32>| touched.is_none_or(|entry| self.hidden.shows(g, self.space, doc, entry));
+        if list.count < SORTED {
+            let mut few = Vec::with_capacity(usize::try_from(list.count).unwrap_or(0));
+            each(&mut |postings, touched| {
+                postings.for_each(|doc| {
+                    if shows(doc, touched) {
+                        few.push(doc)
+                    }
+                });
+            });
+            return Set::of(few, docs);
+        }
+        let mut marks = Marks::new(docs);
+        each(&mut |postings, touched| match (postings, touched) {
+            (Postings::Dense(list), None) => marks.add_bits(list.octets()),
+            (postings, None) => postings.for_each(|doc| marks.add(doc)),
+            (postings, touched) => postings.filter(|doc| shows(*doc, touched)).for_each(|doc| marks.add(doc)),
+        });
+        marks.finish()
     }
 
     /// The entries of a word, by how well they fit; not all of them when they are far too many to be read.
@@ -157,11 +177,6 @@ impl Run<'_> {
     fn key(&self, leaf: &Leaf) -> Option<Key> {
         let spans = leaf.spans.all();
         let wide = spans.len() <= SPANS_KEPT && spans.iter().any(|span| span.to.saturating_sub(span.from) > 0);
-        wide.then(|| Key {
-            overlay: self.hidden.number,
-            space: self.space,
-            ranked: leaf.ranked,
-            spans: spans.to_vec(),
-        })
+        wide.then(|| Key { overlay: self.hidden.number, space: self.space, ranked: leaf.ranked, spans: spans.to_vec() })
     }
 }

@@ -33,18 +33,11 @@ impl Set {
 
     /// Numbers in any order; those beyond `docs` are left out.
     pub(super) fn of(mut list: Vec<u32>, docs: u32) -> Self {
-        list.retain(|doc| *doc < docs);
         // What is read is made of sorted runs.
         list.sort();
         list.dedup();
+        list.truncate(list.partition_point(|doc| *doc < docs));
         Self { form: Form::List(list), words: words_of(docs) }.settled()
-    }
-
-    /// Many numbers, each as often as it likes; those beyond `docs` are left out.
-    pub(super) fn of_many(numbers: impl Iterator<Item = u32>, docs: u32) -> Self {
-        let mut bits = vec![0u64; words_of(docs)];
-        numbers.filter(|doc| *doc < docs).for_each(|doc| mark(&mut bits, doc));
-        Self::of_bits(bits)
     }
 
     fn of_bits(bits: Vec<u64>) -> Self {
@@ -58,7 +51,9 @@ impl Set {
         let most = u64::try_from(self.words).unwrap_or(u64::MAX);
         match &self.form {
             Form::Bits(_, count) if *count <= most => {
-                Self { form: Form::List(self.iter().collect()), words: self.words }
+                let mut list = Vec::with_capacity(usize::try_from(*count).unwrap_or(0));
+                list.extend(self.iter());
+                Self { form: Form::List(list), words: self.words }
             }
             Form::List(list) if u64::try_from(list.len()).unwrap_or(u64::MAX) > most => {
                 let mut bits = vec![0u64; self.words];
@@ -161,6 +156,43 @@ impl Set {
                 Self::of_bits(bits)
             }
         }
+    }
+}
+
+/// Many numbers, marked one by one or by whole lists of bits, on their way to a [`Set`].
+#[derive(Debug)]
+pub(super) struct Marks {
+    bits: Vec<u64>,
+    docs: u32,
+}
+
+impl Marks {
+    /// None of so many documents yet.
+    pub(super) fn new(docs: u32) -> Self {
+        Self { bits: vec![0u64; words_of(docs)], docs }
+    }
+
+    pub(super) fn add(&mut self, doc: u32) {
+        mark(&mut self.bits, doc);
+    }
+
+    /// All of a list of bits, the lowest of an octet first.
+    pub(super) fn add_bits(&mut self, octets: &[u8]) {
+        let (words, rest) = octets.as_chunks::<8>();
+        self.bits.iter_mut().zip(words).for_each(|(own, word)| *own |= u64::from_le_bytes(*word));
+        let mut last = [0u8; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        if let Some(own) = self.bits.get_mut(words.len()) {
+            *own |= u64::from_le_bytes(last);
+        }
+    }
+
+    /// The set; what is beyond the last document is left out.
+    pub(super) fn finish(mut self) -> Set {
+        if let (Some(last), rest @ 1..) = (self.bits.last_mut(), self.docs & 63) {
+            *last &= u64::MAX.checked_shr(64u32.saturating_sub(rest)).unwrap_or(0);
+        }
+        Set::of_bits(self.bits)
     }
 }
 
@@ -285,7 +317,22 @@ mod tests {
             let odd = || a.iter().rev().chain(&b).copied().chain([DOCS, u32::MAX]);
             let all = a.union(&b).copied().collect::<Vec<_>>();
             prop_assert_eq!(sorted(Set::of(odd().collect(), DOCS)), all.clone());
-            prop_assert_eq!(sorted(Set::of_many(odd(), DOCS)), all);
+            let mut marks = Marks::new(DOCS);
+            odd().for_each(|doc| marks.add(doc));
+            prop_assert_eq!(sorted(marks.finish()), all.clone());
+            let mut octets = vec![0u8; DOCS.div_ceil(8) as usize];
+            all.iter().for_each(|doc| octets[*doc as usize / 8] |= 1 << (doc % 8));
+            let mut marks = Marks::new(DOCS);
+            marks.add_bits(&octets);
+            marks.add_bits(&[0; 100]);
+            prop_assert_eq!(sorted(marks.finish()), all);
+        }
+
+        #[test]
+        fn damaged_bits_are_no_documents(octets in proptest::collection::vec(any::<u8>(), 0..60), docs in 1u32..300) {
+            let mut marks = Marks::new(docs);
+            marks.add_bits(&octets);
+            prop_assert!(marks.finish().iter().all(|doc| doc < docs));
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::ask::Kept;
 
 const MAGIC: &[u8; 8] = b"SCEAUANN";
 /// Changes with every change of the columns or of their meaning.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const MAX_HEADER: u32 = 1024 * 1024;
 
 /// Why a stored generation is not used. Every variant means: load the extracts again.

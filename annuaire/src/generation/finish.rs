@@ -69,7 +69,8 @@ pub(super) fn finish(
         return Err(TooMuchText);
     }
     t.pack();
-    let mut generation = Generation { id: String::new(), data_as_of, sources, text, tables: t, index, kept: Kept::default() };
+    let mut generation =
+        Generation { id: String::new(), data_as_of, sources, text, tables: t, index, kept: Kept::default() };
     generation.id = digest::name(&generation);
     Ok(generation)
 }

@@ -139,7 +139,7 @@ fn mark_of(entries: &Strings, entry: u32) -> u32 {
 /// Writes the lists of both spaces: once to learn their lengths, once to fill them.
 fn lists(t: &mut Tables, octets: &mut Vec<u8>, entries: u32) -> Option<()> {
     let mut start = 0u32;
-    for space in [Space::People, Space::Places] {
+    for (space, docs) in [(Space::People, t.doc_person.len()), (Space::Places, t.doc_structure.len())] {
         let mut lengths = vec![0u32; usize::try_from(entries).ok()?];
         let mut counts = lengths.clone();
         let mut last = lengths.clone();
@@ -155,9 +155,10 @@ fn lists(t: &mut Tables, octets: &mut Vec<u8>, entries: u32) -> Option<()> {
             *last = doc;
         });
         let mut starts = Vec::with_capacity(lengths.len());
-        for length in &lengths {
+        for (length, count) in lengths.iter().zip(&counts) {
             starts.push(start);
-            start = start.checked_add(*length)?;
+            let dense = postings::is_dense(*count, docs);
+            start = start.checked_add(if dense { postings::dense_length(docs) } else { *length })?;
         }
         drop(lengths);
         octets.resize(usize::try_from(start).ok()?, 0);
@@ -165,11 +166,17 @@ fn lists(t: &mut Tables, octets: &mut Vec<u8>, entries: u32) -> Option<()> {
         last.iter_mut().for_each(|last| *last = 0);
         each(t, space, |doc, entry| {
             let Ok(entry) = usize::try_from(entry) else { return };
-            if let (Some(place), Some(last)) = (places.get_mut(entry), last.get_mut(entry)) {
-                let at =
-                    postings::write(octets, usize::try_from(*place).unwrap_or(usize::MAX), doc.wrapping_sub(*last));
-                *place = u32::try_from(at).unwrap_or(NONE);
-                *last = doc;
+            let (Some(place), Some(last), Some(count)) =
+                (places.get_mut(entry), last.get_mut(entry), counts.get(entry))
+            else {
+                return;
+            };
+            let at = usize::try_from(*place).unwrap_or(usize::MAX);
+            if postings::is_dense(*count, docs) {
+                postings::mark(octets, at, doc);
+            } else {
+                let next = postings::write(octets, at, doc.wrapping_sub(*last));
+                (*place, *last) = (u32::try_from(next).unwrap_or(NONE), doc);
             }
         });
         match space {
@@ -255,7 +262,8 @@ impl Generation {
         let counts = self.posting_counts(space);
         let start = usize::try_from(starts.at(entry)).unwrap_or(usize::MAX);
         let count = counts.at(entry);
-        Postings::new(self.index.postings.get(start..).unwrap_or_default(), if count == NONE { 0 } else { count })
+        let octets = self.index.postings.get(start..).unwrap_or_default();
+        Postings::new(octets, if count == NONE { 0 } else { count }, self.docs(space))
     }
 
     /// For each word, how many documents carry it.

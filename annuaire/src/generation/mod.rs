@@ -36,6 +36,7 @@ pub(crate) use gone::remember_gone;
 pub(crate) use index::{Bearer, Index, Space, lists_of};
 pub(crate) use oppositions::{oppose, oppositions};
 pub(crate) use order::{lists_a_mailbox, shown_by};
+pub(crate) use postings::Postings;
 pub use records::{Change, Record, RecordKind, changes, records};
 pub use views::{Activity, Card, CardState, Gone, GoneKind, Mailbox, Person, Structure};
 
