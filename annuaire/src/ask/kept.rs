@@ -137,3 +137,39 @@ impl Clone for Kept {
         Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::{graded::Grade, set::Set};
+
+    fn key(number: u64) -> Key {
+        Key { overlay: number, space: Space::People, ranked: true, spans: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_kept_stays_within_its_room_and_what_was_used_last_stays() {
+        let kept = Kept::default();
+        let large = Arc::new(Graded::of([(Grade::BEST, Set::all(8 * 4_000_000))]));
+        assert!(large.octets() > 4_000_000 - 1 && large.octets() <= ROOM / 8);
+        let count = u64::try_from(ROOM / large.octets()).unwrap() * 3;
+        for number in 0..count {
+            assert!(kept.again(&key(number)).is_none(), "nobody asked for it yet");
+            kept.learn(key(number), 7);
+            kept.put(&key(number), &large);
+            // Asked for all the time.
+            assert_eq!(kept.again(&key(0)).map(|known| (known.cost, known.graded.is_some())), Some((7, true)));
+            let held = (0..count).filter(|n| kept.get(&key(*n)).is_some_and(|known| known.graded.is_some())).count();
+            assert!(held * large.octets() <= ROOM && held >= 1, "{held} of {number}");
+        }
+        assert!(kept.get(&key(count - 1)).is_some_and(|known| known.graded.is_some()), "the last one");
+        assert!(kept.get(&key(1)).is_none(), "not used since");
+        let huge = Arc::new(Graded::of([(Grade::BEST, Set::all(8 * 9_000_000))]));
+        kept.learn(key(count), 7);
+        kept.put(&key(count), &huge);
+        assert!(kept.get(&key(count)).is_some_and(|known| known.graded.is_none()), "takes the room of many");
+        let names = u64::try_from(WORDS).unwrap() * 2;
+        (0..names).for_each(|number| kept.learn(key(1000 + number), 7));
+        assert!((0..names).filter(|n| kept.get(&key(1000 + n)).is_some()).count() <= WORDS);
+    }
+}

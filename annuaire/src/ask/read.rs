@@ -180,3 +180,73 @@ impl Run<'_> {
         wide.then(|| Key { overlay: self.hidden.number, space: self.space, ranked: leaf.ranked, spans: spans.to_vec() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::{
+        Fields, Filter, GenerateOptions, Generation, How, Page, Question, Registry, Total, ask::Work, build, generate,
+    };
+
+    fn generation() -> &'static Generation {
+        static GENERATION: OnceLock<Generation> = OnceLock::new();
+        GENERATION.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            generate(folder.path(), &GenerateOptions::new(7, 3000)).unwrap();
+            build(folder.path()).unwrap().1.unwrap()
+        })
+    }
+
+    /// Who is found, how many there are, and what it cost.
+    fn found(g: &Generation, registry: Option<&Registry>, question: &Question) -> (Vec<String>, Total, bool, u64) {
+        let work = Work::new(u64::MAX);
+        let hits = g.people_within(registry, question, Page::first(50), &work);
+        let shown = hits.hits.iter().map(|hit| format!("{} {:?}", hit.of.id_text(), hit.r#match)).collect();
+        (shown, hits.total, hits.cut, work.total())
+    }
+
+    #[test]
+    fn what_others_asked_before_changes_neither_the_answer_nor_its_price() {
+        let texts = ["m", "d", "ca ru", "me 1", "ru de", "me de ca", "mar", "m c", "10 p", "ph", "xx m", "caxbinet"];
+        let plain = texts.map(Question::text).to_vec();
+        let without = |text: &str| {
+            let all = Filter::Words { fields: Fields::TEXT, how: How::Prefix, text: text.to_owned() };
+            Question::filter(Filter::And(vec![Filter::text("me"), Filter::Not(Box::new(all))]))
+        };
+        let questions: Vec<Question> = plain.into_iter().chain(["c", "p", "ma"].map(without)).collect();
+        let fresh: Vec<_> = questions.iter().map(|question| found(&generation().clone(), None, question)).collect();
+        assert!(fresh.iter().any(|(.., cost)| *cost > WORTH_KEEPING * 4), "too small a directory to keep anything");
+        assert!(fresh.iter().filter(|(shown, ..)| shown.len() == 50).count() > 5);
+        for turn in 0..4 {
+            for (question, fresh) in questions.iter().zip(&fresh) {
+                assert_eq!(&found(generation(), None, question), fresh, "turn {turn}: {question:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_one_red_list_is_not_shown_by_another() {
+        let g = generation();
+        let alone = |m: &crate::Mailbox<'_>| m.people().count() == 1 && m.people().all(|p| p.mailboxes().count() == 1);
+        let red = g.mailboxes().filter(alone).find(|m| m.key().starts_with(|c: char| c.is_ascii_lowercase())).unwrap();
+        let owner = red.people().next().unwrap().id_text().to_owned();
+        let text =
+            format!("[[mailbox]]\naddress = \"{}\"\ntype = \"PER\"\nowner = \"{owner}\"\nred_list = true\n", red.key());
+        let registry = Registry::parse(&text).unwrap();
+        // Everybody with a mailbox has it.
+        let all = Filter::Words { fields: Field::MailboxType.into(), how: How::Prefix, text: "any".to_owned() };
+        let question = Question::filter(all);
+        let (plain, hidden) = (found(g, None, &question), found(g, Some(&registry), &question));
+        let (Total::Exactly(plain_count), Total::Exactly(hidden_count)) = (plain.1, hidden.1) else {
+            panic!("{plain:?}")
+        };
+        assert!(plain_count > WORTH_KEEPING && hidden_count == plain_count - 1, "{plain_count} {hidden_count}");
+        for _ in 0..3 {
+            assert_eq!(found(g, None, &question), plain);
+            assert_eq!(found(g, Some(&registry), &question), hidden);
+            assert_eq!(found(g, Some(&Registry::parse(&text).unwrap()), &question), hidden);
+        }
+    }
+}
