@@ -10,7 +10,7 @@ use ident::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    Generation, Source, StoredError,
+    FileKind, Generation, Source, StoredError,
     generation::{read_file, read_sources, read_to_compare, save_file, sync_folder},
     history::History,
 };
@@ -172,7 +172,9 @@ impl DataFolder {
         ids.retain(|id| id != generation.id());
         ids.insert(0, generation.id().to_owned());
         self.write_list(&ids)?;
-        self.history().note(&generation, true).map_err(|error| FolderError::Io { path: self.path.clone(), error })?;
+        self.history()
+            .note(&generation, &FileKind::ALL)
+            .map_err(|error| FolderError::Io { path: self.path.clone(), error })?;
         Ok(generation)
     }
 

@@ -11,7 +11,7 @@ use std::{
 use ident::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{FileKind, Generation, SHRINK_LIMIT_PERCENT, generation::sync_folder};
+use crate::{FileKind, Generation, Holding, SHRINK_LIMIT_PERCENT, generation::sync_folder};
 
 /// How long what was in service counts: losses that are small each time add up over it.
 pub const HISTORY_COUNTS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -30,10 +30,19 @@ const MAX_OCTETS: u64 = 256 * 1024;
 struct Entry {
     generation: String,
     data_as_of: Timestamp,
-    /// A person put it in service: what was before it does not count any more.
+    /// A person put it in service: what was before it does not count any more…
     chosen: bool,
+    /// …of these files, or of all where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<FileKind>,
     /// Records of each file, in the order of [`FileKind::ALL`].
     records: [u64; 5],
+}
+
+impl Entry {
+    fn is_chosen(&self, kind: FileKind) -> bool {
+        self.chosen && (self.accepted.is_empty() || self.accepted.contains(&kind))
+    }
 }
 
 /// The file of a data folder.
@@ -53,43 +62,45 @@ impl History {
     }
 
     /// Why `new` must not be in service without a person's word, by what was in service in the last days.
-    pub(crate) fn reasons(&self, new: &Generation) -> Vec<String> {
+    pub(crate) fn reasons(&self, new: &Generation) -> Vec<Holding> {
         let entries = self.entries();
-        let after_choice = entries.iter().rposition(|entry| entry.chosen).unwrap_or(0);
-        let counted = entries.get(after_choice..).unwrap_or_default();
-        let Some(last) = counted.last() else { return Vec::new() };
+        let Some(last) = entries.last() else { return Vec::new() };
         let begin = new.data_as_of().max(last.data_as_of).minus(HISTORY_COUNTS);
-        let recent: Vec<&Entry> = counted.iter().filter(|entry| entry.data_as_of >= begin || *entry == last).collect();
         let mut reasons = Vec::new();
-        for (place, (kind, now)) in FileKind::ALL.iter().zip(records_of(new)).enumerate() {
+        for (place, (kind, now)) in FileKind::ALL.into_iter().zip(records_of(new)).enumerate() {
+            let after_choice = entries.iter().rposition(|entry| entry.is_chosen(kind)).unwrap_or(0);
+            let counted = entries.iter().skip(after_choice);
+            let recent: Vec<&Entry> = counted.filter(|entry| entry.data_as_of >= begin || *entry == last).collect();
             let of = |entry: &Entry| entry.records.get(place).copied().unwrap_or(0);
             let (most, before) = (recent.iter().map(|entry| of(entry)).max().unwrap_or(0), of(last));
             let (lost, come) = (most.saturating_sub(now), now.saturating_sub(before));
             let name = kind.file_name();
             if lost.saturating_mul(100) > most.saturating_mul(SHRINK_LIMIT_PERCENT) {
-                reasons.push(format!(
+                let why = format!(
                     "{name}: {now} records, and there were {most} in the last days: more than {SHRINK_LIMIT_PERCENT} % less"
-                ));
+                );
+                reasons.push(Holding::new(kind, why));
             }
             if come > GROWTH_LIMIT_FLOOR
                 && come.saturating_mul(100) > before.saturating_mul(GROWTH_LIMIT_PERCENT)
                 && before > 0
             {
-                reasons.push(format!(
-                    "{name}: {now} records, and there were {before}: more than {GROWTH_LIMIT_PERCENT} % more"
-                ));
+                let why =
+                    format!("{name}: {now} records, and there were {before}: more than {GROWTH_LIMIT_PERCENT} % more");
+                reasons.push(Holding::new(kind, why));
             }
         }
         reasons
     }
 
-    /// Notes what is in service from now on.
-    pub(crate) fn note(&self, generation: &Generation, chosen: bool) -> io::Result<()> {
+    /// Notes what is in service from now on, and of which files a person said that what is unusual in them is right.
+    pub(crate) fn note(&self, generation: &Generation, accepted: &[FileKind]) -> io::Result<()> {
         let mut entries = self.entries();
         entries.push(Entry {
             generation: generation.id().to_owned(),
             data_as_of: generation.data_as_of(),
-            chosen,
+            chosen: !accepted.is_empty(),
+            accepted: accepted.to_vec(),
             records: records_of(generation),
         });
         let over = entries.len().saturating_sub(MAX_ENTRIES);

@@ -7,6 +7,7 @@
 //! Nothing here opens a socket or reads the clock.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
+mod accept;
 mod answer;
 mod ask;
 mod date;
@@ -31,6 +32,7 @@ mod rows;
 mod search;
 pub mod web;
 
+pub use accept::{Accept, Holding};
 pub use answer::{
     ActivityAnswer, Answer, CardAnswer, Lookup, MAX_LOOKUP, MAX_STRUCTURE_MAILBOXES, MailboxAnswer, MatchKind,
     PersonAnswer, Query, StructureAnswer, lookup,

@@ -6,7 +6,7 @@ use ident::Timestamp;
 use thiserror::Error;
 
 use crate::{
-    DataFolder, Diff, FileKind, FolderError, Generation, Source, TooMuchText, diff,
+    Accept, DataFolder, Diff, FileKind, FolderError, Generation, Holding, Source, TooMuchText, accept, diff,
     extract::{self, Bounds, Candidate, Found, Octets},
     generation::{Builder, oppose, oppositions, remember_gone},
     progress::{Progress, Step, Watch},
@@ -50,8 +50,8 @@ pub const MEMORY_PER_OCTET: u64 = 2;
 /// How a load is done.
 #[derive(Clone, Copy)]
 pub struct LoadOptions<'a> {
-    /// Whether a held load is confirmed.
-    pub accept: bool,
+    /// For which files a held load is confirmed.
+    pub accept: Accept<'a>,
     /// The present, if it is known: files of later than that are refused.
     pub now: Option<Timestamp>,
     /// Most octets of text that may be read.
@@ -62,7 +62,7 @@ pub struct LoadOptions<'a> {
 
 impl Default for LoadOptions<'_> {
     fn default() -> Self {
-        Self { accept: false, now: None, most: MAX_TEXT, stop: &|| false }
+        Self { accept: Accept::Nothing, now: None, most: MAX_TEXT, stop: &|| false }
     }
 }
 
@@ -70,8 +70,8 @@ impl Default for LoadOptions<'_> {
 ///
 /// The generation in service stays as it is when a file is refused (a needed column is missing) and when the
 /// load is held: more than 5 % of a file's records deleted or changed, at once or in the last days together, a file
-/// that grew by more than a fifth, or too many unreadable rows. `accept` confirms a held load; it does not help
-/// against a refused one.
+/// that grew by more than a fifth, or too many unreadable rows. `accept` confirms a held load, whatever holds it
+/// ([`load_with`]: for some files only); it does not help against a refused one.
 ///
 /// # Errors
 /// [`LoadError`] when the files or the folder cannot be read or written at all. A refused or held load is no
@@ -90,6 +90,7 @@ pub fn load_watched(
     accept: bool,
     watch: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<LoadReport, LoadError> {
+    let accept = if accept { Accept::Everything } else { Accept::Nothing };
     load_with(from, into, &LoadOptions { accept, ..LoadOptions::default() }, watch)
 }
 
@@ -113,14 +114,14 @@ pub fn load_with(
     };
     report.totals = Some(generation.totals());
     report.data_as_of = Some(generation.data_as_of());
-    let mut reasons = unreadable(&report);
+    let mut holding = unreadable(&report);
     if report.previous.is_some() {
         watch(&Progress { step: Step::Comparing, done: 0, of: 0 });
         let (previous, passed) = folder.to_compare()?;
         report.unreadable = passed.iter().map(ToString::to_string).collect();
         if let Some(previous) = previous {
             let changes = diff(&previous, &generation);
-            reasons.extend(shrinkage(&changes));
+            holding.extend(shrinkage(&changes));
             // The same rows in a newer file are newer data: what was thought to be stale is not.
             let same_age = previous.oldest_as_of() == generation.oldest_as_of();
             report.unchanged = passed.is_empty() && previous.id() == generation.id() && same_age;
@@ -130,16 +131,17 @@ pub fn load_with(
     }
     if !report.unchanged {
         // What no stored generation shows any more is still counted.
-        reasons.extend(folder.history().reasons(&generation));
+        holding.extend(folder.history().reasons(&generation));
     }
-    if !reasons.is_empty() {
-        report.reason = Some(reasons.join("; "));
-        if !options.accept {
-            report.reason =
-                Some(format!("{}. Load again with --accept to put these data in service", reasons.join("; ")));
-            return hold(report, &folder, generation);
-        }
+    options.accept.mark(&mut holding);
+    let (held, found) = (accept::held(&holding), accept::found(&holding));
+    let accepted = accept::kinds_of(holding.iter());
+    report.holding = holding;
+    if held.is_some() {
+        report.reason = held;
+        return hold(report, &folder, generation);
     }
+    report.reason = Some(found).filter(|found| !found.is_empty());
     if (options.stop)() {
         return Err(LoadError::Stopped);
     }
@@ -149,7 +151,7 @@ pub fn load_with(
     } else {
         watch(&Progress { step: Step::Storing, done: 0, of: 0 });
         folder.install(&generation)?;
-        let noted = folder.history().note(&generation, !reasons.is_empty());
+        let noted = folder.history().note(&generation, &accepted);
         noted.map_err(|error| FolderError::Io { path: into.to_owned(), error })?;
     }
     report.generation = Some(generation.id().to_owned());
@@ -232,7 +234,7 @@ fn build_watched(
             refuse(&mut report, format!("{name} cannot be used: see the problems of its line 1"));
         }
         let extract::Outcome { rows, kept, merged, refused, sha256, .. } = outcome;
-        report.files.push(FileReport { name: name.clone(), rows, kept, merged, refused });
+        report.files.push(FileReport { name: name.clone(), kind: candidate.kind, rows, kept, merged, refused });
         let as_of = Some(candidate.dated.unwrap_or(candidate.modified));
         sources.push(Source { name, sha256, kept, kind: Some(candidate.kind), as_of });
     }
@@ -263,25 +265,29 @@ fn refuse(report: &mut LoadReport, why: String) {
 }
 
 /// A file in which a whole share of the rows is wrong is a wrong file (annuaire reference §9).
-fn unreadable(report: &LoadReport) -> Vec<String> {
+fn unreadable(report: &LoadReport) -> Vec<Holding> {
     let too_many = |file: &&FileReport| {
         file.refused > REFUSED_LIMIT_FLOOR
             && file.refused.saturating_mul(1000) > file.rows.saturating_mul(REFUSED_LIMIT_PER_THOUSAND)
     };
-    let say = |file: &FileReport| format!("{}: {} of {} rows cannot be read", file.name, file.refused, file.rows);
+    let say = |file: &FileReport| {
+        Holding::new(file.kind, format!("{}: {} of {} rows cannot be read", file.name, file.refused, file.rows))
+    };
     report.files.iter().filter(too_many).map(say).collect()
 }
 
-fn shrinkage(changes: &Diff) -> Vec<String> {
+fn shrinkage(changes: &Diff) -> Vec<Holding> {
     let say = |file: &crate::FileDiff| {
-        format!(
+        let why = format!(
             "{}: {} of {} records would be deleted and {} changed, more than {} % in all",
             file.file,
             file.deleted,
             file.before,
             file.changed,
             crate::SHRINK_LIMIT_PERCENT
-        )
+        );
+        let kind = FileKind::ALL.into_iter().find(|kind| kind.file_name() == file.file);
+        Holding::new(kind.unwrap_or(FileKind::Activities), why)
     };
     changes.held_by().map(say).collect()
 }

@@ -3,7 +3,7 @@
 use ident::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::{Diff, Totals};
+use crate::{Diff, FileKind, Holding, Totals};
 
 /// Most problems that a report lists; the rest is counted.
 pub const MAX_PROBLEMS: usize = 10_000;
@@ -43,6 +43,8 @@ impl Problems {
 pub struct FileReport {
     /// Its name in the folder.
     pub name: String,
+    /// Which of the five it is.
+    pub kind: FileKind,
     /// All rows.
     pub rows: u64,
     /// Rows that became a record.
@@ -86,6 +88,8 @@ pub struct LoadReport {
     pub refused: bool,
     /// Why it was held or refused, and what to do.
     pub reason: Option<String>,
+    /// What holds it back, file by file, and what of that was confirmed.
+    pub holding: Vec<Holding>,
     /// The same data were already in service.
     pub unchanged: bool,
     /// What differs from the generation before.

@@ -29,6 +29,7 @@ pub mod capture;
 pub mod certs;
 pub mod chains;
 pub mod crash;
+pub mod door;
 pub mod dovecot;
 pub mod faults;
 pub mod gateway;

@@ -179,7 +179,8 @@ fn versions_and_history_over_a_load() {
     }
     assert!(changed > 0);
     let data = ground.world.folder().join("annuaire-data");
-    let arguments = ["annuaire", "load", extracts.to_str().unwrap(), "--into", data.to_str().unwrap(), "--accept"];
+    let mut arguments = vec!["annuaire", "load", extracts.to_str().unwrap(), "--into", data.to_str().unwrap()];
+    arguments.extend(annuaire::FileKind::ALL.iter().flat_map(|kind| ["--accept", kind.file_name()]));
     let loaded = sceau(&arguments, b"");
     assert_eq!(loaded.code, Some(0), "{}", loaded.errors);
     ground.gateway.hang_up();

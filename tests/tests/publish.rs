@@ -3,14 +3,17 @@
 #![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use ident::{Clock, SystemClock};
 use pki::issue::{KeyAlgorithm, OrganisationUse, Profile};
 use sceau::demo::cast::Place;
 use serde_json::Value;
-use tests::gateway::{Gateway, sceau_json};
+use tests::door::Door;
+use tests::gateway::{Gateway, binary, sceau_json};
 use tests::https::Site;
 use tests::place::free_endpoint;
+use tests::process::{PATIENCE, Running};
 use tests::world::World;
 
 struct Ground {
@@ -55,14 +58,25 @@ impl Ground {
     }
 
     fn publish_as(&self, certificate: &Path, key: &Path, more: &[&str]) -> (Option<i32>, Value) {
-        let configuration = self.world.configuration(Place::B);
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let (configuration, certificate, key) = (text(&configuration), text(certificate), text(key));
-        let mut arguments =
-            vec!["annuaire", "publish", "--config", &configuration, "--to", &self.base, "--address", &self.ip];
-        arguments.extend(["--as", &certificate, "--key", &key]);
+        let order = self.order(certificate, key);
+        let mut arguments: Vec<&str> = order.iter().map(String::as_str).collect();
         arguments.extend(more);
         sceau_json(&arguments)
+    }
+
+    fn order(&self, certificate: &Path, key: &Path) -> Vec<String> {
+        let configuration = self.world.configuration(Place::B);
+        let [configuration, certificate, key] = [&configuration, certificate, key].map(|path| path.to_str().unwrap());
+        let place = ["annuaire", "publish", "--config", configuration, "--to", &self.base, "--address", &self.ip];
+        place.into_iter().chain(["--as", certificate, "--key", key]).map(str::to_owned).collect()
+    }
+
+    /// Hospital B, about to say it.
+    fn publishing(&self) -> Running {
+        let (certificate, key) = (self.world.folder().join("b-client.pem"), self.world.folder().join("b-client.key"));
+        Running::start("publisher", binary(), |command| {
+            command.args(self.order(&certificate, &key)).arg("--json");
+        })
     }
 
     /// Who has a mailbox that begins so, by FHIR; and whether the page shows it.
@@ -77,6 +91,15 @@ impl Ground {
         let moreau = self.world.space.holder("moreau").unwrap().person.id.to_string();
         let page = self.site.get(&format!("/annuaire/person/{moreau}"), &[]).text();
         (people, page.contains(&format!("mailto:{address}")))
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -123,6 +146,45 @@ fn a_registry_is_published_into_another_directory() {
     assert_eq!((code, done(&told, &new)), (Some(0), vec!["closed"]), "{told}");
     assert_eq!(ground.seen(&new), (vec![], false));
     assert_eq!(ground.publish(&[]).1["sent"].as_array().unwrap().len(), 0);
+}
+
+/// PUB-3: a publisher that is killed when the other side has taken a PATCH, and before it could note that, neither says it
+/// twice nor forgets that it is there; nor does one that is killed so while it takes a mailbox away.
+#[test]
+fn a_kill_behind_the_patch_neither_repeats_nor_loses() {
+    let mut ground = Ground::new();
+    let door =
+        Door::before(ground.base.rsplit_once(':').unwrap().1.trim_end_matches("/fhir").parse().unwrap(), &ground.ip);
+    ground.base = format!("https://{}:{}/fhir", Place::A.host(), door.port);
+    let new = Place::B.address("coupee.boite-test").unwrap().to_string();
+    let moreau = ground.world.space.holder("moreau").unwrap().person.id.to_string();
+    let entry = format!("\n[[mailbox]]\naddress = \"{new}\"\ntype = \"PER\"\nowner = \"{moreau}\"\n");
+    let (code, told) = ground.publish(&[]);
+    assert_eq!(code, Some(0), "{told}");
+
+    ground.world.append(Place::B, "registry.toml", &entry);
+    // The question about the new one goes first, its PATCH second: of that one no answer comes.
+    door.holds_answers_from(2);
+    let mut publisher = ground.publishing();
+    wait_until("the other side has taken it", || ground.seen(&new).0 == [moreau.clone()]);
+    publisher.kill();
+    door.opens();
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, told["sent"].as_array().unwrap().len()), (Some(0), 0), "{told}");
+    assert_eq!(ground.seen(&new), (vec![moreau.clone()], true));
+
+    ground.world.edit(Place::B, "registry.toml", &entry, "\n");
+    door.holds_answers_from(2);
+    let mut publisher = ground.publishing();
+    wait_until("the other side has taken it away", || ground.seen(&new).0.is_empty());
+    publisher.kill();
+    door.opens();
+    let (code, told) = ground.publish(&[]);
+    assert_eq!((code, told["sent"].as_array().unwrap().len()), (Some(0), 0), "{told}");
+    // It is shown again like one that never was there.
+    ground.world.append(Place::B, "registry.toml", &entry);
+    assert_eq!(done(&ground.publish(&[]).1, &new), ["published"]);
+    assert_eq!(ground.seen(&new), (vec![moreau], true));
 }
 
 /// PUB-2: whoever is not named, and whoever shows nothing, publishes nothing.

@@ -106,7 +106,7 @@ fn what_only_the_registry_knows_is_found_like_the_rest() {
     }
 }
 
-/// AN-RED: whoever names a red-listed mailbox in full is shown as little of it as whoever guesses, by every face.
+/// RED-1: whoever names a red-listed mailbox in full is shown as little of it as whoever guesses, by every face.
 #[test]
 fn no_face_shows_a_red_listed_mailbox_to_whoever_names_it_in_full() {
     let world = World::ours(40);
@@ -151,7 +151,7 @@ fn no_face_shows_a_red_listed_mailbox_to_whoever_names_it_in_full() {
 /// Who asks for a closed mailbox of ours by its address reads who takes over, in both languages, and nothing of a successor
 /// on the red list or of a closed one that was on it.
 #[test]
-fn a_closed_mailbox_leads_to_its_successor() {
+fn over_fhir_a_closed_mailbox_leads_to_its_successor() {
     let closed = |successor: &str, more: &str| {
         let text = format!(
             "[[mailbox]]\naddress = \"ferme-test@ch-exemple.test\"\ntype = \"PER\"\nowner = \"899700000002\"\n\

@@ -67,7 +67,24 @@ fn a_held_or_refused_load_exits_1_and_the_old_generation_answers_on() {
     assert_eq!((ran.exit, &ran.json()["refused"], &ran.json()["generation"]), (1, &json!(true), &first));
 
     place.sceau("annuaire generate --into other --people 20 --seed 8");
-    assert_eq!(place.sceau("annuaire load other --into data --accept").exit, 0);
+    // A word without a name is for one file, and all of them hold this one; so is a name for the file that it names.
+    let ran = place.sceau("annuaire load other --into data --accept --json");
+    assert_eq!((ran.exit, &ran.json()["held"], &ran.json()["generation"]), (1, &json!(true), &first));
+    let ran = place.sceau(&format!("annuaire load other --into data --accept {ACTIVITIES} --json"));
+    assert_eq!((ran.exit, &ran.json()["held"], &ran.json()["generation"]), (1, &json!(true), &first));
+    let holding = ran.json()["holding"].as_array().unwrap().clone();
+    assert!(holding.iter().any(|one| one["accepted"] == json!(false)), "{holding:?}");
+    for one in &holding {
+        assert_eq!(one["accepted"] == json!(true), one["file"] == ACTIVITIES, "{one}");
+        let told =
+            ran.json()["reason"].as_str().unwrap().contains(&format!("--accept {}", one["file"].as_str().unwrap()));
+        assert_eq!(told, one["file"] != ACTIVITIES, "{one}");
+    }
+    let ran = place.sceau("annuaire load --accept other --into data");
+    assert!(ran.exit == 2 && ran.err.contains("none of the files"), "{} {}", ran.exit, ran.err);
+    let words = annuaire::FileKind::ALL.map(|kind| format!("--accept {}", kind.file_name())).join(" ");
+    let ran = place.sceau(&format!("annuaire load other --into data {words}"));
+    assert!(ran.exit == 0 && ran.text().contains(&format!("accepted for {ACTIVITIES}: ")), "{}", ran.text());
     let changes = place.sceau("annuaire diff data previous current --json");
     assert_eq!((changes.exit, &changes.json()["from"]), (0, &first));
     assert!(changes.json()["files"][0]["deleted"].as_u64().unwrap() > 0);

@@ -1,5 +1,6 @@
 //! `sceau annuaire`: the professional directory.
 
+mod accept;
 mod mailbox;
 mod password;
 mod progress;
@@ -66,9 +67,12 @@ enum Order {
         /// Data folder, made if needed
         #[arg(long, value_name = "DATA")]
         into: PathBuf,
-        /// Put them in service even though many records are deleted or changed
-        #[arg(long)]
-        accept: bool,
+        /// Put them in service even though many records of this file are deleted or changed; once for each file
+        ///
+        /// FILE is its name as published, dated or not. Without a name: for the one file that holds the load back; where
+        /// several do, none of them is accepted, and each is to be named.
+        #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", value_parser = accept::Word::read)]
+        accept: Vec<accept::Word>,
         /// Give way to other programs, such as a gateway that carries mail meanwhile
         #[arg(long)]
         gently: bool,
@@ -174,7 +178,7 @@ pub(super) fn run(args: Args) -> Exit {
             if gently {
                 give_way();
             }
-            load(&folder, &into, accept, gently, json)
+            load(&folder, &into, &accept, gently, json)
         }
         Order::List { data } => list(&data, json),
         Order::Use { data, generation } => put_in_service(&data, &generation, json),
@@ -211,7 +215,7 @@ fn give_way() {
     }
 }
 
-fn load(folder: &Path, into: &Path, accept: bool, gently: bool, as_json: bool) -> Result<Exit, Problem> {
+fn load(folder: &Path, into: &Path, words: &[accept::Word], gently: bool, as_json: bool) -> Result<Exit, Problem> {
     if !folder.is_dir() {
         return Err(Problem::of(folder, "is no folder: give the folder that holds the extracts"));
     }
@@ -219,6 +223,8 @@ fn load(folder: &Path, into: &Path, accept: bool, gently: bool, as_json: bool) -
     let all = LoadOptions::default();
     // Beside the mail, memory is what the system can spare.
     let most = if gently { directory::most_text() } else { all.most };
+    let files = accept::files(words);
+    let accept = accept::meant(words, &files);
     let options = LoadOptions { accept, now: Some(SystemClock.now()), most, ..all };
     let report = annuaire::load_with(folder, into, &options, &mut |progress| bar.tell(progress));
     bar.end();

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use annuaire::{FolderError, LoadError, LoadOptions, LoadReport};
+use annuaire::{Accept, FolderError, LoadError, LoadOptions, LoadReport};
 use ident::Timestamp;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -89,7 +89,8 @@ impl Loader {
                 // On a thread of its own: the places for cryptographic work stay free for mail.
                 let loaded = tokio::task::spawn_blocking(move || {
                     let stop = || over.load(Ordering::Relaxed);
-                    let options = LoadOptions { accept: false, now: Some(now), most: most_text(), stop: &stop };
+                    let options =
+                        LoadOptions { accept: Accept::Nothing, now: Some(now), most: most_text(), stop: &stop };
                     annuaire::load_with(&from, &into, &options, &mut |_| ())
                 });
                 let report = loaded.await.map_err(io::Error::other)?;

@@ -88,16 +88,34 @@ impl Found {
 
 fn tell(gateway: &Gateway, before: [Option<&'static str>; 2], found: Found) -> [Option<&'static str>; 2] {
     let [unused, failing] = before;
-    let first = found.first.map(|first| (UNUSED, format!("{} mailbox(es), {first} first", found.unused)));
+    let first = found.first.map(|first| (UNUSED, warning(found.unused, &first)));
     [
         health::tell(
             gateway,
             unused,
             first,
-            "mailboxes are not used: see `sceau annuaire mailbox list --unused`, keep one by `change --keep-unused true`",
+            "mailboxes carry no mail: see `sceau annuaire mailbox list --unused`, keep one by `change --keep-unused true`",
         ),
         health::tell(gateway, failing, found.failed.map(|why| (FAILING, why)), "unused mailboxes are not closed"),
     ]
+}
+
+/// What the warning says: what is measured, and what is not. Whoever only reads looks unused here, and may be told so wrongly.
+fn warning(count: usize, first: &str) -> String {
+    format!(
+        "{count} boîte(s) sans message émis ni remis, {first} la première ; la lecture n'est pas mesurée : demandez au titulaire \
+         avant de fermer / {count} mailbox(es) without a message sent or delivered, {first} first; reading is not measured: ask \
+         the holder before it is closed"
+    )
+}
+
+/// Why a mailbox is closed, for the trail.
+fn reason(since: Timestamp) -> String {
+    let since = since.rfc3339();
+    format!(
+        "aucun message émis ni remis depuis {since} (lecture non mesurée) / not used since {since}: no message sent or \
+         delivered (reading is not measured)"
+    )
 }
 
 impl Keeper {
@@ -237,7 +255,7 @@ fn close_in(
         }
         let order = Order::Close { address: (*address).clone(), successor: None };
         if let Ok(Carried::Done(_)) = changing.draft.carry_out(&order, National::default(), &rules) {
-            let reason = format!("not used since {}", since.rfc3339());
+            let reason = reason(*since);
             tracing::info!(%address, reason, "mailbox closed");
             notes.push(Note {
                 at: now,
@@ -300,5 +318,15 @@ mod tests {
         assert_eq!(told.len(), 1);
         assert_eq!((told[0].action.as_str(), told[0].target.as_str()), ("mailbox.close", "a@ch-exemple.test"));
         assert!(told[0].reason.as_ref().unwrap().contains("not used since 2026-"));
+    }
+
+    /// REG-5: who only reads is not seen to; the warning says so, in both languages.
+    #[test]
+    fn the_warning_says_that_reading_is_not_measured() {
+        let words = warning(3, "a@ch-exemple.test");
+        assert!(words.contains("3 boîte(s) sans message émis ni remis, a@ch-exemple.test"), "{words}");
+        assert!(words.contains("la lecture n'est pas mesurée") && words.contains("reading is not measured"), "{words}");
+        let reason = reason(AT);
+        assert!(reason.contains("lecture non mesurée") && reason.contains("reading is not measured"), "{reason}");
     }
 }

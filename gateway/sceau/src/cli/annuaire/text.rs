@@ -72,6 +72,9 @@ pub(super) fn load(report: &LoadReport) {
         let (taken, unknown) = (report.oppositions, report.oppositions_unknown);
         println!("  oppositions of cards: {taken} taken all the same, {unknown} about cards that are not known yet");
     }
+    for one in report.holding.iter().filter(|one| one.accepted) {
+        println!("  accepted for {}: {}", one.file, one.why);
+    }
     let name = report.generation.as_deref().unwrap_or("none");
     match (report.in_service(), report.unchanged) {
         (true, true) => println!("generation {name} was in service already"),

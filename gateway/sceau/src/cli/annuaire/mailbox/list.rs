@@ -119,6 +119,12 @@ pub(super) fn list(args: &Args, filter: &Filter, as_json: bool) -> Exit {
         say!("{}  {}", line(own), activity(known.use_of(own)));
     }
     eprintln!("{count} boîte(s) / mailbox(es)");
+    if filter.unused.is_some() && count > 0 {
+        eprintln!(
+            "sans message émis ni remis ; la lecture n'est pas mesurée : leur titulaire peut les lire / neither sent from nor \
+             delivered to; reading is not measured: their holders may read them"
+        );
+    }
     Exit::Done
 }
 
@@ -181,6 +187,7 @@ impl Known {
                 "measured_since": since.rfc3339(),
                 "sent": last.sent.map(Timestamp::rfc3339),
                 "delivered": last.delivered.map(Timestamp::rfc3339),
+                "read": "not measured",
                 "unused_since": unused.rfc3339(),
                 "told": told.map(Timestamp::rfc3339),
             }),
@@ -198,7 +205,7 @@ fn activity(known: Use) -> String {
     let day = |at: Timestamp| at.rfc3339().chars().take(10).collect::<String>();
     let uses = [("sent", last.sent), ("delivered", last.delivered)];
     let uses: Vec<String> = uses.iter().filter_map(|(word, at)| at.map(|at| format!("{word} {}", day(at)))).collect();
-    if uses.is_empty() { format!("no activity since {}", day(since)) } else { uses.join(", ") }
+    if uses.is_empty() { format!("nothing sent or delivered since {}", day(since)) } else { uses.join(", ") }
 }
 
 fn described(own: &RegisteredMailbox) -> Value {
