@@ -209,10 +209,12 @@ fn run(data: &[u8]) -> bool {
     if chance % FOLLOWED == 0 && face != "tight" {
         pages(&bundle, face);
     }
-    // A question of two parameters at least, about somebody, in an order, seven to a page: no seed asks so.
+    // A question of two parameters at least, about somebody, six to nine to a page: no seed asks so.
     let own = bundle["link"][0]["url"].as_str().unwrap_or_default();
     let found = bundle["entry"].as_array().into_iter().flatten().any(|entry| entry["search"]["mode"] == "match");
-    found && own.contains("_count=7&") && own.matches('&').count() >= 2
+    found
+        && ["_count=6&", "_count=7&", "_count=8&", "_count=9&"].iter().any(|few| own.contains(few))
+        && own.matches('&').count() >= 2
 }
 
 /// Holds an answer against what every answer is; its JSON, where it is one document.
