@@ -10,6 +10,7 @@ mod filter;
 mod matching;
 mod message;
 mod page;
+mod reach;
 mod result;
 mod schema;
 mod search;

@@ -9,10 +9,11 @@ use super::{
     ber::Writer,
     dn::Dn,
     entry::{Boxes, Entry, World},
-    filter::{Node, Test},
+    filter::Node,
     matching::holds,
     message::{Scope, SearchAsked, operation},
     page::{self, CookieFault, PageAsked, Place},
+    reach::{addresses, costs_nothing, names},
     result::{Code, Ending, message},
     schema::Attr,
     selection::Selection,
@@ -39,61 +40,6 @@ const MAX_CHUNK: usize = 4096;
 const MAX_WORK: u64 = WORK_LIMIT.saturating_mul(4);
 /// Most parts of a filter that is answered at once.
 const MAX_EXACT: usize = 8;
-
-/// Whether a part is one that the index answers whole.
-fn names(node: &Node) -> bool {
-    is_equality(node, &[Attr::Mail, Attr::Uid, Attr::EmployeeNumber])
-}
-
-/// The addresses of which an entry must have one for the filter to be true; nothing where it may have any, or none.
-pub(super) fn addresses(node: &Node) -> Option<Vec<String>> {
-    match node {
-        Node::Leaf(leaf) => match &leaf.test {
-            Test::Equal(text) | Test::Exact(text) if leaf.attr == Some(Attr::Mail) => {
-                Some(vec![text.raw.to_lowercase()])
-            }
-            _ => None,
-        },
-        Node::And(parts) => parts.iter().find_map(addresses),
-        Node::Or(parts) if !parts.is_empty() => {
-            let all: Option<Vec<Vec<String>>> = parts.iter().map(addresses).collect();
-            all.map(|all| all.concat())
-        }
-        Node::Or(_) | Node::Not(_) => None,
-    }
-}
-
-/// Whether a part says next to nothing, and costs that.
-fn costs_nothing(node: &Node) -> bool {
-    matches!(node, Node::Leaf(leaf) if leaf.test == Test::Present) || is_equality(node, &[Attr::ObjectClass])
-}
-
-fn is_equality(node: &Node, wanted: &[Attr]) -> bool {
-    let Node::Leaf(leaf) = node else { return false };
-    matches!(leaf.test, Test::Equal(_)) && leaf.attr.is_some_and(|attr| wanted.contains(&attr))
-}
-
-/// Whether the filter can be true of people and structures only: what is asked for stands in no folder.
-pub(super) fn is_about_entries(node: &Node) -> bool {
-    match node {
-        Node::Leaf(leaf) => leaf.attr.is_some_and(|attr| ENTRIES_ONLY.contains(&attr)),
-        Node::And(parts) => parts.iter().any(is_about_entries),
-        Node::Or(parts) => !parts.is_empty() && parts.iter().all(is_about_entries),
-        Node::Not(_) => false,
-    }
-}
-
-/// Attributes that no folder, and neither the root nor the subschema, has.
-pub(super) const ENTRIES_ONLY: [Attr; 8] = [
-    Attr::Mail,
-    Attr::Uid,
-    Attr::EmployeeNumber,
-    Attr::Surname,
-    Attr::GivenName,
-    Attr::DisplayName,
-    Attr::Locality,
-    Attr::StructureId,
-];
 
 /// How much somebody may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +168,7 @@ impl Search {
             addresses: addresses(&self.asked.filter),
             work: Work::new(MAX_WORK),
             looks,
+            begins: Place::default(),
             stop: None,
         };
         if self.wants == Wants::Comparison {
@@ -229,6 +176,8 @@ impl Search {
         }
         let mut answer = Answer::default();
         let (mut ending, page) = match run.answer(&mut answer) {
+            // Nothing was passed over: the next page goes on there.
+            Ok(Some(page)) if !page.cookie.is_empty() => (Ending::new(Code::Success, ""), Some(page)),
             Ok(page) => {
                 // What was looked at last may have been passed over for want of time.
                 run.is_over();
@@ -296,6 +245,8 @@ pub(super) struct Run<'a> {
     work: Work,
     /// Hits that may still be looked at.
     looks: usize,
+    /// Where the page begins.
+    begins: Place,
     stop: Option<Code>,
 }
 
@@ -329,9 +280,10 @@ impl<'a> Run<'a> {
         let all = wanted(search.asked.size_limit, search.rights.paged.unwrap_or(usize::MAX));
         let size = page_size(asked.size);
         let limit = size.min(all.saturating_sub(given));
+        self.begins = start;
         let estimate = self.parts(&lies, start, limit, answer);
         let given = given.saturating_add(answer.given);
-        let next = answer.more.filter(|_| self.stop.is_none() && given < all).map(|place| {
+        let next = answer.more.filter(|_| given < all).map(|place| {
             let given = u32::try_from(given).unwrap_or(u32::MAX);
             search.settings.pages.cookie(Place { given, ..place }, generation, digest, &search.who)
         });
@@ -415,16 +367,18 @@ impl<'a> Run<'a> {
 
     fn fixed(&mut self, entries: &[Entry<'a>], from: u32, limit: usize, answer: &mut Answer) {
         for (n, entry) in entries.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
-            if self.is_over() {
-                return;
-            }
-            if holds(&self.search.asked.filter, entry, self.time_up) == Some(true) {
-                if answer.is_full(limit) {
-                    let entries = u32::try_from(n).unwrap_or(u32::MAX);
-                    answer.more = Some(Place { entries, ..Place::default() });
+            let here = || Place { entries: u32::try_from(n).unwrap_or(u32::MAX), ..Place::default() };
+            match self.fits(entry) {
+                None => {
+                    answer.more = self.goes_on(here());
                     return;
                 }
-                self.put(entry, answer);
+                Some(false) => {}
+                Some(true) if answer.is_full(limit) => {
+                    answer.more = Some(here());
+                    return;
+                }
+                Some(true) => self.put(entry, answer),
             }
         }
     }
@@ -446,6 +400,7 @@ impl<'a> Run<'a> {
         chunk = chunk.min(self.looks.max(1));
         loop {
             if self.is_over() {
+                answer.more = self.goes_on(Place { part: from.part, hits, entries: count(skip), given: 0 });
                 return 0;
             }
             let passed = usize::try_from(hits).unwrap_or(usize::MAX);
@@ -455,25 +410,30 @@ impl<'a> Run<'a> {
             for hit in found.hits {
                 let entries = self.entries(hit);
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
+                    let here = Place { part: from.part, hits, entries: count(n), given: 0 };
                     // A filter of two hundred parts over a hospital of thousands of mailboxes takes its time, too.
-                    if self.is_over() {
-                        return found.total;
+                    match self.fits(entry) {
+                        None => {
+                            answer.more = self.goes_on(here);
+                            return found.total;
+                        }
+                        Some(false) => {}
+                        Some(true) if answer.is_full(limit) => {
+                            answer.more = Some(here);
+                            return found.total;
+                        }
+                        Some(true) => self.put(entry, answer),
                     }
-                    if holds(&self.search.asked.filter, entry, self.time_up) != Some(true) {
-                        continue;
-                    }
-                    if answer.is_full(limit) {
-                        let entries = u32::try_from(n).unwrap_or(u32::MAX);
-                        answer.more = Some(Place { part: from.part, hits, entries, given: 0 });
-                        return found.total;
-                    }
-                    self.put(entry, answer);
                 }
                 skip = 0;
                 hits = hits.saturating_add(1);
                 self.looks = self.looks.saturating_sub(1);
             }
             if whole {
+                if found.cut {
+                    // The index had enough of this page: of the next, it may go on.
+                    answer.more = self.goes_on_later(Place { part: from.part, hits, entries: 0, given: 0 });
+                }
                 return found.total;
             }
             if self.looks == 0 {
@@ -486,6 +446,27 @@ impl<'a> Run<'a> {
             }
             chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks);
         }
+    }
+
+    /// Whether the filter is true of an entry; nothing where time ran out over it.
+    fn fits(&mut self, entry: &Entry<'_>) -> Option<bool> {
+        if self.is_over() {
+            return None;
+        }
+        let fits = holds(&self.search.asked.filter, entry, self.time_up) == Some(true);
+        // What cannot be told may be so because time is up.
+        (fits || !self.is_over()).then_some(fits)
+    }
+
+    /// Where the next page begins when time ran out here: a page may be short (RFC 2696 §3), but one that got nowhere
+    /// would be asked for for ever.
+    fn goes_on(&self, here: Place) -> Option<Place> {
+        (self.stop == Some(Code::TimeLimitExceeded)).then_some(here).and_then(|here| self.goes_on_later(here))
+    }
+
+    fn goes_on_later(&self, here: Place) -> Option<Place> {
+        let order = |place: Place| (place.part, place.hits, place.entries);
+        (self.search.page.is_some() && order(here) > order(self.begins)).then_some(here)
     }
 
     fn is_over(&mut self) -> bool {
@@ -552,6 +533,10 @@ pub(super) struct Chunk<'a> {
     pub(super) hits: Vec<HitOf<'a>>,
     cut: bool,
     total: u64,
+}
+
+fn count(entries: usize) -> u32 {
+    u32::try_from(entries).unwrap_or(u32::MAX)
 }
 
 /// Entries of a page, as asked for and as given.

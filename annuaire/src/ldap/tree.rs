@@ -6,9 +6,10 @@ use super::{
     entry::{Boxes, Entry},
     message::{MANAGE_DSA_IT, Scope},
     page::PAGED,
+    reach::is_about_entries,
     result::{Code, Ending},
     schema::{self, Attr},
-    search::{Run, is_about_entries},
+    search::Run,
     spelling::nothing,
 };
 use crate::{Filter, Page, Question};
