@@ -10,6 +10,7 @@ use std::{fs, path::Path};
 pub mod forge;
 pub mod layers;
 pub mod samples;
+pub mod shape;
 pub mod targets;
 pub mod world;
 

@@ -46,18 +46,20 @@ fn run(data: &[u8]) -> bool {
     for (n, file) in parts(data).into_iter().take(8).enumerate() {
         write(n, file);
     }
-    let (built, again) = (annuaire::build(&FOLDER), annuaire::build(&FOLDER));
+    // One input in four is built twice: it costs as much as everything else together.
+    let twice = data.iter().fold(0u8, |sum, octet| sum.wrapping_add(*octet)).is_multiple_of(4);
+    let built = annuaire::build(&FOLDER);
+    let again = twice.then(|| annuaire::build(&FOLDER));
     fs::remove_dir_all(&*FOLDER).expect("the folder goes");
-    assert_eq!(built.is_ok(), again.is_ok(), "the same files, another outcome");
+    assert!(again.as_ref().is_none_or(|again| again.is_ok() == built.is_ok()), "the same files, another outcome");
     // An archive that breaks off in the middle is a fault of reading, and nothing is loaded.
-    let (Ok((report, generation)), Ok((_, again))) = (built, again) else { return false };
+    let Ok((report, generation)) = built else { return false };
     balanced(&report);
     // Hashing is keyed anew in each process and for each map: what is built never shows it.
-    assert_eq!(
-        generation.as_ref().map(Generation::id),
-        again.as_ref().map(Generation::id),
-        "the same files, another name"
-    );
+    if let Some(Ok((_, again))) = &again {
+        let names = [&generation, again].map(|it| it.as_ref().map(Generation::id));
+        assert_eq!(names[0], names[1], "the same files, another name");
+    }
     let Some(generation) = generation else {
         assert!(report.refused && report.reason.is_some(), "no directory and no reason");
         return false;
