@@ -17,6 +17,7 @@ pub mod events;
 pub mod exchange;
 pub mod fetch;
 pub mod gateway;
+mod gently;
 pub mod hardening;
 pub mod health;
 pub mod http;

@@ -21,11 +21,9 @@ use serde_json::json;
 use super::{Exit, material};
 use crate::{
     config::{Loaded, Problem},
-    directory,
+    directory, gently,
 };
 
-/// How much nicer than usual a load is that gives way (nice(2)).
-const GENTLY: i32 = 10;
 /// Most hits asked for at once.
 const MAX_LIMIT: u64 = 10_000;
 
@@ -210,7 +208,7 @@ fn generate(into: &Path, options: &GenerateOptions, faults: bool, as_json: bool)
 
 /// What does not succeed costs others a little time, and nothing else.
 fn give_way() {
-    if let Err(error) = rustix::process::nice(GENTLY) {
+    if let Err(error) = gently::give_way() {
         eprintln!("sceau: running at the usual priority: {error}");
     }
 }

@@ -17,7 +17,7 @@ use annuaire::{
 };
 use tokio::sync::watch;
 
-use crate::{gateway::Gateway, replace::replace, snapshot::Snapshot};
+use crate::{gateway::Gateway, gently, replace::replace, snapshot::Snapshot};
 
 /// Largest file that is read.
 const MAX_OCTETS: u64 = 64 * 1024 * 1024;
@@ -59,7 +59,7 @@ pub(super) async fn keep(fhir: Arc<Fhir>, gateway: Arc<Gateway>, mut stopping: w
         } else if let Some(new) = new {
             let before = std::mem::take(&mut kept);
             let (fhir, gateway) = (Arc::clone(&fhir), Arc::clone(&gateway));
-            let worked = tokio::task::spawn_blocking(move || before.renewed(&fhir, &gateway, &snapshot, new)).await;
+            let worked = gently::run("history", move || before.renewed(&fhir, &gateway, &snapshot, new)).await;
             match worked {
                 Ok(now) => (kept, rest) = (now, REST),
                 Err(error) => tracing::error!(%error, "the generations of the directory could not be compared"),
