@@ -19,6 +19,7 @@ use tests::world::World;
 /// Entries that both programs ask for.
 const MOST: u8 = 100;
 const SIZE_LIMIT_EXCEEDED: u8 = 4;
+const PROGRAMS: [&str; 2] = ["Thunderbird", "Outlook"];
 /// No bound is to interfere.
 const LIMITS: &str = "limits = { searches = 1000000, entries_an_hour = 100000000, search = \"5m\" }";
 
@@ -84,10 +85,11 @@ fn people(world: &World, count: usize) -> Vec<(String, String)> {
 #[test]
 fn who_is_typed_is_found_key_by_key() {
     let place = Served::in_world(World::peopled(repetitions(2000, 200_000).try_into().unwrap()), LIMITS);
-    let (mut took, mut whole) = (Vec::new(), 0);
+    let (mut took, mut whole) = ([Vec::new(), Vec::new()], 0);
     for (name, address) in people(&place.world, repetitions(6, 60)).into_iter().step_by(repetitions(2, 1)) {
         let letters: Vec<char> = name.chars().collect();
-        for (program, spelt) in [("Thunderbird", thunderbird as fn(&str) -> String), ("Outlook", outlook)] {
+        let spellings = [thunderbird as fn(&str) -> String, outlook];
+        for ((program, spelt), took) in PROGRAMS.into_iter().zip(spellings).zip(&mut took) {
             for typed in (1..=letters.len()).map(|most| letters[..most].iter().collect::<String>()) {
                 let typed = typed.trim();
                 let asked = spelt(typed);
@@ -112,13 +114,20 @@ fn who_is_typed_is_found_key_by_key() {
             }
         }
     }
-    assert!(whole * 2 > took.len(), "{whole} of {} answers are whole", took.len());
-    took.sort_unstable();
-    let at = |part: usize| took[took.len() * part / 100].as_micros();
-    report(&format!(
-        "LDAP, a key each on a new TLS connection: {} keys, p50 {} µs, p95 {} µs (this build, this machine's load)",
-        took.len(),
-        at(50),
-        at(95)
-    ));
+    let keys = took.iter().map(Vec::len).sum::<usize>();
+    assert!(whole * 2 > keys, "{whole} of {keys} answers are whole");
+    for (program, mut took) in PROGRAMS.into_iter().zip(took) {
+        took.sort_unstable();
+        let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)].as_micros();
+        report(&format!(
+            "LDAP, {program}, a key each on a new TLS connection: {} keys, p50 {} µs, p90 {} µs, p95 {} µs, p99 {} µs, \
+             longest {} µs (this build, this machine's load)",
+            took.len(),
+            at(50),
+            at(90),
+            at(95),
+            at(99),
+            at(100)
+        ));
+    }
 }

@@ -1,13 +1,12 @@
 //! One test per row of the table of design §3, and one per refusal that admission decides alone,
 //! on the configuration of the demonstration's first hospital.
 
-use std::{fs, net::IpAddr, path::Path, sync::OnceLock};
+use std::{fs, path::Path, sync::OnceLock};
 
 use ident::{Address, PersonId, Timestamp};
 use pki::{
     certificate::Certificate,
     identity::{Identity, Person},
-    issue::KeyAlgorithm,
     path::{Purpose, Verdict},
 };
 
@@ -23,7 +22,7 @@ use crate::{
     config::{self, Loaded},
     demo::{
         cast::Place,
-        space::{Ports, Space, SpaceSettings},
+        space::{Space, SpaceSettings},
     },
     refusal::{Refusal, RefusalId},
     snapshot::Snapshot,
@@ -41,14 +40,7 @@ fn space() -> &'static Space {
     &SPACE
         .get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
-            let settings = SpaceSettings {
-                folder: folder.path().to_owned(),
-                now: NOW,
-                seed: 1,
-                people: 20,
-                key: KeyAlgorithm::P256,
-                ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
-            };
+            let settings = SpaceSettings::small(folder.path(), NOW, 20);
             let space = Space::create(&settings).unwrap();
             (folder, space)
         })

@@ -163,6 +163,15 @@ pub struct SpaceSettings {
     pub ports: Ports,
 }
 
+#[cfg(test)]
+impl SpaceSettings {
+    /// A small space on loopback whose keys cost little.
+    pub(crate) fn small(folder: &Path, now: Timestamp, people: u32) -> Self {
+        let ports = Ports::free(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
+        Self { folder: folder.to_owned(), now, seed: 1, people, key: KeyAlgorithm::P256, ports }
+    }
+}
+
 /// Files of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFiles {

@@ -14,14 +14,7 @@ use super::*;
 use crate::config::{KeyPlace, Loaded};
 
 fn space(folder: &Path) -> Space {
-    let settings = SpaceSettings {
-        folder: folder.to_owned(),
-        now: Timestamp::from_seconds(1_790_000_000),
-        seed: 1,
-        people: 40,
-        key: KeyAlgorithm::P256,
-        ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
-    };
+    let settings = SpaceSettings::small(folder, Timestamp::from_seconds(1_790_000_000), 40);
     Space::create(&settings).unwrap()
 }
 

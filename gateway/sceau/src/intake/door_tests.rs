@@ -1,7 +1,7 @@
 //! What other operators bring, taken and tried in the process itself: the demonstration's first hospital with a clock
 //! that is moved by hand.
 
-use std::{fs, net::IpAddr, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use base64::Engine as _;
 use ident::{Address, ManualClock, Timestamp};
@@ -12,7 +12,6 @@ use openssl::{
 use pki::{
     certificate::Certificate,
     cms::{self, ContentCipher},
-    issue::KeyAlgorithm,
 };
 use smtp::{BodyKind, MailFrom, RcptTo};
 use store::{
@@ -26,7 +25,7 @@ use crate::{
     delivery,
     demo::{
         cast::Place,
-        space::{IdentityFiles, Ports, Space, SpaceSettings},
+        space::{IdentityFiles, Space, SpaceSettings},
     },
     intake::{
         in_hand::InHand,
@@ -73,14 +72,7 @@ impl Ward {
     /// With its configuration changed as text.
     fn with(change: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = SpaceSettings {
-            folder: folder.path().to_owned(),
-            now: NOW,
-            seed: 1,
-            people: 4,
-            key: KeyAlgorithm::P256,
-            ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
-        };
+        let settings = SpaceSettings::small(folder.path(), NOW, 4);
         let space = Space::create(&settings).unwrap();
         let file = space.configuration(Place::A);
         let text = fs::read_to_string(&file).unwrap().replace("lifetime = \"5m\"", "lifetime = \"5d\"");

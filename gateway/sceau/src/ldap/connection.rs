@@ -21,6 +21,7 @@ use super::{
     Face,
     book::BookOf,
     caller::{self, Proof},
+    pace::Pace,
     taken::Taken,
 };
 use crate::{
@@ -50,9 +51,6 @@ const TAKEN: Duration = Duration::from_secs(30);
 const PART: usize = 16 * 1024;
 /// Octets of long answers that are held at once for those who have not read them, a quarter of them for one peer.
 const MEMORY: usize = 64 * 1024 * 1024;
-/// Messages that are read in a second at least, and twice as many as searches are allowed where that is more: what else
-/// is said than searches costs something, too.
-const MESSAGES: u64 = 500;
 /// How long a client is waited for that gave up its search: some forget the connection (annuaire §5.1).
 const FORSAKEN: Duration = Duration::from_secs(5);
 /// Time for last words.
@@ -111,6 +109,7 @@ pub(super) async fn run(terms: Terms, stream: TcpStream) -> End {
     let started = Instant::now();
     let until = started.checked_add(terms.limits.session.0).unwrap_or(started);
     drop(snapshot);
+    let pace = Pace::new(&terms.limits, started);
     let mut connection = Connection {
         terms,
         session,
@@ -123,7 +122,7 @@ pub(super) async fn run(terms: Terms, stream: TcpStream) -> End {
         running: None,
         message_since: None,
         seen: 0,
-        second: (started, 0),
+        pace,
         busy: None,
         held: None,
     };
@@ -173,8 +172,7 @@ struct Connection {
     message_since: Option<Instant>,
     /// Messages that there were when that was looked at.
     seen: u64,
-    /// When this second of reading began, and with how many messages.
-    second: (Instant, u64),
+    pace: Pace,
     /// As long as something is worked on or said.
     busy: Option<Busy>,
     /// The memory that the answer takes which is being sent.
@@ -267,21 +265,8 @@ impl Connection {
         self.seen = read;
     }
 
-    /// Until when nothing more is read, of who said too much in a second.
-    fn rests_until(&mut self) -> Option<Instant> {
-        let (now, read) = (Instant::now(), self.session.messages());
-        let (began, before) = self.second;
-        let next = began.checked_add(Duration::from_secs(1)).unwrap_or(began);
-        if now >= next {
-            self.second = (now, read);
-            return None;
-        }
-        let most = u64::from(self.terms.limits.searches).div_euclid(30).max(MESSAGES);
-        (read.saturating_sub(before) > most).then_some(next)
-    }
-
     async fn wait(&mut self, buffer: &mut [u8]) -> Result<Event, End> {
-        let (deadline, rest) = (self.deadline(), self.rests_until());
+        let (deadline, rest) = (self.deadline(), self.pace.rests_until(Instant::now(), self.session.messages()));
         let wire = self.wire.as_mut().ok_or(End::Peer)?;
         let reads = self.session.wants_input() && rest.is_none();
         let rested = rest.filter(|rest| *rest < deadline);
@@ -551,3 +536,6 @@ impl Asked {
         Some(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! A hospital whose clock is moved by hand, for the tests of its LDAP face.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ident::{ManualClock, Timestamp};
 use openssl::pkcs5::scrypt;
-use pki::{certificate::Certificate, issue::KeyAlgorithm};
+use pki::certificate::Certificate;
 use tokio::runtime::Runtime;
 
 use super::Face;
@@ -13,7 +13,7 @@ use crate::{
     demo::{
         authorities::Authorities,
         cast::Place,
-        space::{Ports, Space, SpaceSettings},
+        space::{Space, SpaceSettings},
     },
     gateway::Gateway,
     net::tls::TlsFacts,
@@ -49,14 +49,7 @@ impl House {
     /// With what is made in its space in its configuration.
     pub(super) fn made(more: impl FnOnce(&Space, &mut Authorities) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = SpaceSettings {
-            folder: folder.path().to_owned(),
-            now: NOW,
-            seed: 1,
-            people: 4,
-            key: KeyAlgorithm::P256,
-            ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
-        };
+        let settings = SpaceSettings::small(folder.path(), NOW, 4);
         let (space, mut authorities) = Space::create_with_authorities(&settings).unwrap();
         let file = space.configuration(Place::A);
         std::fs::write(file.with_file_name("app.hash"), hash(PASSWORD)).unwrap();

@@ -7,6 +7,7 @@ mod caller;
 mod connection;
 #[cfg(test)]
 mod house;
+mod pace;
 mod port;
 mod taken;
 

@@ -91,3 +91,66 @@ fn handshakes(limits: &LdapLimits) -> Allowed {
     let requests_per_minute = limits.searches.saturating_mul(2).max(HANDSHAKES);
     Allowed { requests_per_minute, answers_per_hour: limits.entries_an_hour }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{IpAddr, Ipv4Addr},
+        time::Duration,
+    };
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::ldap::house::House;
+
+    const FACE: &str = "\n[ldap]\nanonymous = true\n[[ldap.listener]]\naddress = \"127.0.0.1:1\"\n";
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// LD10: handshakes are counted before any is begun.
+    #[test]
+    fn who_begins_too_often_is_not_shaken_hands_with() {
+        let house = House::with(FACE);
+        house.runtime.block_on(async {
+            let socket = TcpListener::bind((HERE, 0)).await.unwrap();
+            let at = socket.local_addr().unwrap();
+            let config = house.gateway.snapshot().config.ldap.clone();
+            let (_running, stopping) = watch::channel(false);
+            let port = Sessions {
+                listener: config.listeners.first().unwrap().clone(),
+                room: 100,
+                crowd: Arc::new(Crowd::default()),
+                gateway: Arc::clone(&house.gateway),
+                face: Arc::clone(&house.face),
+                stopping,
+            };
+            // Whether one more is begun.
+            let begins = async || {
+                let _client = TcpStream::connect(at).await.unwrap();
+                let (stream, peer) = socket.accept().await.unwrap();
+                let mut sessions = JoinSet::new();
+                port.start(&mut sessions, stream, peer);
+                !sessions.is_empty()
+            };
+            let allowed = handshakes(&config.limits);
+            let beginning = Peer::beside(Beside::Handshake, HERE);
+            for _ in 1..allowed.requests_per_minute * 2 {
+                house.face.allowances.ask(&beginning, allowed, house.gateway.now()).unwrap();
+            }
+            assert!(begins().await, "the last of two minutes' worth at once");
+            assert!(!begins().await);
+            assert!(
+                house.face.allowances.ask(&Peer::at(HERE), allowed, house.gateway.now()).is_ok(),
+                "searches count apart"
+            );
+            house.clock.advance(Duration::from_secs(1));
+            assert!(begins().await, "a second gives some of them back");
+        });
+    }
+
+    #[test]
+    fn handshakes_are_twice_the_searches_and_never_few() {
+        let of = |searches| handshakes(&LdapLimits { searches, ..LdapLimits::default() }).requests_per_minute;
+        assert_eq!((of(1), of(300), of(600), of(u32::MAX)), (HANDSHAKES, HANDSHAKES, 1200, u32::MAX));
+    }
+}

@@ -1,12 +1,11 @@
 //! Lists that come, shrink, return and are refused, on the demonstration's first hospital with a clock that
 //! is moved by hand.
 
-use std::{fmt::Write as _, fs, net::IpAddr, path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use ident::{Address, Clock as _, Domain, ManualClock, Timestamp};
 use pki::{
     certificate::Certificate,
-    issue::KeyAlgorithm,
     keys::FileKey,
     trust_list::{OperatorName, TrustListDraft, TrustListEntry, TrustListError, sign_trust_list},
 };
@@ -26,7 +25,7 @@ use crate::{
     delivery,
     demo::{
         cast::Place,
-        space::{Ports, Space, SpaceSettings},
+        space::{Space, SpaceSettings},
     },
     gateway::{Gateway, StartError},
     intake::in_hand::InHand,
@@ -48,14 +47,7 @@ struct Hospital {
 impl Hospital {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = SpaceSettings {
-            folder: folder.path().to_owned(),
-            now: TEN_O_CLOCK,
-            seed: 1,
-            people: 20,
-            key: KeyAlgorithm::P256,
-            ports: Ports::free(IpAddr::from([127, 0, 0, 1])).unwrap(),
-        };
+        let settings = SpaceSettings::small(folder.path(), TEN_O_CLOCK, 20);
         let clock = Arc::new(ManualClock::at(TEN_O_CLOCK));
         let space = Space::create(&settings).unwrap();
         // The demonstration is in a hurry; this is a day in a hospital.
