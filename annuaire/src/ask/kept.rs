@@ -69,10 +69,10 @@ impl Kept {
 
     /// Learns how long a word's lists are.
     pub(super) fn learn(&self, key: Key, cost: u64) {
-        self.with(|shelf| {
+        let _forgotten = self.with(|shelf| {
             let used = shelf.clock;
             shelf.words.entry(key).or_insert(Known { cost, before: 0, graded: None, used });
-            shelf.make_room();
+            shelf.make_room()
         });
     }
 
@@ -82,11 +82,13 @@ impl Kept {
         if octets > ROOM / 8 {
             return;
         }
-        self.with(|shelf| {
-            let Some(known) = shelf.words.get_mut(key).filter(|known| known.graded.is_none()) else { return };
+        let _forgotten = self.with(|shelf| {
+            let Some(known) = shelf.words.get_mut(key).filter(|known| known.graded.is_none()) else {
+                return Vec::new();
+            };
             known.graded = Some(Arc::clone(graded));
             shelf.octets = shelf.octets.saturating_add(octets);
-            shelf.make_room();
+            shelf.make_room()
         });
     }
 
@@ -96,10 +98,11 @@ impl Kept {
 }
 
 impl Shelf {
-    /// Forgets what was not used for longest until a quarter is free again.
-    fn make_room(&mut self) {
+    /// Forgets what was not used for longest until a quarter is free again, and gives it back: to free tens of megabytes
+    /// takes a while, for which nobody is to wait.
+    fn make_room(&mut self) -> Vec<(Key, Known)> {
         if self.octets <= ROOM && self.words.len() <= WORDS {
-            return;
+            return Vec::new();
         }
         let mut ages: Vec<(u64, usize)> = self.words.values().map(|known| (known.used, known.octets())).collect();
         ages.sort_unstable();
@@ -112,8 +115,9 @@ impl Shelf {
             words = words.saturating_sub(1);
             youngest = used;
         }
-        self.words.retain(|_, known| known.used > youngest);
+        let forgotten = self.words.extract_if(|_, known| known.used <= youngest).collect();
         self.octets = self.words.values().map(Known::octets).fold(0, usize::saturating_add);
+        forgotten
     }
 }
 

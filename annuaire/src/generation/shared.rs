@@ -37,3 +37,34 @@ impl Shared {
         (u32::try_from(at).unwrap_or(u32::MAX), shared)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_begins_alike_is_passed_over_and_nothing_else(
+            words in proptest::collection::btree_set("[ab]{1,7}", 1..200),
+            entry in 0usize..200,
+            within in 1usize..6,
+        ) {
+            let words: Vec<String> = words.into_iter().collect();
+            let mut entries = Strings { bytes: String::new(), ends: Vec::new().into() };
+            words.iter().for_each(|word| assert!(entries.append(word).is_some()));
+            let shared = Shared::of(&entries);
+            let entry = entry % words.len();
+            let start = &words[entry][..within.min(words[entry].len())];
+            prop_assume!(start.len() == within);
+            let next = (entry + 1..words.len()).find(|at| !words[*at].starts_with(start)).unwrap_or(words.len());
+            let (found, both) = shared.next(u32::try_from(entry).unwrap(), within);
+            prop_assert_eq!(usize::try_from(found).unwrap(), next);
+            if let Some(word) = words.get(next) {
+                let alike = words[entry].bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
+                prop_assert_eq!(both.min(within), alike);
+            }
+        }
+    }
+}
