@@ -13,6 +13,10 @@ use crate::{
 
 /// Most documents that a number or an address may stand for.
 const MAX_DOCS: usize = 20_000;
+/// Most people that structures named by a number lead to.
+const MAX_STAFF: usize = 100_000;
+/// What an entry costs that has letters inside it, in list entries read.
+const INSIDE: usize = 8;
 /// What reading the key of one mailbox costs, in list entries read.
 const KEY: u64 = 8;
 /// Shortest start of an identifier that is looked for.
@@ -282,7 +286,7 @@ impl<'a> Compiler<'a> {
                 inner_entries(self.generation, letters)
             };
             let read = self.generation.index.entries.bytes.len() / 16;
-            let cost = read.saturating_add(found.len());
+            let cost = read.saturating_add(found.len().saturating_mul(INSIDE));
             self.work.spend_on(cost, 1);
             self.walked.inside.push((letters.to_owned(), found));
             self.walked.inside.len().saturating_sub(1)
@@ -323,6 +327,7 @@ impl<'a> Compiler<'a> {
             Space::Places => docs.push((g.doc_of(Space::Places, row), kind)),
             Space::People => {
                 let activities = t.structure_activities.of(&t.structure_activity_starts, row);
+                let activities = activities.take(MAX_STAFF.saturating_sub(docs.len()));
                 docs.extend(activities.map(|at| (g.doc_of(Space::People, t.activity_person.at(at)), kind)));
             }
         }

@@ -1,13 +1,14 @@
 //! Evaluation: the rarest part gives the candidates, the others test them, by their lists where these are short and
 //! by the candidates' own words where they are long.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use super::{
     Filter, Page, Question, Similar, Total, WORK_LIMIT, Work,
     compile::{Compiler, Leaf, Node, Span, Spans, Stage, Walked},
-    graded::{Grade, Graded},
+    graded::{Classes, Grade, Graded},
     hidden::{Hidden, overlay},
+    read::READ,
     set::Set,
 };
 use crate::{
@@ -42,14 +43,14 @@ pub(super) fn run(
         Similar::Loosely => &[Stage::Typed, Stage::Loose],
         Similar::IfNone => &Stage::ALL,
     };
-    let (mut cut, mut walked) = (false, Walked::default());
+    let (mut cut, mut walked, spare) = (false, Walked::default(), Cell::new(READ));
     for stage in stages {
         let mut compiler = Compiler::new(generation, (registry, &hidden.added), space, *stage, work);
         compiler.walked = walked;
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
         walked = compiler.walked;
-        let run = Run { generation, space, hidden: &hidden, work };
+        let run = Run { generation, space, hidden: &hidden, work, spare: &spare };
         let mut found = run.page(&node, page);
         found.cut |= cut;
         cut = found.cut;
@@ -80,7 +81,8 @@ pub(super) fn fits(
     doc: u32,
     work: &Work,
 ) -> bool {
-    Run { generation, space, hidden, work }.test(node, doc).is_some()
+    let spare = Cell::new(0);
+    Run { generation, space, hidden, work, spare: &spare }.test(node, doc).is_some()
 }
 
 /// A level of worth, where hits are too many to be read through.
@@ -99,6 +101,8 @@ pub(super) struct Run<'a> {
     pub(super) space: Space,
     pub(super) hidden: &'a Hidden,
     pub(super) work: &'a Work,
+    /// List entries that may still be read because they will be asked for again, beyond what the question pays for.
+    pub(super) spare: &'a Cell<u64>,
 }
 
 /// A part that cannot be read through.
@@ -190,17 +194,19 @@ impl Run<'_> {
             }
             Node::Leaf(leaf) => self.leaf(leaf),
             Node::Not(part) => {
+                self.spend(u64::from(docs) / 32);
                 let rest = Set::all(docs).minus(&self.graded(part)?.all(docs));
                 Ok(Arc::new(Graded::of([(Grade::BEST, rest)])))
             }
             Node::Or(parts) => {
-                // Sets become one bit by bit.
-                let of_part = |part| {
+                let mut all = Classes::default();
+                for part in parts {
+                    // Sets become one bit by bit, and none is held longer.
                     self.spend(u64::from(docs) / 64);
-                    self.graded(part)
-                };
-                let parts = parts.iter().map(of_part).collect::<Result<Vec<_>, _>>()?;
-                Ok(Arc::new(Graded::of(parts.iter().flat_map(|part| part.classes().cloned()))))
+                    let part = self.graded(part)?;
+                    part.classes().for_each(|(grade, set)| all.add(*grade, set.clone()));
+                }
+                Ok(Arc::new(all.graded()))
             }
             Node::And(parts) => self.and(parts),
         }
@@ -219,7 +225,9 @@ impl Run<'_> {
             }
             let testing = candidates.saturating_mul(TEST);
             all = if cost < candidates.saturating_mul(READ_MEANWHILE) && cost <= self.readable() {
-                Arc::new(all.and(&*self.graded(part)?))
+                let other = self.graded(part)?;
+                self.spend(all.cost_of_meeting(&other, self.docs()));
+                Arc::new(all.and(&other))
             } else if testing > WORK_LIMIT / 2 {
                 return Err(TooWide);
             } else {
@@ -235,7 +243,7 @@ impl Run<'_> {
         let nothing = Work::new(u64::MAX);
         let free = Run { work: &nothing, ..*self };
         if let Node::Leaf(leaf) = part
-            && self.is_kept(leaf)
+            && self.may_read(leaf)
             && let Ok(graded) = free.leaf(leaf)
         {
             return all.and(&graded);

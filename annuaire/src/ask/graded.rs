@@ -29,26 +29,9 @@ pub(super) struct Graded(Vec<(Grade, Set)>);
 impl Graded {
     /// Every document in the best of the classes that it is in.
     pub(super) fn of(classes: impl IntoIterator<Item = (Grade, Set)>) -> Self {
-        let mut better: Vec<(Grade, Set)> = Vec::new();
-        let mut taken: Option<Set> = None;
-        let mut by_grade = together(classes).into_iter().peekable();
-        while let Some((grade, set)) = by_grade.next() {
-            let own = match &taken {
-                Some(taken) => set.minus(taken),
-                None => set,
-            };
-            if own.is_empty() {
-                continue;
-            }
-            if by_grade.peek().is_some() {
-                taken = Some(match taken {
-                    Some(taken) => taken.or(&own),
-                    None => own.clone(),
-                });
-            }
-            better.push((grade, own));
-        }
-        Self(better)
+        let mut all = Classes::default();
+        classes.into_iter().for_each(|(grade, set)| all.add(grade, set));
+        all.graded()
     }
 
     pub(super) fn classes(&self) -> impl Iterator<Item = &(Grade, Set)> {
@@ -82,7 +65,16 @@ impl Graded {
         let pairs = self.0.iter().flat_map(|own| other.0.iter().map(move |its| (own, its)));
         let both = pairs.map(|((own, set), (its, others))| (own.with(*its), set.and(others)));
         // Classes of either side have no document in common, so these have none: equal grades are put together.
-        Self(together(both.filter(|(_, set)| !set.is_empty())).into_iter().collect())
+        let mut all = Classes::default();
+        both.filter(|(_, set)| !set.is_empty()).for_each(|(grade, set)| all.add(grade, set));
+        Self(all.0.into_iter().collect())
+    }
+
+    /// What [`Graded::and`] costs beyond reading: sets of bits that meet each other, word by word.
+    pub(super) fn cost_of_meeting(&self, other: &Self, docs: u32) -> u64 {
+        let bits = |all: &Self| all.0.iter().filter(|(_, set)| set.is_bits()).count();
+        let pairs = u64::try_from(bits(self).saturating_mul(bits(other))).unwrap_or(u64::MAX);
+        pairs.saturating_mul(u64::from(docs) / 512)
     }
 
     /// Those of which something else is true, too, and how well.
@@ -99,15 +91,40 @@ impl Graded {
     }
 }
 
-/// The sets of each grade as one.
-fn together(classes: impl IntoIterator<Item = (Grade, Set)>) -> BTreeMap<Grade, Set> {
-    let mut by_grade: BTreeMap<Grade, Set> = BTreeMap::new();
-    for (grade, set) in classes {
-        let all = match by_grade.remove(&grade) {
+/// Classes on their way: what is added to one grade becomes one set at once.
+#[derive(Debug, Default)]
+pub(super) struct Classes(BTreeMap<Grade, Set>);
+
+impl Classes {
+    pub(super) fn add(&mut self, grade: Grade, set: Set) {
+        let all = match self.0.remove(&grade) {
             Some(all) => all.or(&set),
             None => set,
         };
-        by_grade.insert(grade, all);
+        self.0.insert(grade, all);
     }
-    by_grade
+
+    /// Every document in the best of its classes.
+    pub(super) fn graded(self) -> Graded {
+        let mut better: Vec<(Grade, Set)> = Vec::new();
+        let mut taken: Option<Set> = None;
+        let mut classes = self.0.into_iter().peekable();
+        while let Some((grade, set)) = classes.next() {
+            let own = match &taken {
+                Some(taken) => set.minus(taken),
+                None => set,
+            };
+            if own.is_empty() {
+                continue;
+            }
+            if classes.peek().is_some() {
+                taken = Some(match taken {
+                    Some(taken) => taken.or(&own),
+                    None => own.clone(),
+                });
+            }
+            better.push((grade, own));
+        }
+        Graded(better)
+    }
 }

@@ -92,6 +92,11 @@ impl Kept {
         });
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        let _forgotten = self.with(std::mem::take);
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{Field, MatchKind, generation::Postings};
 
 /// The longest sum of lists that is read through for one part, unless there are so many documents.
-const READ: u64 = 12_000_000;
+pub(super) const READ: u64 = 12_000_000;
 /// So many list entries, one behind the other, are read for one unit of work.
 const READ_AT_ONCE: u64 = 3;
 /// Up to so many numbers are sorted; more are marked bit by bit.
@@ -79,10 +79,15 @@ impl Run<'_> {
         cost.saturating_add(listed)
     }
 
-    /// Whether a word is read already, or worth it because it was looked for before.
-    pub(super) fn is_kept(&self, leaf: &Leaf) -> bool {
-        let known = self.key(leaf).and_then(|key| self.kept().get(&key));
-        known.is_some_and(|known| known.graded.is_some() || known.before > 0)
+    /// Whether a word is read already, or is to be because it was looked for before: one question may read so much that it
+    /// does not pay for, and no more.
+    pub(super) fn may_read(&self, leaf: &Leaf) -> bool {
+        let Some(known) = self.key(leaf).and_then(|key| self.kept().get(&key)) else { return false };
+        if known.graded.is_some() {
+            return true;
+        }
+        let left = self.spare.get().checked_sub(known.cost).filter(|_| known.before > 0);
+        left.map(|left| self.spare.set(left)).is_some()
     }
 
     /// All documents that carry a word.
@@ -104,7 +109,13 @@ impl Run<'_> {
         if leaf.docs.is_empty() {
             return Ok(indexed);
         }
-        let listed = leaf.docs.iter().map(|(doc, kind)| (leaf.listed(*kind), Set::of(vec![*doc], self.docs())));
+        self.spend(u64::try_from(indexed.octets() / 64).unwrap_or(u64::MAX));
+        let kinds = [MatchKind::Exact, MatchKind::Prefix, MatchKind::Fuzzy, MatchKind::Phonetic];
+        let listed = kinds.map(|kind| {
+            let docs = leaf.docs.iter().filter(|(_, own)| *own == kind).map(|(doc, _)| *doc).collect();
+            (leaf.listed(kind), Set::of(docs, self.docs()))
+        });
+        let listed = listed.into_iter().filter(|(_, set)| !set.is_empty());
         Ok(Arc::new(Graded::of(indexed.classes().cloned().chain(listed))))
     }
 

@@ -82,6 +82,10 @@ impl Set {
         self.len() == 0
     }
 
+    pub(super) fn is_bits(&self) -> bool {
+        matches!(self.form, Form::Bits(..))
+    }
+
     /// Octets that it takes.
     pub(super) fn octets(&self) -> usize {
         match &self.form {

@@ -109,6 +109,11 @@ impl Generation {
         &self.id
     }
 
+    /// Forgets what was asked lately: of a generation that is no longer in service that is room for nothing.
+    pub fn forget_questions(&self) {
+        self.kept.clear();
+    }
+
     /// Puts at rest what was changed.
     fn pack(&mut self) {
         self.text.pack();

@@ -10,7 +10,7 @@ pub(super) const PAGED: &str = "1.2.840.113556.1.4.319";
 /// Octets of a seal.
 const SEAL: usize = 16;
 /// Form of a cookie.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
 
 /// Where a search goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) entries: u32,
     /// Entries given in all.
     pub(super) given: u32,
+    /// The index left something out on an earlier page: the last one says so.
+    pub(super) wide: bool,
 }
 
 /// What the control asks.
@@ -86,7 +88,7 @@ impl Pages {
     }
 
     pub(super) fn cookie(&self, place: Place, generation: &str, question: &[u8; 32], who: &str) -> Vec<u8> {
-        let mut octets = vec![FORM, place.part];
+        let mut octets = vec![FORM, place.part, u8::from(place.wide)];
         octets.extend_from_slice(&place.hits.to_be_bytes());
         octets.extend_from_slice(&place.entries.to_be_bytes());
         octets.extend_from_slice(&place.given.to_be_bytes());
@@ -109,7 +111,7 @@ impl Pages {
         if wanted.len() != seal.len() || !memcmp::eq(&wanted, seal) {
             return Err(CookieFault::Foreign);
         }
-        let [FORM, part, h0, h1, h2, h3, e0, e1, e2, e3, g0, g1, g2, g3, name @ ..] = octets else {
+        let [FORM, part, wide, h0, h1, h2, h3, e0, e1, e2, e3, g0, g1, g2, g3, name @ ..] = octets else {
             return Err(CookieFault::Foreign);
         };
         if sha256(generation.as_bytes()).get(..8) != Some(name) {
@@ -117,6 +119,7 @@ impl Pages {
         }
         Ok(Place {
             part: *part,
+            wide: *wide != 0,
             hits: u32::from_be_bytes([*h0, *h1, *h2, *h3]),
             entries: u32::from_be_bytes([*e0, *e1, *e2, *e3]),
             given: u32::from_be_bytes([*g0, *g1, *g2, *g3]),
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn a_cookie_is_good_for_one_question_of_one_asker_over_one_generation() {
         let pages = Pages::new([7; 32]);
-        let place = Place { part: 1, hits: 70_000, entries: 70_001, given: 70_100 };
+        let place = Place { part: 1, hits: 70_000, entries: 70_001, given: 70_100, wide: true };
         let cookie = pages.cookie(place, "g1", &[1; 32], "a");
         assert_eq!(pages.open(&cookie, "g1", &[1; 32], "a"), Ok(place));
         assert_eq!(pages.open(&cookie, "g2", &[1; 32], "a"), Err(CookieFault::Gone));

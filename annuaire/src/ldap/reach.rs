@@ -5,9 +5,17 @@ use super::{
     schema::Attr,
 };
 
-/// Whether a part is one that the index answers whole.
+/// Digits of an RPPS number, without and with its type digit: no structure's number is as long.
+const RPPS: [usize; 2] = [11, 12];
+
+/// Whether a part is one that the index answers whole, and with few. The number of a structure leads to all who work there.
 pub(super) fn names(node: &Node) -> bool {
-    is_equality(node, &[Attr::Mail, Attr::Uid, Attr::EmployeeNumber])
+    let Node::Leaf(leaf) = node else { return false };
+    match (leaf.attr, &leaf.test) {
+        (Some(Attr::Mail), Test::Equal(_)) => true,
+        (Some(Attr::Uid | Attr::EmployeeNumber), Test::Equal(text)) => RPPS.contains(&text.raw.len()),
+        _ => false,
+    }
 }
 
 /// The addresses of which an entry must have one for the filter to be true; nothing where it may have any, or none.

@@ -281,11 +281,13 @@ impl<'a> Run<'a> {
         let size = page_size(asked.size);
         let limit = size.min(all.saturating_sub(given));
         self.begins = start;
+        answer.wide = start.wide;
         let estimate = self.parts(&lies, start, limit, answer);
         let given = given.saturating_add(answer.given);
         let next = answer.more.filter(|_| given < all).map(|place| {
             let given = u32::try_from(given).unwrap_or(u32::MAX);
-            search.settings.pages.cookie(Place { given, ..place }, generation, digest, &search.who)
+            let place = Place { given, wide: answer.wide, ..place };
+            search.settings.pages.cookie(place, generation, digest, &search.who)
         });
         if next.is_some() {
             answer.more = None;
@@ -400,17 +402,19 @@ impl<'a> Run<'a> {
         chunk = chunk.min(self.looks.max(1));
         loop {
             if self.is_over() {
-                answer.more = self.goes_on(Place { part: from.part, hits, entries: count(skip), given: 0 });
+                answer.more = self.goes_on(Place { part: from.part, hits, entries: count(skip), ..Place::default() });
                 return 0;
             }
             let passed = usize::try_from(hits).unwrap_or(usize::MAX);
+            let fresh = self.work.total() == 0;
             let found = self.chunk(people, &question, Page { skip: passed, limit: chunk });
-            answer.wide |= found.cut;
+            // What is cut for what a page had cost before is found on the next one.
+            answer.wide |= found.cut && (fresh || self.search.page.is_none());
             let whole = found.hits.len() < chunk;
             for hit in found.hits {
                 let entries = self.entries(hit);
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
-                    let here = Place { part: from.part, hits, entries: count(n), given: 0 };
+                    let here = Place { part: from.part, hits, entries: count(n), ..Place::default() };
                     // A filter of two hundred parts over a hospital of thousands of mailboxes takes its time, too.
                     match self.fits(entry) {
                         None => {
@@ -432,14 +436,14 @@ impl<'a> Run<'a> {
             if whole {
                 if found.cut {
                     // The index had enough of this page: of the next, it may go on.
-                    answer.more = self.goes_on_later(Place { part: from.part, hits, entries: 0, given: 0 });
+                    answer.more = self.goes_on_later(Place { part: from.part, hits, ..Place::default() });
                 }
                 return found.total;
             }
             if self.looks == 0 {
                 // A page may be short, even empty, that says where to go on (RFC 2696 §3).
                 match self.search.page {
-                    Some(_) => answer.more = Some(Place { part: from.part, hits, entries: 0, given: 0 }),
+                    Some(_) => answer.more = Some(Place { part: from.part, hits, ..Place::default() }),
                     None => self.stop = Some(Code::SizeLimitExceeded),
                 }
                 return found.total;

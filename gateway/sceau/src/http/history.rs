@@ -89,6 +89,7 @@ impl Kept {
         let path = gateway.data().join("editions.json");
         let mut editions = self.editions.unwrap_or_else(|| read(&path));
         let earlier = earlier(&editions, gateway.directory(), &new, &self.generations, most);
+        earlier.iter().for_each(|generation| generation.forget_questions());
         let registry = Arc::clone(&snapshot.registry);
         // Nations are compared before it is known since when what differs is told.
         let mut first = editions.clone();

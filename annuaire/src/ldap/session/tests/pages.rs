@@ -1,6 +1,7 @@
 //! Limits of an answer, and pages that go on behind them.
 
 use super::{index::brute, *};
+use crate::ldap::page::Place;
 
 /// LD4: more than allowed is cut, the best are given, and it is said.
 #[test]
@@ -43,6 +44,34 @@ fn pages_walk_to_the_end() {
     seen.sort();
     assert_eq!(seen, expected);
     assert!(exchange(&mut session, &paged(4, 0, b"", "(mail=*)"))[0].cookie().is_empty(), "size 0 gives up");
+}
+
+/// LD8: what an earlier page could not look at is told at the end, where who copies looks.
+#[test]
+fn the_last_page_says_what_an_earlier_one_left_out() {
+    let mut session = session();
+    exchange(&mut session, &external(1));
+    let first = exchange(&mut session, &paged(2, 11, b"", "(mail=*)"));
+    let mut cookie = first.last().unwrap().cookie();
+    session.receive(&paged(3, 11, &cookie, "(mail=*)"));
+    let Some(Work::Search(search)) = session.poll() else { panic!() };
+    let (pages, digest) = (&search.settings.pages, search.asked.digest.as_ref().unwrap());
+    let place = pages.open(&cookie, generation().id(), digest, &search.who).unwrap();
+    assert!(!place.wide);
+    cookie = pages.cookie(Place { wide: true, ..place }, generation().id(), digest, &search.who);
+    session.found(search.run(world(), &|| false));
+    session.take_output();
+    for _ in 0..100 {
+        let found = exchange(&mut session, &paged(4, 11, &cookie, "(mail=*)"));
+        let done = found.last().unwrap();
+        cookie = done.cookie();
+        if cookie.is_empty() {
+            assert_eq!(done.code(), Code::SizeLimitExceeded as u32, "{}", done.text());
+            return;
+        }
+        assert_eq!(done.code(), 0, "{}", done.text());
+    }
+    panic!("no end");
 }
 
 /// LD8: who copies comes to the end, however many are passed over: a page that took long is short, or empty, and says

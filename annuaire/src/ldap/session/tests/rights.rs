@@ -35,6 +35,13 @@ fn questions_about_the_server_are_cheap_or_count() {
     assert!(!exact);
     let (_, exact, _) = asked(BASE, &format!("(|{})", "(mail=a@b.test)".repeat(9)));
     assert!(!exact);
+    for (number, cheap) in [("899700000001", true), ("99700000001", true), ("1990000001", false), ("990000001", false)]
+    {
+        for attribute in ["uid", "employeeNumber"] {
+            let (_, exact, _) = asked(BASE, &format!("({attribute}={number})"));
+            assert_eq!(exact, cheap, "{attribute} {number}");
+        }
+    }
     let too_many = format!("(attributeTypes~=syntax{})", " syntax".repeat(140));
     let refused = exchange(&mut session(), &search_octets(1, "cn=Subschema", 0, &encode(&too_many), &[]));
     assert_ne!(refused.last().unwrap().code(), 0);
