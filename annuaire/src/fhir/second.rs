@@ -105,9 +105,11 @@ fn mailboxes(contacts: &[Value]) -> Vec<SecondMailbox> {
     contacts.iter().filter_map(mailbox).filter(|it| !red.contains(&it.address.key())).take(MOST).collect()
 }
 
-/// Whether a contact is said to be on the red list: in whatever extension, and unless the word is a plain no.
+/// Whether a contact is said to be on the red list: in an extension of its own or within another, and unless the word is
+/// a plain no.
 fn is_red(contact: &Value) -> bool {
-    let parts = array(contact, "/extension").iter().flat_map(|it| array(it, "/extension"));
+    let own = array(contact, "/extension");
+    let parts = own.iter().chain(own.iter().flat_map(|it| array(it, "/extension")));
     let mut words = parts.filter(|it| text_of(it, "/url") == "listeRouge");
     words.any(|it| it.get("valueBoolean") != Some(&Value::Bool(false)))
 }
@@ -211,6 +213,7 @@ mod tests {
             json!([contact(address, json!([metadata(json!([word(json!("true"))]))]))]),
             json!([contact(address, json!([metadata(json!([{"url": "listeRouge"}]))]))]),
             json!([contact(address, json!([no])), contact("ANNE@ch-exemple.test", json!([yes]))]),
+            json!([contact(address, json!([word(true.into())]))]),
             json!([{"system": "phone", "value": address, "extension": [yes]}, contact(address, json!([]))]),
         ] {
             assert!(shown(hidden.clone()).is_empty(), "{hidden}");
