@@ -29,6 +29,8 @@ pub const PAGE: usize = 50;
 pub const MAX_PAGE: usize = 500;
 /// Most resources that come along with a page.
 pub const MAX_INCLUDED: usize = 2000;
+/// Most parameters that are left out and named; of more, how many.
+const MAX_NAMED: usize = 8;
 /// Most values of `_elements`, and of `_include` and `_revinclude` together.
 const MAX_LISTED: usize = 32;
 
@@ -224,7 +226,7 @@ fn understood(
 ) -> Result<Vec<Parameter>, Problem> {
     let renderer = asked.renderer(None)?;
     let criteria = Criteria { renderer, view: asked.view, kind };
-    let mut known = Vec::new();
+    let (mut known, mut more) = (Vec::new(), 0usize);
     for parameter in parameters {
         let empty = asked.lenient && parameter.raw.trim().is_empty();
         if !empty && (is_result(&parameter.name) || criteria.knows(&parameter.name)) {
@@ -248,6 +250,10 @@ fn understood(
             )
             .about(&parameter.sent));
         }
+        if issues.len() >= MAX_NAMED {
+            more = more.saturating_add(1);
+            continue;
+        }
         let mut issue = Issue::warning(
             "not-supported",
             format!("Paramètre « {name} » inconnu ou vide : il n'a pas été tenu compte de lui."),
@@ -255,6 +261,13 @@ fn understood(
         );
         issue.parameter = Some(name);
         issues.push(issue);
+    }
+    if more > 0 {
+        issues.push(Issue::warning(
+            "not-supported",
+            format!("Paramètres inconnus ou vides en plus : {more} ; il n'a pas été tenu compte d'eux."),
+            format!("{more} more parameters are unknown or empty, and were left out."),
+        ));
     }
     Ok(known)
 }

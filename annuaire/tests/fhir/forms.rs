@@ -90,6 +90,24 @@ fn lenient(path: &str) -> Request<Vec<u8>> {
     request
 }
 
+/// Of a request that is full of mistakes the first are named, and the rest counted: what is sent back stays short.
+#[test]
+fn what_is_left_out_is_named_up_to_a_number_and_then_counted() {
+    let world = World::of(20);
+    let unknown: Vec<String> = (0..30).map(|n| format!("nom{n}{}=x", "%C3%A9".repeat(30))).collect();
+    let (status, bundle) = read(&world.ask(&lenient(&format!("/Practitioner?family=epinaie&{}", unknown.join("&")))));
+    assert_eq!(status, 200, "{bundle:#}");
+    let entries = bundle["entry"].as_array().unwrap();
+    let outcome = &entries.iter().find(|entry| entry["search"]["mode"] == "outcome").unwrap()["resource"];
+    let said: Vec<&str> =
+        outcome["issue"].as_array().unwrap().iter().map(|issue| issue["diagnostics"].as_str().unwrap()).collect();
+    assert_eq!(said.len(), 9, "{said:#?}");
+    assert!(said[0].contains("nom0") && said[7].contains("nom7"), "{said:#?}");
+    assert_eq!(said[8], "22 more parameters are unknown or empty, and were left out.");
+    assert!(outcome.to_string().len() < 16 * 1024, "{}", outcome.to_string().len());
+    assert!(entries.iter().any(|entry| entry["search"]["mode"] == "match"), "{bundle:#}");
+}
+
 #[test]
 fn what_is_empty_is_left_out_where_the_client_is_lenient() {
     let world = World::of(20);
