@@ -1,6 +1,6 @@
 //! Reads the lists of one word: all the documents that carry it, by how well they do.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     compile::{Leaf, Span},
@@ -110,12 +110,9 @@ impl Run<'_> {
             return Ok(indexed);
         }
         self.spend(u64::try_from(indexed.octets() / 64).unwrap_or(u64::MAX));
-        let kinds = [MatchKind::Exact, MatchKind::Prefix, MatchKind::Fuzzy, MatchKind::Phonetic];
-        let listed = kinds.map(|kind| {
-            let docs = leaf.docs.iter().filter(|(_, own)| *own == kind).map(|(doc, _)| *doc).collect();
-            (leaf.listed(kind), Set::of(docs, self.docs()))
-        });
-        let listed = listed.into_iter().filter(|(_, set)| !set.is_empty());
+        let mut by_kind: BTreeMap<MatchKind, Vec<u32>> = BTreeMap::new();
+        leaf.docs.iter().for_each(|(doc, kind)| by_kind.entry(*kind).or_default().push(*doc));
+        let listed = by_kind.into_iter().map(|(kind, docs)| (leaf.listed(kind), Set::of(docs, self.docs())));
         Ok(Arc::new(Graded::of(indexed.classes().cloned().chain(listed))))
     }
 
