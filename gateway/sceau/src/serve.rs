@@ -18,7 +18,7 @@ use crate::{
     delivery,
     directory::{self, Loader},
     gateway::{Gateway, StartError},
-    hardening, health, http, keys, ldap, mailboxes,
+    gently, hardening, health, http, keys, ldap, mailboxes,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -211,11 +211,11 @@ async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>
     }
 }
 
-/// Reads everything again; what cannot be read leaves the old state in force and is told.
+/// Reads everything again; what cannot be read leaves the old state in force and is told. A directory takes half a second
+/// of a core: meanwhile it gives way to whoever is answered, and takes no place of [`Gateway::compute`].
 pub(crate) async fn reload(gateway: &Arc<Gateway>) {
     let worker = Arc::clone(gateway);
-    let outcome = gateway.compute(move || worker.reload()).await;
-    match outcome {
+    match gently::run("reload", move || worker.reload()).await {
         Ok(Ok(())) => {
             tracing::info!("configuration, trust list, revocation lists and directory read again");
             if let Err(error) = gateway.tell_wrapping().await {
