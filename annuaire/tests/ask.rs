@@ -272,6 +272,27 @@ fn structures_answer_by_name_and_number() {
     assert_eq!((all.people.len(), all.structures.len()), (5, 5));
 }
 
+#[test]
+fn a_structure_is_found_by_the_addresses_that_it_shows() {
+    let g = generation();
+    let found = |registry: Option<&Registry>, text: &str| {
+        let answer = search(&g, registry, text, 10);
+        let places = answer.structures.iter().filter_map(|s| s.id.clone()).collect::<Vec<_>>();
+        (people(&answer).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(), places)
+    };
+    let one = |id: &str| vec![id.to_owned()];
+    assert_eq!(found(None, "cardiologie@ch-exemple.test"), (vec![], one("1990000001")));
+    assert_eq!(found(None, "anne-sophie.lepinaie@"), (vec![], vec![]));
+    assert_eq!(found(None, "anne-sophie.lepinaie-test@"), (one("899700000001"), vec![]));
+    let registry = Registry::parse(
+        "[[mailbox]]\naddress = \"neuve@ch-exemple.test\"\ntype = \"PER\"\nowner = \"899700000002\"\nstructure = \"1990000001\"\n\
+         [[mailbox]]\naddress = \"neuve-urgences@ch-exemple.test\"\ntype = \"ORG\"\nstructure = \"1990000001\"\n",
+    )
+    .unwrap();
+    assert_eq!(found(Some(&registry), "neuve@ch-exemple.test"), (one("899700000002"), vec![]));
+    assert_eq!(found(Some(&registry), "neuve-urgences@ch-exemple.test"), (vec![], one("1990000001")));
+}
+
 /// All words that lead to a person, found the slow way.
 fn words_about(p: &annuaire::Person<'_>) -> Vec<String> {
     let joined = |name: &str| annuaire::words(name).concat();

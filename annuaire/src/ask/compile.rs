@@ -1,10 +1,17 @@
 //! From a filter to what can be evaluated: words become ranges of the dictionary, identifiers become documents.
 
+use std::sync::Arc;
+
 use ident::StructureIdKind;
 
-use super::{Filter, How, MAX_DEPTH, MAX_PARTS, Work, added::Added, near};
+use super::{
+    Filter, How, MAX_DEPTH, MAX_PARTS, Work,
+    added::Added,
+    inside::{self, Inner, Inside},
+    near,
+};
 use crate::{
-    Field, Fields, Generation, MatchKind, Registry,
+    Field, Fields, Generation, Mailbox, MailboxType, MatchKind, Registry,
     answer::{person_forms, structure_forms},
     fold::{fold, words},
     fonem,
@@ -15,8 +22,6 @@ use crate::{
 const MAX_DOCS: usize = 20_000;
 /// Most people that structures named by a number lead to.
 const MAX_STAFF: usize = 100_000;
-/// What an entry costs that has letters inside it, in list entries read.
-const INSIDE: usize = 8;
 /// What reading the key of one mailbox costs, in list entries read.
 const KEY: u64 = 8;
 /// Shortest start of an identifier that is looked for.
@@ -46,8 +51,6 @@ pub(super) struct Span {
     pub(super) to: u32,
     pub(super) fields: Fields,
     pub(super) kind: MatchKind,
-    /// The letters stand inside the word, not at its start.
-    pub(super) inner: bool,
 }
 
 /// Spans in the order of the dictionary; one may lie within another.
@@ -95,6 +98,8 @@ pub(super) enum Node {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Leaf {
     pub(super) spans: Spans,
+    /// Letters that may stand anywhere in a word.
+    pub(super) inner: Option<Inner>,
     /// Sorted by document.
     pub(super) docs: Vec<(u32, MatchKind)>,
     /// Whether hits in names come before others.
@@ -120,7 +125,7 @@ pub(super) struct Compiler<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     /// Letters that were looked for inside words, and the entries that have them there.
-    inside: Vec<(String, Vec<u32>)>,
+    inside: Vec<(String, Inside)>,
     /// Words that near ones were looked for of, and these.
     near: Vec<(String, Vec<u32>)>,
 }
@@ -204,7 +209,7 @@ impl<'a> Compiler<'a> {
         let g = self.generation;
         let mut range = |range: std::ops::Range<u32>, fields, kind| {
             if !range.is_empty() {
-                spans.push(Span { from: range.start, to: range.end, fields, kind, inner: false });
+                spans.push(Span { from: range.start, to: range.end, fields, kind });
             }
         };
         let exact = g.entries_from(&format!("{word}\0"));
@@ -220,9 +225,7 @@ impl<'a> Compiler<'a> {
                 range(g.entries_from(full), fields, MatchKind::Exact);
             }
         }
-        if how == How::Contains {
-            self.inside(word, fields, &mut spans);
-        }
+        let inner = (how == How::Contains).then(|| Inner::new(word, fields, self.inside(word)));
         let stretched = match how {
             How::Similar => Stage::Sound,
             How::Prefix => self.stage,
@@ -242,7 +245,6 @@ impl<'a> Compiler<'a> {
                 to: entry.saturating_add(1),
                 fields,
                 kind: MatchKind::Fuzzy,
-                inner: false,
             }));
         }
         if stretched >= Stage::Sound && fields.and(Fields::NAMES) != Fields::NONE {
@@ -251,10 +253,10 @@ impl<'a> Compiler<'a> {
                 let alike = g.entries_from(&format!("{code}\0"));
                 let fields = Fields::from(Field::Sound);
                 let kind = MatchKind::Phonetic;
-                spans.push(Span { from: alike.start, to: alike.end, fields, kind, inner: false });
+                spans.push(Span { from: alike.start, to: alike.end, fields, kind });
             }
         }
-        Leaf { spans: Spans::new(spans), docs: self.added(word, fields, how), ranked: how != How::Exact }
+        Leaf { spans: Spans::new(spans), inner, docs: self.added(word, fields, how), ranked: how != How::Exact }
     }
 
     /// The entries that are one or two letters off.
@@ -274,31 +276,20 @@ impl<'a> Compiler<'a> {
         self.finish(docs).docs
     }
 
-    /// Words that have these letters anywhere but at their start.
-    fn inside(&mut self, letters: &str, fields: Fields, spans: &mut Vec<Span>) {
-        let known = self.walked.inside.iter().position(|(known, _)| known == letters);
-        let known = known.unwrap_or_else(|| {
-            // Each reads the whole dictionary: a few are a question, hundreds an attack.
-            let found = if self.work.is_spent() {
-                self.cut = true;
-                Vec::new()
-            } else {
-                inner_entries(self.generation, letters)
-            };
-            let read = self.generation.index.entries.bytes.len() / 16;
-            let cost = read.saturating_add(found.len().saturating_mul(INSIDE));
-            self.work.spend_on(cost, 1);
-            self.walked.inside.push((letters.to_owned(), found));
-            self.walked.inside.len().saturating_sub(1)
-        });
-        let entries = self.walked.inside.get(known).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
-        for entry in entries.iter().filter(|entry| self.generation.entry_in(**entry, fields)) {
-            let to = entry.saturating_add(1);
-            match spans.last_mut().filter(|last| last.inner && last.to == *entry) {
-                Some(last) => last.to = to,
-                None => spans.push(Span { from: *entry, to, fields, kind: MatchKind::Prefix, inner: true }),
-            }
+    /// The words that have these letters anywhere but at their start.
+    fn inside(&mut self, letters: &str) -> Inside {
+        if let Some((_, inside)) = self.walked.inside.iter().find(|(known, _)| known == letters) {
+            return inside.clone();
         }
+        // Each reads the whole dictionary: a few are a question, hundreds an attack.
+        if self.work.is_spent() {
+            self.cut = true;
+            return Inside::Few(Arc::default());
+        }
+        let (inside, cost) = inside::entries(self.generation, letters);
+        self.work.spend(cost);
+        self.walked.inside.push((letters.to_owned(), inside.clone()));
+        inside
     }
 
     fn value(&mut self, value: &str, fields: Fields) -> Leaf {
@@ -308,8 +299,13 @@ impl<'a> Compiler<'a> {
             false => fold(value).replace(' ', ""),
         };
         let range = self.generation.entries_from(&format!("{folded}\0"));
-        let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact, inner: false };
-        Leaf { spans: Spans::new(vec![span]), docs: self.added(&folded, fields, How::Exact), ranked: false }
+        let span = Span { from: range.start, to: range.end, fields, kind: MatchKind::Exact };
+        Leaf {
+            spans: Spans::new(vec![span]),
+            inner: None,
+            docs: self.added(&folded, fields, How::Exact),
+            ranked: false,
+        }
     }
 
     fn finish(&self, mut docs: Vec<(u32, MatchKind)>) -> Leaf {
@@ -317,7 +313,7 @@ impl<'a> Compiler<'a> {
         docs.retain(|(doc, _)| *doc < self.generation.docs(self.space));
         docs.sort_unstable();
         docs.dedup_by_key(|(doc, _)| *doc);
-        Leaf { spans: Spans::default(), docs, ranked: false }
+        Leaf { docs, ..Leaf::default() }
     }
 
     /// The document of a person, or the people of a structure; or the structure itself.
@@ -409,69 +405,36 @@ impl<'a> Compiler<'a> {
             return Leaf::default();
         }
         let rows = t.mailbox_key.len();
+        let key = |row| g.text.get(t.mailbox_key.text_at(row));
         let from = g.lower_bound(rows, &start, |row| t.mailbox_key.text_at(row));
-        let red = |key: &str| self.registry.is_some_and(|registry| registry.is_red(key));
-        for row in from..rows {
-            let key = g.text.get(t.mailbox_key.text_at(row));
-            let kind = if key == start { MatchKind::Exact } else { MatchKind::Prefix };
+        let to = partition(from, rows, |row| key(row).starts_with(&start));
+        let is_exact = |row| row == from && key(row) == start;
+        for row in from..to {
+            let kind = if is_exact(row) { MatchKind::Exact } else { MatchKind::Prefix };
             self.work.spend(KEY);
-            if !key.starts_with(&start) || (how == How::Exact && kind != MatchKind::Exact) {
+            if how == How::Exact && kind != MatchKind::Exact {
                 break;
             }
             if docs.len() >= MAX_DOCS || self.work.is_spent() {
                 self.cut = true;
                 break;
             }
-            if red(key) {
+            // A personal mailbox is found by the person, not by where that one works.
+            if self.space == Space::Places && (Mailbox { generation: g, row }).kind() == MailboxType::Personal {
                 continue;
             }
             let (list, starts) = match self.space {
-                Space::People => (&t.mailbox_people, &t.mailbox_person_starts),
                 Space::Places => (&t.mailbox_structure_list, &t.mailbox_structure_starts),
+                Space::People => (&t.mailbox_people, &t.mailbox_person_starts),
             };
-            docs.extend(list.of(starts, row).map(|row| (g.doc_of(self.space, row), kind)));
+            if !self.registry.is_some_and(|registry| registry.is_red(key(row))) {
+                docs.extend(list.of(starts, row).map(|row| (g.doc_of(self.space, row), kind)));
+            }
         }
         self.added.by_address((g, self.space), &start, how, self.work, &mut docs);
         docs.retain(|(doc, _)| *doc < g.docs(self.space));
         self.finish(docs)
     }
-}
-
-/// The dictionary entries whose word has these letters behind its first one.
-fn inner_entries(g: &Generation, letters: &str) -> Vec<u32> {
-    let dictionary = &g.index.entries;
-    let octets = dictionary.bytes.as_bytes();
-    let count = g.index.len();
-    let end_of = |entry: u32| dictionary.end(entry);
-    let mut found: Vec<u32> = Vec::new();
-    let mut entry = 0u32;
-    let mut take = |at: usize| {
-        // Hits come in order: the entry is found by doubling steps from the last, then by halves.
-        let (mut low, mut step) = (entry, 1u32);
-        while low.saturating_add(step) < count && end_of(low.saturating_add(step)) <= at {
-            low = low.saturating_add(step);
-            step = step.saturating_mul(2);
-        }
-        entry = partition(low, low.saturating_add(step).saturating_add(1).min(count), |entry| end_of(entry) <= at);
-        let start = entry.checked_sub(1).map_or(0, end_of);
-        // Behind the word are a zero octet and the mark of its field.
-        let inside = at.saturating_add(letters.len()) <= end_of(entry).saturating_sub(2);
-        if inside && at > start && found.last() != Some(&entry) {
-            found.push(entry);
-        }
-        inside
-    };
-    for at in memchr::memmem::find_iter(octets, letters.as_bytes()) {
-        if !take(at) {
-            // A hit that began at a mark hides one that begins within it.
-            let hidden = at.saturating_add(1)..at.saturating_add(letters.len());
-            let begins = |at: &usize| octets.get(*at..).is_some_and(|rest| rest.starts_with(letters.as_bytes()));
-            if let Some(at) = hidden.into_iter().find(begins) {
-                take(at);
-            }
-        }
-    }
-    found
 }
 
 fn one_or(mut leaves: Vec<Node>) -> Node {

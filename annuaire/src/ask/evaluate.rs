@@ -8,7 +8,7 @@ use super::{
     compile::{Compiler, Leaf, Node, Span, Spans, Stage, Walked},
     graded::{Classes, Grade, Graded},
     hidden::{Hidden, overlay},
-    read::READ,
+    read::{INNER, READ},
     set::Set,
 };
 use crate::{
@@ -117,7 +117,7 @@ impl Run<'_> {
         self.generation.docs(self.space)
     }
 
-    fn page(&self, node: &Node, page: Page) -> Found {
+    pub(super) fn page(&self, node: &Node, page: Page) -> Found {
         match self.graded(node) {
             Ok(all) => Found { docs: self.listed(&all, page), total: Total::Exactly(all.len()), cut: false },
             Err(TooWide) => self.partly(node, page),
@@ -272,10 +272,12 @@ impl Run<'_> {
         lists_of(&g.tables, self.space, g.row_of(self.space, doc), |bearer, words| {
             looked = looked.saturating_add(u64::try_from(words.len()).unwrap_or(0));
             for entry in words {
-                for span in leaf.spans.with(entry) {
-                    let field = g.tables.entry_field.at(entry);
-                    if span.fields.has_number(field) && !self.hidden.covers(bearer, entry) {
-                        let grade = leaf.grade(span, field);
+                let field = g.tables.entry_field.at(entry);
+                let spans = leaf.spans.with(entry).filter(|span| span.fields.has_number(field)).map(|span| span.kind);
+                let inner = leaf.inner.as_ref().filter(|inner| inner.has(g, entry, field)).map(|_| INNER);
+                for kind in spans.chain(inner) {
+                    if !self.hidden.covers(bearer, entry) {
+                        let grade = leaf.grade(kind, field);
                         best = Some(best.map_or(grade, |best| best.min(grade)));
                     }
                 }
@@ -312,14 +314,12 @@ fn held(leaf: &Leaf, level: Level) -> Leaf {
         Level::Exact => span.fields,
         Level::ExactName | Level::Name => span.fields.and(names),
     };
-    let spans = leaf.spans.all().iter().filter(|span| match level {
-        Level::Name => !span.inner,
-        Level::Exact | Level::ExactName => span.kind == MatchKind::Exact,
-    });
+    let spans = leaf.spans.all().iter().filter(|span| level == Level::Name || span.kind == MatchKind::Exact);
     // What stands in a list by itself is the word of an added mailbox: no name.
     let docs = leaf.docs.iter().filter(|(_, kind)| level == Level::Exact && *kind == MatchKind::Exact);
     Leaf {
         spans: Spans::new(spans.map(|span| Span { fields: fields(span), ..*span }).collect()),
+        inner: None,
         docs: docs.copied().collect(),
         ranked: true,
     }

@@ -3,20 +3,23 @@
 //! A word's documents never change within a generation and a registry. What is kept saves time only: a question is charged
 //! as if it had read everything anew, so it finds the same and is cut at the same place, whoever asked before.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{
+    compile::Span,
+    graded::Graded,
+    inside::Inside,
+    shelf::{Octets, Shelf},
 };
-
-use foldhash::fast::RandomState;
-
-use super::{compile::Span, graded::Graded};
-use crate::generation::Space;
+use crate::{Fields, generation::Space};
 
 /// Octets that one generation may take for it.
 const ROOM: usize = 64 << 20;
 /// Words of which something is known, read or not.
 const WORDS: usize = 4096;
+/// Octets that the words may take that have letters inside them, and of how many letters they are known.
+const INSIDE_ROOM: usize = 8 << 20;
+const LETTERS: usize = 1024;
 
 /// One word, as it is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +29,8 @@ pub(super) struct Key {
     pub(super) space: Space,
     pub(super) ranked: bool,
     pub(super) spans: Vec<Span>,
+    /// Letters that may stand anywhere in a word, and in which fields.
+    pub(super) inner: Option<(Arc<str>, Fields)>,
 }
 
 /// What is known of a word.
@@ -36,27 +41,42 @@ pub(super) struct Known {
     /// How often it was looked for before.
     pub(super) before: u32,
     pub(super) graded: Option<Arc<Graded>>,
-    used: u64,
 }
 
-#[derive(Debug, Default)]
-struct Shelf {
-    words: HashMap<Key, Known, RandomState>,
-    octets: usize,
-    clock: u64,
+impl Octets for Known {
+    fn octets(&self) -> usize {
+        self.graded.as_ref().map_or(0, |graded| graded.octets())
+    }
+}
+
+impl Octets for Inside {
+    fn octets(&self) -> usize {
+        match self {
+            Self::Few(list) => list.len().saturating_mul(4),
+            Self::Many => 0,
+        }
+    }
 }
 
 /// The words of one generation that were asked for lately.
-#[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Shelf>);
+#[derive(Debug)]
+pub(crate) struct Kept {
+    words: Mutex<Shelf<Key, Known>>,
+    /// Letters, and the words that have them inside.
+    inside: Mutex<Shelf<String, Inside>>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { words: Mutex::new(Shelf::new(ROOM, WORDS)), inside: Mutex::new(Shelf::new(INSIDE_ROOM, LETTERS)) }
+    }
+}
 
 impl Kept {
     /// What is known of a word that is looked for once more; nothing the first time.
     pub(super) fn again(&self, key: &Key) -> Option<Known> {
-        self.with(|shelf| {
-            shelf.clock = shelf.clock.saturating_add(1);
-            let known = shelf.words.get_mut(key)?;
-            known.used = shelf.clock;
+        with(&self.words, |shelf| {
+            let known = shelf.used(key)?;
             known.before = known.before.saturating_add(1);
             Some(known.clone())
         })
@@ -64,72 +84,52 @@ impl Kept {
 
     /// What is known of a word.
     pub(super) fn get(&self, key: &Key) -> Option<Known> {
-        self.with(|shelf| shelf.words.get(key).cloned())
+        with(&self.words, |shelf| shelf.get(key).cloned())
     }
 
     /// Learns how long a word's lists are.
     pub(super) fn learn(&self, key: Key, cost: u64) {
-        let _forgotten = self.with(|shelf| {
-            let used = shelf.clock;
-            shelf.words.entry(key).or_insert(Known { cost, before: 0, graded: None, used });
-            shelf.make_room()
+        let _forgotten = with(&self.words, |shelf| match shelf.get(&key) {
+            Some(_) => Vec::new(),
+            None => shelf.put(key, Known { cost, before: 0, graded: None }),
         });
     }
 
     /// Keeps what was read.
     pub(super) fn put(&self, key: &Key, graded: &Arc<Graded>) {
         let octets = graded.octets();
-        if octets > ROOM / 8 {
-            return;
-        }
-        let _forgotten = self.with(|shelf| {
-            let Some(known) = shelf.words.get_mut(key).filter(|known| known.graded.is_none()) else {
-                return Vec::new();
-            };
-            known.graded = Some(Arc::clone(graded));
-            shelf.octets = shelf.octets.saturating_add(octets);
-            shelf.make_room()
+        let _forgotten = with(&self.words, |shelf| match shelf.get(key) {
+            Some(known) if known.graded.is_none() && octets <= shelf.room() / 8 => {
+                shelf.put(key.clone(), Known { graded: Some(Arc::clone(graded)), ..known.clone() })
+            }
+            _ => Vec::new(),
         });
+    }
+
+    /// The words that have these letters inside, if somebody asked for them lately.
+    pub(super) fn inside(&self, letters: &str) -> Option<Inside> {
+        with(&self.inside, |shelf| shelf.used(&letters.to_owned()).cloned())
+    }
+
+    /// Keeps the words that have these letters inside.
+    pub(super) fn put_inside(&self, letters: &str, inside: &Inside) {
+        let _forgotten = with(&self.inside, |shelf| shelf.put(letters.to_owned(), inside.clone()));
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&self) {
-        let _forgotten = self.with(std::mem::take);
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let empty = Self::default();
+        let _words = with(&self.words, |shelf| std::mem::replace(shelf, emptied(empty.words)));
+        let _inside = with(&self.inside, |shelf| std::mem::replace(shelf, emptied(empty.inside)));
     }
 }
 
-impl Shelf {
-    /// Forgets what was not used for longest until a quarter is free again, and gives it back: to free tens of megabytes
-    /// takes a while, for which nobody is to wait.
-    fn make_room(&mut self) -> Vec<(Key, Known)> {
-        if self.octets <= ROOM && self.words.len() <= WORDS {
-            return Vec::new();
-        }
-        let mut ages: Vec<(u64, usize)> = self.words.values().map(|known| (known.used, known.octets())).collect();
-        ages.sort_unstable();
-        let (mut octets, mut words, mut youngest) = (self.octets, self.words.len(), 0);
-        for (used, own) in ages {
-            if octets <= ROOM / 4 * 3 && words <= WORDS / 4 * 3 {
-                break;
-            }
-            octets = octets.saturating_sub(own);
-            words = words.saturating_sub(1);
-            youngest = used;
-        }
-        let forgotten = self.words.extract_if(|_, known| known.used <= youngest).collect();
-        self.octets = self.words.values().map(Known::octets).fold(0, usize::saturating_add);
-        forgotten
-    }
+fn emptied<T>(held: Mutex<T>) -> T {
+    held.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Known {
-    fn octets(&self) -> usize {
-        self.graded.as_ref().map_or(0, |graded| graded.octets())
-    }
+fn with<S, T>(shelf: &Mutex<S>, work: impl FnOnce(&mut S) -> T) -> T {
+    work(&mut shelf.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What is kept makes no generation another one.
@@ -153,7 +153,7 @@ mod tests {
     use crate::ask::{graded::Grade, set::Set};
 
     fn key(number: u64) -> Key {
-        Key { overlay: number, space: Space::People, ranked: true, spans: Vec::new() }
+        Key { overlay: number, space: Space::People, ranked: true, spans: Vec::new(), inner: None }
     }
 
     #[test]

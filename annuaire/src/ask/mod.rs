@@ -10,11 +10,13 @@ mod compile;
 mod evaluate;
 mod graded;
 mod hidden;
+mod inside;
 mod kept;
 mod near;
 mod order;
 mod read;
 mod set;
+mod shelf;
 mod text;
 mod work;
 

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    compile::{Leaf, Span},
+    compile::Leaf,
     evaluate::{Run, TooWide},
     graded::{Grade, Graded},
+    inside::{Inner, Inside},
     kept::{Kept, Key},
     set::{Marks, Set},
 };
-use crate::{Field, MatchKind, generation::Postings};
+use crate::{Field, Fields, MatchKind, generation::Postings};
 
 /// The longest sum of lists that is read through for one part, unless there are so many documents.
 pub(super) const READ: u64 = 12_000_000;
@@ -22,13 +23,16 @@ const WORTH_KEEPING: u64 = 512;
 /// A word that was stretched to so many stretches of the dictionary is not asked for twice.
 const SPANS_KEPT: usize = 4;
 
+/// What a word is called that has the letters inside it.
+pub(super) const INNER: MatchKind = MatchKind::Prefix;
+
 /// How far what is no name is from it.
 const FAR: u32 = 3;
 
 impl Leaf {
-    /// How well an entry of the dictionary fits that one of the spans has.
-    pub(super) fn grade(&self, span: &Span, field: u32) -> Grade {
-        Grade { kind: span.kind, far: if self.ranked { distance_from_name(field) } else { 0 } }
+    /// How well an entry of the dictionary fits that is of this field.
+    pub(super) fn grade(&self, kind: MatchKind, field: u32) -> Grade {
+        Grade { kind, far: if self.ranked { distance_from_name(field) } else { 0 } }
     }
 
     /// How well a document fits that is listed by itself: by a mailbox, or by a number.
@@ -56,6 +60,12 @@ struct Lists {
     count: u64,
 }
 
+/// Lists on their way, and how long they are together.
+struct Wanted {
+    lists: Vec<Lists>,
+    sum: u64,
+}
+
 impl Run<'_> {
     /// The longest sum of lists that is read through for one part: nearly everybody may be meant, however many there are.
     pub(super) fn readable(&self) -> u64 {
@@ -64,19 +74,30 @@ impl Run<'_> {
 
     /// How many list entries reading a word through takes.
     pub(super) fn leaf_cost(&self, leaf: &Leaf) -> u64 {
+        self.measured(leaf).0
+    }
+
+    /// How many list entries reading a word through takes, and which lists these are where that had to be found out.
+    fn measured(&self, leaf: &Leaf) -> (u64, Option<Vec<Lists>>) {
         for span in leaf.spans.all() {
             self.spend(u64::from(span.to.saturating_sub(span.from)) / 4);
+        }
+        match leaf.inner.as_ref().map(|inner| &inner.inside) {
+            Some(Inside::Many) => return (u64::MAX, None),
+            Some(Inside::Few(list)) => self.spend(u64::try_from(list.len()).unwrap_or(u64::MAX) / 4),
+            None => {}
         }
         let listed = u64::try_from(leaf.docs.len()).unwrap_or(u64::MAX);
         let key = self.key(leaf);
         if let Some(known) = key.as_ref().and_then(|key| self.kept().again(key)) {
-            return known.cost.saturating_add(listed);
+            return (known.cost.saturating_add(listed), None);
         }
-        let cost = self.lists(leaf).iter().map(|list| list.count).fold(0, u64::saturating_add);
+        let lists = self.lists(leaf);
+        let cost = lists.iter().map(|list| list.count).fold(0, u64::saturating_add);
         if let Some(key) = key.filter(|_| cost >= WORTH_KEEPING) {
             self.kept().learn(key, cost);
         }
-        cost.saturating_add(listed)
+        (cost.saturating_add(listed), Some(lists))
     }
 
     /// Whether a word is read already, or is to be because it was looked for before: one question may read so much that it
@@ -92,7 +113,7 @@ impl Run<'_> {
 
     /// All documents that carry a word.
     pub(super) fn leaf(&self, leaf: &Leaf) -> Result<Arc<Graded>, TooWide> {
-        let cost = self.leaf_cost(leaf);
+        let (cost, lists) = self.measured(leaf);
         if cost > self.readable() {
             return Err(TooWide);
         }
@@ -100,7 +121,7 @@ impl Run<'_> {
         let key = self.key(leaf);
         let known = key.as_ref().and_then(|key| self.kept().get(key)).and_then(|known| known.graded);
         let indexed = known.unwrap_or_else(|| {
-            let read = Arc::new(self.read(leaf));
+            let read = Arc::new(self.read(lists.unwrap_or_else(|| self.lists(leaf))));
             if let Some(key) = &key {
                 self.kept().put(key, &read);
             }
@@ -116,8 +137,8 @@ impl Run<'_> {
         Ok(Arc::new(Graded::of(indexed.classes().cloned().chain(listed))))
     }
 
-    fn read(&self, leaf: &Leaf) -> Graded {
-        Graded::of(self.lists(leaf).into_iter().map(|list| (list.grade, self.class(&list))))
+    fn read(&self, lists: Vec<Lists>) -> Graded {
+        Graded::of(lists.into_iter().map(|list| (list.grade, self.class(&list))))
     }
 
     fn class(&self, list: &Lists) -> Set {
@@ -152,30 +173,38 @@ impl Run<'_> {
 
     /// The entries of a word, by how well they fit; not all of them when they are far too many to be read.
     fn lists(&self, leaf: &Leaf) -> Vec<Lists> {
-        let t = &self.generation.tables;
-        let counts = self.generation.posting_counts(self.space);
-        let (mut all, mut sum): (Vec<Lists>, u64) = (Vec::new(), 0);
+        let mut all = Wanted { lists: Vec::new(), sum: 0 };
+        let most = self.readable().saturating_mul(8);
         for span in leaf.spans.all() {
             for entry in span.from..span.to {
-                let field = t.entry_field.at(entry);
-                if !span.fields.has_number(field) {
-                    continue;
-                }
-                let (grade, count) = (leaf.grade(span, field), u64::from(counts.text_at(entry)));
-                match all.iter_mut().find(|list| list.grade == grade) {
-                    Some(list) => {
-                        list.entries.push(entry);
-                        list.count = list.count.saturating_add(count);
-                    }
-                    None => all.push(Lists { grade, entries: vec![entry], count }),
-                }
-                sum = sum.saturating_add(count);
+                self.want(entry, span.fields, leaf, span.kind, &mut all);
             }
-            if sum > self.readable().saturating_mul(8) {
-                break;
+            if all.sum > most {
+                return all.lists;
             }
         }
-        all
+        if let Some(Inner { fields, inside: Inside::Few(entries), .. }) = &leaf.inner {
+            entries.iter().for_each(|entry| self.want(*entry, *fields, leaf, INNER, &mut all));
+        }
+        all.lists
+    }
+
+    /// Takes an entry of the dictionary, if it is of one of these fields.
+    fn want(&self, entry: u32, fields: Fields, leaf: &Leaf, kind: MatchKind, all: &mut Wanted) {
+        let field = self.generation.tables.entry_field.at(entry);
+        if !fields.has_number(field) {
+            return;
+        }
+        let count = u64::from(self.generation.posting_counts(self.space).text_at(entry));
+        let grade = leaf.grade(kind, field);
+        match all.lists.iter_mut().find(|list| list.grade == grade) {
+            Some(list) => {
+                list.entries.push(entry);
+                list.count = list.count.saturating_add(count);
+            }
+            None => all.lists.push(Lists { grade, entries: vec![entry], count }),
+        }
+        all.sum = all.sum.saturating_add(count);
     }
 
     fn kept(&self) -> &Kept {
@@ -184,8 +213,10 @@ impl Run<'_> {
 
     fn key(&self, leaf: &Leaf) -> Option<Key> {
         let spans = leaf.spans.all();
-        let wide = spans.len() <= SPANS_KEPT && spans.iter().any(|span| span.to.saturating_sub(span.from) > 0);
-        wide.then(|| Key { overlay: self.hidden.number, space: self.space, ranked: leaf.ranked, spans: spans.to_vec() })
+        let inner = leaf.inner.as_ref().map(|inner| (Arc::clone(&inner.letters), inner.fields));
+        let any = inner.is_some() || spans.iter().any(|span| span.to.saturating_sub(span.from) > 0);
+        let (overlay, space, ranked) = (self.hidden.number, self.space, leaf.ranked);
+        (any && spans.len() <= SPANS_KEPT).then(|| Key { overlay, space, ranked, spans: spans.to_vec(), inner })
     }
 }
 
@@ -223,7 +254,13 @@ mod tests {
             let all = Filter::Words { fields: Fields::TEXT, how: How::Prefix, text: text.to_owned() };
             Question::filter(Filter::And(vec![Filter::text("me"), Filter::Not(Box::new(all))]))
         };
-        let questions: Vec<Question> = plain.into_iter().chain(["c", "p", "ma"].map(without)).collect();
+        let contains = |(fields, text): (Fields, &str)| {
+            Question::filter(Filter::Words { fields, how: How::Contains, text: text.to_owned() })
+        };
+        let names = Fields::NAMES;
+        let inside = [(names, "ar"), (Fields::TEXT, "ar"), (names, "e"), (Field::Town.into(), "e"), (names, "i")];
+        let questions: Vec<Question> =
+            plain.into_iter().chain(["c", "p", "ma"].map(without)).chain(inside.map(contains)).collect();
         let fresh: Vec<_> = questions.iter().map(|question| found(&generation().clone(), None, question)).collect();
         assert!(fresh.iter().any(|(.., cost)| *cost > WORTH_KEEPING * 4), "too small a directory to keep anything");
         assert!(fresh.iter().filter(|(shown, ..)| shown.len() == 50).count() > 5);

@@ -1,8 +1,11 @@
 //! A search being answered: what lies in its scope, what the index proposes, what the filter holds of.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -18,7 +21,7 @@ use super::{
     schema::Attr,
     selection::Selection,
     session::Settings,
-    spelling::{Spelling, is_nothing},
+    spelling::{Spelling, begun, is_nothing},
     tree::{Lies, is_subschema},
 };
 use crate::{
@@ -395,11 +398,27 @@ impl<'a> Run<'a> {
         if is_nothing(&spelled) {
             return 0;
         }
-        let question = Question::filter(spelled);
+        let mut part = Part { people, from, limit, given: HashSet::new() };
+        // An address book shows a handful of very many: who has a word that begins so comes first, and only when these
+        // leave room is read who has the letters anywhere. Pages go through one order of all.
+        if let Some(begun) = begun(&spelled).filter(|_| self.search.page.is_none()) {
+            let wide = answer.wide;
+            self.look(&mut part, &Question::filter(begun), answer, Pass::First);
+            answer.wide = wide;
+            if answer.more.is_some() || self.stop.is_some() {
+                return 0;
+            }
+        }
+        self.look(&mut part, &Question::filter(spelled), answer, Pass::Last)
+    }
+
+    /// Looks at the hits of a question from a place on, until the answer is full; gives how many hits the index knows of.
+    fn look(&mut self, part: &mut Part, question: &Question, answer: &mut Answer, pass: Pass) -> u64 {
+        let Part { people, from, limit, .. } = *part;
         let mut hits = from.hits;
         let mut skip = usize::try_from(from.entries).unwrap_or(usize::MAX);
-        let mut chunk = limit.saturating_sub(answer.given).saturating_add(1).clamp(16, MAX_CHUNK);
-        chunk = chunk.min(self.looks.max(1));
+        let wanted = limit.saturating_sub(answer.given).saturating_add(1).max(16).saturating_add(part.given.len());
+        let mut chunk = wanted.min(MAX_CHUNK).min(self.looks.max(1));
         loop {
             if self.is_over() {
                 answer.more = self.goes_on(Place { part: from.part, hits, entries: count(skip), ..Place::default() });
@@ -407,12 +426,14 @@ impl<'a> Run<'a> {
             }
             let passed = usize::try_from(hits).unwrap_or(usize::MAX);
             let fresh = self.work.total() == 0;
-            let found = self.chunk(people, &question, Page { skip: passed, limit: chunk });
+            let found = self.chunk(people, question, Page { skip: passed, limit: chunk });
             // What is cut for what a page had cost before is found on the next one.
             answer.wide |= found.cut && (fresh || self.search.page.is_none());
             let whole = found.hits.len() < chunk;
             for hit in found.hits {
-                let entries = self.entries(hit);
+                let row = hit.row();
+                let known = part.given.contains(&row);
+                let entries = if known { Vec::new() } else { self.entries(hit) };
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
                     let here = Place { part: from.part, hits, entries: count(n), ..Place::default() };
                     // A filter of two hundred parts over a hospital of thousands of mailboxes takes its time, too.
@@ -431,7 +452,12 @@ impl<'a> Run<'a> {
                 }
                 skip = 0;
                 hits = hits.saturating_add(1);
-                self.looks = self.looks.saturating_sub(1);
+                if pass == Pass::First {
+                    part.given.insert(row);
+                }
+                if !known {
+                    self.looks = self.looks.saturating_sub(1);
+                }
             }
             if whole {
                 if found.cut {
@@ -448,7 +474,7 @@ impl<'a> Run<'a> {
                 }
                 return found.total;
             }
-            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks);
+            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks.max(1));
         }
     }
 
@@ -531,6 +557,33 @@ impl<'a> Run<'a> {
 pub(super) enum HitOf<'a> {
     Person(Person<'a>, MatchKind),
     Structure(Structure<'a>, MatchKind),
+}
+
+impl HitOf<'_> {
+    fn row(&self) -> u32 {
+        match self {
+            Self::Person(person, _) => person.row,
+            Self::Structure(structure, _) => structure.row,
+        }
+    }
+}
+
+/// People or structures, being looked through.
+struct Part {
+    people: bool,
+    from: Place,
+    limit: usize,
+    /// Rows that were looked at in the first pass.
+    given: HashSet<u32>,
+}
+
+/// Which look it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// At those whose words begin as asked.
+    First,
+    /// At all.
+    Last,
 }
 
 pub(super) struct Chunk<'a> {

@@ -245,6 +245,24 @@ pub(super) fn is_nothing(filter: &Filter) -> bool {
     matches!(filter, Filter::Or(parts) if parts.is_empty())
 }
 
+/// The same of words that begin with what may else stand anywhere in them: true of nobody else. Nothing where that is no
+/// other question.
+pub(super) fn begun(filter: &Filter) -> Option<Filter> {
+    let any_begun = |parts: &[Filter]| {
+        let begun: Vec<Option<Filter>> = parts.iter().map(begun).collect();
+        let one = |(begun, part): (Option<Filter>, &Filter)| begun.unwrap_or_else(|| part.clone());
+        begun.iter().any(Option::is_some).then(|| begun.into_iter().zip(parts).map(one).collect())
+    };
+    match filter {
+        Filter::Words { fields, how: How::Contains, text } => {
+            Some(Filter::Words { fields: *fields, how: How::Prefix, text: text.clone() })
+        }
+        Filter::And(parts) => any_begun(parts).map(Filter::And),
+        Filter::Or(parts) => any_begun(parts).map(Filter::Or),
+        _ => None,
+    }
+}
+
 fn and(parts: Vec<Filter>) -> Filter {
     let mut kept = Vec::new();
     for part in parts {
@@ -338,6 +356,18 @@ mod tests {
         assert_eq!(spelled("(l=*ced*)", true), Filter::All);
         assert_eq!(spelled("(mail=*@*)", true), Filter::All);
         assert_eq!(spelled("(uid=89*)", true), Filter::All);
+    }
+
+    #[test]
+    fn words_that_begin_so_are_asked_for_first() {
+        let twice = |filter: &str| (spelled(filter, true), spelled(&filter.replace("=*", "="), true));
+        for filter in ["(cn=*dup*)", "(|(cn=*dup*)(o=*hop*))", "(&(sn=*dup*)(|(l=*par*)(title=*med*)))"] {
+            let (anywhere, at_start) = twice(filter);
+            assert_eq!(begun(&anywhere), Some(at_start), "{filter}");
+        }
+        for filter in ["(cn=dup*)", "(mail=*)", "(cn=dupont)", "(uid=8999*)", "(objectClass=*)"] {
+            assert_eq!(begun(&spelled(filter, true)), None, "{filter}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{fold, generation::other_forms};
 
 /// Every entry there is.
 fn entries() -> &'static [Entry<'static>] {
@@ -36,6 +37,44 @@ fn by_index(filter: &str) -> (Vec<String>, u32) {
     let mut names: Vec<String> = found.iter().filter(entry).map(Answered::name).collect();
     names.sort();
     (names, found.last().unwrap().code())
+}
+
+/// LD: an address book shows a few of very many: those whose words begin so are the first of them, nobody comes twice, and
+/// nobody is missing.
+#[test]
+fn whose_words_begin_so_come_first_and_all_come_once() {
+    let entry = |a: &&Answered| a.operation == operation::ENTRY;
+    let begins = |a: &Answered, letters: &str| {
+        let values = [a.values("sn"), a.values("givenName")].concat();
+        // L'ÉPINAIE goes by LEPINAIE, too.
+        let words = |value: &String| {
+            let plain = fold(value);
+            plain.split(' ').map(str::to_owned).chain(other_forms(value)).collect::<Vec<_>>()
+        };
+        values.iter().flat_map(words).any(|word| word.starts_with(letters))
+    };
+    let mut mixed = 0;
+    for letters in ["ar", "le", "an", "ma", "ri", "e", "mar", "lin", "tin"] {
+        let filter = format!("(|(sn=*{letters}*)(givenName=*{letters}*))");
+        let (whole, code) = by_index(&filter);
+        assert_eq!((whole.clone(), code), (brute(&filter), 0), "{filter}");
+        let ask = |most| {
+            let mut session = session();
+            exchange(&mut session, &external(1));
+            exchange(&mut session, &search_with(2, BASE, 2, most, &encode(&filter), &["sn", "givenName"], |_| {}))
+        };
+        let all = ask(0);
+        let mut names: Vec<String> = all.iter().filter(entry).map(Answered::name).collect();
+        let order: Vec<bool> = all.iter().filter(entry).map(|a| begins(a, letters)).collect();
+        let first = order.iter().take_while(|begins| **begins).count();
+        assert_eq!(first, order.iter().filter(|begins| **begins).count(), "{letters}: {order:?}");
+        mixed += usize::from(first > 0 && first < order.len());
+        let few: Vec<String> = ask(3).iter().filter(entry).map(Answered::name).collect();
+        assert_eq!(few, names.iter().take(3).cloned().collect::<Vec<_>>(), "{letters}");
+        names.sort();
+        assert_eq!(names, whole, "{letters}");
+    }
+    assert!(mixed > 3, "{mixed}");
 }
 
 /// Pieces of what stands in the entries, as people type it.
