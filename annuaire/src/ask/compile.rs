@@ -1,17 +1,15 @@
 //! From a filter to what can be evaluated: words become ranges of the dictionary, identifiers become documents.
 
-use std::sync::Arc;
-
 use ident::StructureIdKind;
 
 use super::{
     Filter, How, MAX_DEPTH, MAX_PARTS, Work,
     added::Added,
-    inside::{self, Inner, Inside},
+    inside::{self, Inner, Inside, Searched},
     near,
 };
 use crate::{
-    Field, Fields, Generation, Mailbox, MailboxType, MatchKind, Registry,
+    Field, Fields, Generation, MatchKind, Registry,
     answer::{person_forms, structure_forms},
     fold::{fold, words},
     fonem,
@@ -125,7 +123,7 @@ pub(super) struct Compiler<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     /// Letters that were looked for inside words, and the entries that have them there.
-    inside: Vec<(String, Inside)>,
+    inside: Vec<(String, Fields, Inside)>,
     /// Words that near ones were looked for of, and these.
     near: Vec<(String, Vec<u32>)>,
 }
@@ -225,7 +223,7 @@ impl<'a> Compiler<'a> {
                 range(g.entries_from(full), fields, MatchKind::Exact);
             }
         }
-        let inner = (how == How::Contains).then(|| Inner::new(word, fields, self.inside(word)));
+        let inner = if how == How::Contains { self.inside(word, fields) } else { None };
         let stretched = match how {
             How::Similar => Stage::Sound,
             How::Prefix => self.stage,
@@ -276,20 +274,21 @@ impl<'a> Compiler<'a> {
         self.finish(docs).docs
     }
 
-    /// The words that have these letters anywhere but at their start.
-    fn inside(&mut self, letters: &str) -> Inside {
-        if let Some((_, inside)) = self.walked.inside.iter().find(|(known, _)| known == letters) {
-            return inside.clone();
+    /// The words of some fields that have these letters anywhere but at their start; nothing when that is too much.
+    fn inside(&mut self, letters: &str, fields: Fields) -> Option<Inner> {
+        let known = self.walked.inside.iter().find(|(known, of, _)| known == letters && *of == fields);
+        if let Some((.., inside)) = known {
+            return Some(Inner::new(letters, fields, inside.clone()));
         }
         // Each reads the whole dictionary: a few are a question, hundreds an attack.
         if self.work.is_spent() {
             self.cut = true;
-            return Inside::Few(Arc::default());
+            return None;
         }
-        let (inside, cost) = inside::entries(self.generation, letters);
+        let Searched { inside, cost } = inside::entries(self.generation, letters, fields);
         self.work.spend(cost);
-        self.walked.inside.push((letters.to_owned(), inside.clone()));
-        inside
+        self.walked.inside.push((letters.to_owned(), fields, inside.clone()));
+        Some(Inner::new(letters, fields, inside))
     }
 
     fn value(&mut self, value: &str, fields: Fields) -> Leaf {
@@ -330,7 +329,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn id(&mut self, text: &str, how: How) -> Leaf {
-        let (g, t) = (self.generation, &self.generation.tables);
+        let g = self.generation;
         let mut docs = Vec::new();
         if self.space == Space::People {
             let current = |id: ident::PersonId| match self.registry {
@@ -360,7 +359,6 @@ impl<'a> Compiler<'a> {
         if docs.len() >= MAX_DOCS {
             self.cut = true;
         }
-        let _ = t;
         self.finish(docs)
     }
 
@@ -419,8 +417,8 @@ impl<'a> Compiler<'a> {
                 self.cut = true;
                 break;
             }
-            // A personal mailbox is found by the person, not by where that one works.
-            if self.space == Space::Places && (Mailbox { generation: g, row }).kind() == MailboxType::Personal {
+            // A person's own mailbox is found by the person, not by where that one works.
+            if self.space == Space::Places && !t.mailbox_person_starts.range(row).is_empty() {
                 continue;
             }
             let (list, starts) = match self.space {

@@ -8,7 +8,8 @@ use super::{
     compile::{Compiler, Leaf, Node, Span, Spans, Stage, Walked},
     graded::{Classes, Grade, Graded},
     hidden::{Hidden, overlay},
-    read::{INNER, READ},
+    inside::{Inner, Inside},
+    read::READ,
     set::Set,
 };
 use crate::{
@@ -16,8 +17,10 @@ use crate::{
     generation::{Space, lists_of},
 };
 
-/// What testing one candidate by its own words costs.
+/// What testing one candidate by its own words costs, for each word that is looked for; and where these have to be read
+/// letter by letter.
 const TEST: u64 = 60;
+const TEST_LETTERS: u64 = 240;
 /// How many list entries are read in the time that it takes: a candidate's own words are all over the memory.
 const READ_MEANWHILE: u64 = 300;
 
@@ -223,12 +226,12 @@ impl Run<'_> {
             if candidates == 0 {
                 break;
             }
-            let testing = candidates.saturating_mul(TEST);
+            let testing = candidates.saturating_mul(test_cost(part));
             all = if cost < candidates.saturating_mul(READ_MEANWHILE) && cost <= self.readable() {
                 let other = self.graded(part)?;
                 self.spend(all.cost_of_meeting(&other, self.docs()));
                 Arc::new(all.and(&other))
-            } else if testing > WORK_LIMIT / 2 {
+            } else if testing > WORK_LIMIT / 2 || self.work.is_spent() {
                 return Err(TooWide);
             } else {
                 self.spend(testing);
@@ -273,11 +276,14 @@ impl Run<'_> {
             looked = looked.saturating_add(u64::try_from(words.len()).unwrap_or(0));
             for entry in words {
                 let field = g.tables.entry_field.at(entry);
-                let spans = leaf.spans.with(entry).filter(|span| span.fields.has_number(field)).map(|span| span.kind);
-                let inner = leaf.inner.as_ref().filter(|inner| inner.has(g, entry, field)).map(|_| INNER);
-                for kind in spans.chain(inner) {
+                let spans = leaf.spans.with(entry).filter(|span| span.fields.has_number(field));
+                let spans = spans.map(|span| leaf.grade(span.kind, field));
+                let inner = leaf.inner.as_ref().filter(|inner| inner.fields.has_number(field)).filter(|inner| {
+                    looked = looked.saturating_add(inner.look());
+                    inner.has(g, entry)
+                });
+                for grade in spans.chain(inner.map(|_| leaf.inner_grade(field))) {
                     if !self.hidden.covers(bearer, entry) {
-                        let grade = leaf.grade(kind, field);
                         best = Some(best.map_or(grade, |best| best.min(grade)));
                     }
                 }
@@ -285,6 +291,17 @@ impl Run<'_> {
         });
         self.spend(looked);
         best
+    }
+}
+
+/// What testing one candidate costs.
+fn test_cost(node: &Node) -> u64 {
+    match node {
+        Node::All => 1,
+        Node::Leaf(Leaf { inner: Some(Inner { inside: Inside::Many, .. }), .. }) => TEST_LETTERS,
+        Node::Leaf(_) => TEST,
+        Node::And(parts) | Node::Or(parts) => parts.iter().map(test_cost).fold(0, u64::saturating_add),
+        Node::Not(part) => test_cost(part),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{
     compile::Span,
     graded::Graded,
-    inside::Inside,
+    inside::{Inside, REMEMBERED, Searched},
     shelf::{Octets, Shelf},
 };
 use crate::{Fields, generation::Space};
@@ -49,11 +49,11 @@ impl Octets for Known {
     }
 }
 
-impl Octets for Inside {
+impl Octets for Searched {
     fn octets(&self) -> usize {
-        match self {
-            Self::Few(list) => list.len().saturating_mul(4),
-            Self::Many => 0,
+        match &self.inside {
+            Inside::Few(list) => list.len().saturating_mul(4),
+            Inside::Many => 0,
         }
     }
 }
@@ -63,7 +63,7 @@ impl Octets for Inside {
 pub(crate) struct Kept {
     words: Mutex<Shelf<Key, Known>>,
     /// Letters, and the words that have them inside.
-    inside: Mutex<Shelf<String, Inside>>,
+    inside: Mutex<Shelf<(String, Fields), Searched>>,
 }
 
 impl Default for Kept {
@@ -106,26 +106,23 @@ impl Kept {
         });
     }
 
-    /// The words that have these letters inside, if somebody asked for them lately.
-    pub(super) fn inside(&self, letters: &str) -> Option<Inside> {
-        with(&self.inside, |shelf| shelf.used(&letters.to_owned()).cloned())
+    /// The words that have these letters inside, in these fields, if somebody asked for them lately.
+    pub(super) fn inside(&self, key: &(String, Fields)) -> Option<Searched> {
+        with(&self.inside, |shelf| shelf.used(key).cloned())
     }
 
     /// Keeps the words that have these letters inside.
-    pub(super) fn put_inside(&self, letters: &str, inside: &Inside) {
-        let _forgotten = with(&self.inside, |shelf| shelf.put(letters.to_owned(), inside.clone()));
+    pub(super) fn put_inside(&self, key: (String, Fields), found: &Searched) {
+        if key.0.len() <= REMEMBERED {
+            let _forgotten = with(&self.inside, |shelf| shelf.put(key, found.clone()));
+        }
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&self) {
-        let empty = Self::default();
-        let _words = with(&self.words, |shelf| std::mem::replace(shelf, emptied(empty.words)));
-        let _inside = with(&self.inside, |shelf| std::mem::replace(shelf, emptied(empty.inside)));
+        let _words = with(&self.words, Shelf::take);
+        let _inside = with(&self.inside, Shelf::take);
     }
-}
-
-fn emptied<T>(held: Mutex<T>) -> T {
-    held.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn with<S, T>(shelf: &Mutex<S>, work: impl FnOnce(&mut S) -> T) -> T {

@@ -6,7 +6,7 @@ use super::{
     compile::Leaf,
     evaluate::{Run, TooWide},
     graded::{Grade, Graded},
-    inside::{Inner, Inside},
+    inside::{Inner, Inside, REMEMBERED},
     kept::{Kept, Key},
     set::{Marks, Set},
 };
@@ -23,16 +23,21 @@ const WORTH_KEEPING: u64 = 512;
 /// A word that was stretched to so many stretches of the dictionary is not asked for twice.
 const SPANS_KEPT: usize = 4;
 
-/// What a word is called that has the letters inside it.
-pub(super) const INNER: MatchKind = MatchKind::Prefix;
-
 /// How far what is no name is from it.
 const FAR: u32 = 3;
+/// How far letters inside a word are from those that begin one: further than any words are from names.
+const INSIDE: u32 = 4096;
 
 impl Leaf {
     /// How well an entry of the dictionary fits that is of this field.
     pub(super) fn grade(&self, kind: MatchKind, field: u32) -> Grade {
         Grade { kind, far: if self.ranked { distance_from_name(field) } else { 0 } }
+    }
+
+    /// How well an entry fits that has the letters inside.
+    pub(super) fn inner_grade(&self, field: u32) -> Grade {
+        let Grade { kind, far } = self.grade(MatchKind::Prefix, field);
+        Grade { kind, far: far.saturating_add(INSIDE) }
     }
 
     /// How well a document fits that is listed by itself: by a mailbox, or by a number.
@@ -177,26 +182,26 @@ impl Run<'_> {
         let most = self.readable().saturating_mul(8);
         for span in leaf.spans.all() {
             for entry in span.from..span.to {
-                self.want(entry, span.fields, leaf, span.kind, &mut all);
+                self.want(entry, span.fields, |field| leaf.grade(span.kind, field), &mut all);
             }
             if all.sum > most {
                 return all.lists;
             }
         }
         if let Some(Inner { fields, inside: Inside::Few(entries), .. }) = &leaf.inner {
-            entries.iter().for_each(|entry| self.want(*entry, *fields, leaf, INNER, &mut all));
+            entries.iter().for_each(|entry| self.want(*entry, *fields, |field| leaf.inner_grade(field), &mut all));
         }
         all.lists
     }
 
     /// Takes an entry of the dictionary, if it is of one of these fields.
-    fn want(&self, entry: u32, fields: Fields, leaf: &Leaf, kind: MatchKind, all: &mut Wanted) {
+    fn want(&self, entry: u32, fields: Fields, grade: impl Fn(u32) -> Grade, all: &mut Wanted) {
         let field = self.generation.tables.entry_field.at(entry);
         if !fields.has_number(field) {
             return;
         }
         let count = u64::from(self.generation.posting_counts(self.space).text_at(entry));
-        let grade = leaf.grade(kind, field);
+        let grade = grade(field);
         match all.lists.iter_mut().find(|list| list.grade == grade) {
             Some(list) => {
                 list.entries.push(entry);
@@ -214,6 +219,10 @@ impl Run<'_> {
     fn key(&self, leaf: &Leaf) -> Option<Key> {
         let spans = leaf.spans.all();
         let inner = leaf.inner.as_ref().map(|inner| (Arc::clone(&inner.letters), inner.fields));
+        // What no word has is not asked for twice.
+        if inner.as_ref().is_some_and(|(letters, _)| letters.len() > REMEMBERED) {
+            return None;
+        }
         let any = inner.is_some() || spans.iter().any(|span| span.to.saturating_sub(span.from) > 0);
         let (overlay, space, ranked) = (self.hidden.number, self.space, leaf.ranked);
         (any && spans.len() <= SPANS_KEPT).then(|| Key { overlay, space, ranked, spans: spans.to_vec(), inner })

@@ -54,6 +54,11 @@ impl<K: Eq + Hash, V: Octets> Shelf<K, V> {
         self.make_room()
     }
 
+    /// Everything that is on it.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.room, self.most))
+    }
+
     /// Forgets what was not used for longest until a quarter is free again.
     fn make_room(&mut self) -> Vec<(K, (V, u64))> {
         if self.octets <= self.room && self.held.len() <= self.most {

@@ -109,10 +109,10 @@ impl<'a, 'g> Walk<'a, 'g> {
         self.opened_page(at, limit)
     }
 
-    /// Every item, unless there are more than so many.
+    /// Every item, unless there are more than so many, or not all can be told.
     pub(super) fn all(&self, most: usize) -> Option<Walked<'g>> {
         let walked = self.page(Position::default(), most.saturating_add(1)).ok()?;
-        (walked.next.is_none() && walked.items.len() <= most).then_some(walked)
+        (walked.next.is_none() && !walked.cut && walked.items.len() <= most).then_some(walked)
     }
 
     fn opened_page(&self, at: Position, limit: usize) -> Result<Walked<'g>, Spent> {

@@ -91,6 +91,8 @@ pub struct Fields(u32);
 impl Fields {
     /// No field.
     pub const NONE: Self = Self(0);
+    /// All there are.
+    pub(crate) const ALL: Self = Self(u32::MAX);
     /// Family and given name.
     pub const NAMES: Self = Self::of(&[Field::Family, Field::Given]);
     /// What free text looks through.

@@ -398,9 +398,9 @@ impl<'a> Run<'a> {
         if is_nothing(&spelled) {
             return 0;
         }
-        let mut part = Part { people, from, limit, given: HashSet::new() };
-        // An address book shows a handful of very many: who has a word that begins so comes first, and only when these
-        // leave room is read who has the letters anywhere. Pages go through one order of all.
+        let mut part = Part { people, from, limit, looked_at: HashSet::new() };
+        // An address book shows a handful of very many: who has words that begin so comes first in the order of the model,
+        // and only when these leave room is read who has the letters anywhere. Pages go on from place to place in all.
         if let Some(begun) = begun(&spelled).filter(|_| self.search.page.is_none()) {
             let wide = answer.wide;
             self.look(&mut part, &Question::filter(begun), answer, Pass::First);
@@ -417,8 +417,8 @@ impl<'a> Run<'a> {
         let Part { people, from, limit, .. } = *part;
         let mut hits = from.hits;
         let mut skip = usize::try_from(from.entries).unwrap_or(usize::MAX);
-        let wanted = limit.saturating_sub(answer.given).saturating_add(1).max(16).saturating_add(part.given.len());
-        let mut chunk = wanted.min(MAX_CHUNK).min(self.looks.max(1));
+        let wanted = limit.saturating_sub(answer.given).saturating_add(1).max(16).saturating_add(part.looked_at.len());
+        let mut chunk = wanted.min(MAX_CHUNK).min(self.looks.saturating_add(part.looked_at.len()).max(1));
         loop {
             if self.is_over() {
                 answer.more = self.goes_on(Place { part: from.part, hits, entries: count(skip), ..Place::default() });
@@ -432,7 +432,7 @@ impl<'a> Run<'a> {
             let whole = found.hits.len() < chunk;
             for hit in found.hits {
                 let row = hit.row();
-                let known = part.given.contains(&row);
+                let known = part.looked_at.contains(&row);
                 let entries = if known { Vec::new() } else { self.entries(hit) };
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
                     let here = Place { part: from.part, hits, entries: count(n), ..Place::default() };
@@ -453,7 +453,7 @@ impl<'a> Run<'a> {
                 skip = 0;
                 hits = hits.saturating_add(1);
                 if pass == Pass::First {
-                    part.given.insert(row);
+                    part.looked_at.insert(row);
                 }
                 if !known {
                     self.looks = self.looks.saturating_sub(1);
@@ -474,7 +474,8 @@ impl<'a> Run<'a> {
                 }
                 return found.total;
             }
-            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks.max(1));
+            // Whoever was looked at before is not looked at again.
+            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks.saturating_add(part.looked_at.len()));
         }
     }
 
@@ -574,7 +575,7 @@ struct Part {
     from: Place,
     limit: usize,
     /// Rows that were looked at in the first pass.
-    given: HashSet<u32>,
+    looked_at: HashSet<u32>,
 }
 
 /// Which look it is.

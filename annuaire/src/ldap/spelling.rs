@@ -270,6 +270,7 @@ fn and(parts: Vec<Filter>) -> Filter {
             Filter::All => {}
             part if is_nothing(&part) => return nothing(),
             Filter::And(inner) => kept.extend(inner),
+            other if kept.contains(&other) => {}
             other => kept.push(other),
         }
     }

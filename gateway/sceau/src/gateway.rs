@@ -82,6 +82,8 @@ pub struct Gateway {
     unrecorded: AtomicU64,
     configuration: PathBuf,
     changing: Mutex<()>,
+    /// Whoever reads everything again: one after the other.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     orders: OrderBook,
 }
 
@@ -175,6 +177,7 @@ impl Gateway {
             unrecorded: AtomicU64::new(0),
             configuration,
             changing: Mutex::new(()),
+            reloading: tokio::sync::Mutex::new(()),
             orders: OrderBook::below(&data),
         };
         fresh.iter().for_each(|fresh| trust::tell(&gateway, fresh));
@@ -258,12 +261,21 @@ impl Gateway {
     /// # Errors
     /// The problems found.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
+        self.reload_with(None)
+    }
+
+    /// The same where the directory was read before.
+    ///
+    /// # Errors
+    /// The problems found.
+    pub(crate) fn reload_with(&self, ahead: Option<Ahead>) -> Result<(), Vec<Problem>> {
         let _one_at_a_time = self.changing();
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
         let current = self.snapshot();
         // Three nations side by side would be more than we may take: whoever holds one more lets it go first.
         let _until_read = snapshot::reads_generation(&loaded, &current).then(|| Reading::of(&self.reading));
-        let snapshot = Snapshot::load_beside(&loaded, &current, self.now())?;
+        let ahead = ahead.as_ref().map(|ahead| &ahead.generation);
+        let snapshot = Snapshot::load_beside(&loaded, &current, ahead, self.now())?;
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
         if snapshot.config.patients != current.config.patients {
@@ -279,6 +291,21 @@ impl Gateway {
         self.replace(snapshot);
         fresh.iter().for_each(|fresh| trust::tell(self, fresh));
         Ok(())
+    }
+
+    /// Reads the generation that the next world is to have, if this one has another: half a second of work for which
+    /// nobody is held up. What cannot be read is told by [`Self::reload`].
+    pub(crate) fn read_ahead(&self) -> Option<Ahead> {
+        let loaded = Loaded::read(&self.configuration).ok()?;
+        let current = self.snapshot();
+        if current.troubles.directory.is_some() || !snapshot::reads_generation(&loaded, &current) {
+            return None;
+        }
+        drop(current);
+        let data = loaded.config.annuaire.data.as_ref()?;
+        let _until_used = Reading::of(&self.reading);
+        let generation = Arc::new(annuaire::DataFolder::new(&loaded.path(data)).current().ok()?);
+        Some(Ahead { generation, _until_used })
     }
 
     /// For whoever makes a new world of the one in force: nobody else does meanwhile.
@@ -396,19 +423,25 @@ impl Gateway {
 }
 
 /// For as long as it lives, another generation is being read.
-struct Reading<'a>(&'a watch::Sender<bool>);
+struct Reading(watch::Sender<bool>);
 
-impl<'a> Reading<'a> {
-    fn of(told: &'a watch::Sender<bool>) -> Self {
+impl Reading {
+    fn of(told: &watch::Sender<bool>) -> Self {
         told.send_replace(true);
-        Self(told)
+        Self(told.clone())
     }
 }
 
-impl Drop for Reading<'_> {
+impl Drop for Reading {
     fn drop(&mut self) {
         self.0.send_replace(false);
     }
+}
+
+/// A generation that was read before it is needed; until then nobody else is to hold one beside it.
+pub(crate) struct Ahead {
+    generation: Arc<annuaire::Generation>,
+    _until_used: Reading,
 }
 
 /// What rests beside the queue comes under the key that wraps now.

@@ -175,7 +175,11 @@ impl Orders {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => reload(gateway).await,
+                _ = self.hangup.recv() => tokio::select! {
+                    () = reload(gateway) => {}
+                    _ = self.terminate.recv() => return,
+                    _ = self.interrupt.recv() => return,
+                },
             }
         }
     }
@@ -212,10 +216,13 @@ async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>
 }
 
 /// Reads everything again; what cannot be read leaves the old state in force and is told. A directory takes half a second
-/// of a core: meanwhile it gives way to whoever is answered, and takes no place of [`Gateway::compute`].
+/// of a core: it is read first, and gives way to whoever is answered.
 pub(crate) async fn reload(gateway: &Arc<Gateway>) {
+    let _one_at_a_time = gateway.reloading.lock().await;
     let worker = Arc::clone(gateway);
-    match gently::run("reload", move || worker.reload()).await {
+    let ahead = gently::run("directory", move || worker.read_ahead()).await;
+    let worker = Arc::clone(gateway);
+    match gateway.compute(move || worker.reload_with(ahead.ok().flatten())).await {
         Ok(Ok(())) => {
             tracing::info!("configuration, trust list, revocation lists and directory read again");
             if let Err(error) = gateway.tell_wrapping().await {

@@ -147,19 +147,29 @@ impl Snapshot {
     /// # Errors
     /// Every problem found, not only the first.
     pub fn load(loaded: &Loaded, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, None, at)
+        Self::load_with(loaded, (None, None), at)
     }
 
     /// The same beside the world in force, which holds the newest revocation data already: its tokens stay
-    /// logged in, and its keys stay where new ones are bad ([`KeyRing::kept`]).
+    /// logged in, and its keys stay where new ones are bad ([`KeyRing::kept`]). `ahead` is a generation that was read
+    /// already.
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub fn load_beside(loaded: &Loaded, before: &Self, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, Some(before), at)
+    pub fn load_beside(
+        loaded: &Loaded,
+        before: &Self,
+        ahead: Option<&Arc<Generation>>,
+        at: Timestamp,
+    ) -> Result<Self, Vec<Problem>> {
+        Self::load_with(loaded, (Some(before), ahead), at)
     }
 
-    fn load_with(loaded: &Loaded, before: Option<&Self>, at: Timestamp) -> Result<Self, Vec<Problem>> {
+    fn load_with(
+        loaded: &Loaded,
+        (before, ahead): (Option<&Self>, Option<&Arc<Generation>>),
+        at: Timestamp,
+    ) -> Result<Self, Vec<Problem>> {
         let at_start = before.is_none();
         let status = before.map(|before| Arc::clone(&before.status)).unwrap_or_default();
         let config = &loaded.config;
@@ -189,7 +199,7 @@ impl Snapshot {
         let configured = configured_book(loaded, &mut problems);
         let vouching = vouching(loaded, &mut problems);
         // No fault of the directory is a reason not to serve.
-        let directory = directory::Held::of(loaded, before);
+        let directory = directory::Held::of(loaded, before, ahead);
         let stamps = keep(&mut problems, Stamps::load(loaded)).flatten();
         keep(&mut problems, vault(loaded));
         let data = loaded.data();

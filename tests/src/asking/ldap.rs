@@ -18,8 +18,12 @@ pub enum Filter {
     Starts(&'static str, String),
     /// `(attribute=*value*)`.
     Contains(&'static str, String),
+    /// `(attribute=*value*value*)`.
+    InOrder(&'static str, Vec<String>),
     /// `(attribute~=value)`.
     Like(&'static str, String),
+    /// `(attribute=*)`.
+    Has(&'static str),
 }
 
 impl Filter {
@@ -28,10 +32,10 @@ impl Filter {
         let pair = |tag, name: &str, value: &str| {
             element(tag, &[element(0x04, name.as_bytes()), element(0x04, value.as_bytes())].concat())
         };
-        let part = |name: &str, kind, value: &str| {
-            let pieces = element(0x30, &element(kind, value.as_bytes()));
-            element(0xa4, &[element(0x04, name.as_bytes()), pieces].concat())
+        let parts = |name: &str, pieces: &[u8]| {
+            element(0xa4, &[element(0x04, name.as_bytes()), element(0x30, pieces)].concat())
         };
+        let part = |name: &str, kind, value: &str| parts(name, &element(kind, value.as_bytes()));
         match self {
             Self::All(parts) => element(0xa0, &list(parts)),
             Self::Any(parts) => element(0xa1, &list(parts)),
@@ -39,6 +43,11 @@ impl Filter {
             Self::Like(name, value) => pair(0xa8, name, value),
             Self::Starts(name, value) => part(name, 0x80, value),
             Self::Contains(name, value) => part(name, 0x81, value),
+            Self::InOrder(name, values) => {
+                let pieces = values.iter().map(|value| element(0x81, value.as_bytes())).collect::<Vec<_>>();
+                parts(name, &pieces.concat())
+            }
+            Self::Has(name) => element(0x87, name.as_bytes()),
         }
     }
 }
@@ -182,6 +191,9 @@ mod tests {
     fn a_filter_is_spelled_as_the_rfc_says() {
         let filter = Filter::All(vec![Filter::Starts("sn", "ab".into()), Filter::Equal("l", "x".into())]);
         let wanted = b"\xa0\x14\xa4\x0a\x04\x02sn\x30\x04\x80\x02ab\xa3\x06\x04\x01l\x04\x01x";
+        assert_eq!(filter.octets().escape_ascii().to_string(), wanted.escape_ascii().to_string());
+        let filter = Filter::Any(vec![Filter::InOrder("cn", vec!["a".into(), "b".into()]), Filter::Has("mail")]);
+        let wanted = b"\xa1\x14\xa4\x0c\x04\x02cn0\x06\x81\x01a\x81\x01b\x87\x04mail";
         assert_eq!(filter.octets().escape_ascii().to_string(), wanted.escape_ascii().to_string());
     }
 }

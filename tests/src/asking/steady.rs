@@ -14,18 +14,18 @@ pub struct Sample {
     pub outcome: Result<Option<String>, String>,
 }
 
-/// Asks so many times a second until told to stop. Each `ask` is given a number; after a failure it is asked to connect
-/// again with the next one.
+/// Asks so many times a second until told to stop, the first time after this share of the pause between two: several who
+/// ask are spread, not one crowd at each stroke. Each `ask` is given a number; after a failure it is asked to connect again
+/// with the next one.
 pub fn ask(
-    rate: f64,
+    (rate, share): (f64, f64),
     stop: &AtomicBool,
     mut connect: impl FnMut() -> Box<dyn FnMut(u64) -> Result<Option<String>, String>>,
 ) -> Vec<Sample> {
-    let began = Instant::now();
     let mut samples = Vec::new();
     let mut client = connect();
     let pause = Duration::from_secs_f64(1.0 / rate);
-    let mut due = began;
+    let mut due = Instant::now() + pause.mul_f64(share);
     for number in 0.. {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let outcome = client(number);

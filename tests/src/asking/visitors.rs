@@ -115,12 +115,14 @@ impl Crowd {
     #[must_use]
     pub fn send(doors: Doors, known: Vec<Known>, each: u32, rate: f64) -> Self {
         let (stop, known) = (Arc::new(AtomicBool::new(false)), Arc::new(known));
-        let start = |visitor: Visitor| {
+        let all = Visitor::ALL.into_iter().flat_map(|visitor| (0..each).map(move |_| visitor)).enumerate();
+        let count = f64::from(each) * Visitor::ALL.len() as f64;
+        let start = |(n, visitor): (usize, Visitor)| {
             let (stop, known) = (Arc::clone(&stop), Arc::clone(&known));
-            let thread = std::thread::spawn(move || ask(rate, &stop, || visitor.client(doors, Arc::clone(&known))));
+            let pace = (rate, n as f64 / count);
+            let thread = std::thread::spawn(move || ask(pace, &stop, || visitor.client(doors, Arc::clone(&known))));
             (visitor, thread)
         };
-        let all = Visitor::ALL.into_iter().flat_map(|visitor| (0..each).map(move |_| visitor));
         Self { threads: all.map(start).collect(), stop }
     }
 

@@ -84,11 +84,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Reads what is on disk, beside what the world before holds.
-    pub(crate) fn of(loaded: &Loaded, before: Option<&Snapshot>) -> Self {
+    /// Reads what is on disk, beside what the world before holds and what was read ahead.
+    pub(crate) fn of(loaded: &Loaded, before: Option<&Snapshot>, ahead: Option<&Arc<Generation>>) -> Self {
         let (generation, directory) = match &loaded.config.annuaire.data {
             None => (None, None),
-            Some(data) => generation(&loaded.path(data), before),
+            Some(data) => generation(&loaded.path(data), before, ahead),
         };
         let (published, fault, known) = published(loaded, before);
         Self { generation, published, troubles: Troubles { directory, published: fault, known } }
@@ -96,7 +96,11 @@ impl Held {
 }
 
 /// The generation that should be in service; else the one in memory; else the next on disk that can be read; else none.
-fn generation(path: &Path, before: Option<&Snapshot>) -> (Option<Arc<Generation>>, Option<Trouble>) {
+fn generation(
+    path: &Path,
+    before: Option<&Snapshot>,
+    ahead: Option<&Arc<Generation>>,
+) -> (Option<Arc<Generation>>, Option<Trouble>) {
     let folder = DataFolder::new(path);
     let held = before.and_then(|before| before.generation.clone());
     let trouble = |alarm, what: String, tried| {
@@ -117,8 +121,9 @@ fn generation(path: &Path, before: Option<&Snapshot>) -> (Option<Arc<Generation>
     // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
     // But the same rows may have come again in newer files.
     let as_new = |held: &&Arc<Generation>| folder.sources(held.id()).is_ok_and(|(_, files)| files == held.sources());
-    if let Some(held) = held.as_ref().filter(|held| held.id() == first).filter(as_new) {
-        return (Some(Arc::clone(held)), None);
+    let mut known = held.as_ref().into_iter().chain(ahead).filter(|known| known.id() == first);
+    if let Some(known) = known.find(as_new) {
+        return (Some(Arc::clone(known)), None);
     }
     let tried = Tried::of(&folder, first);
     let same = before.and_then(|before| before.troubles.directory.clone());

@@ -14,6 +14,7 @@
 
 mod budgets;
 mod data;
+mod keystrokes;
 mod ours;
 mod percore;
 mod postgres;
@@ -55,6 +56,8 @@ struct Tier {
     patience: Duration,
     /// How long exact searches go on over several connections.
     exact: Duration,
+    /// People whose names are typed into address books.
+    typed: usize,
 }
 
 fn main() {
@@ -66,7 +69,7 @@ fn main() {
         ["--swap", people] => return swap::measure(people.parse().expect("a number")),
         [] | ["--quick"] => {
             let (patience, exact) = (Duration::from_millis(200), Duration::from_millis(500));
-            Tier { people: 20_000, questions: 200, patience, exact }
+            Tier { people: 20_000, questions: 200, patience, exact, typed: 20 }
         }
         _ => panic!("unknown options {arguments:?}"),
     };
@@ -89,6 +92,7 @@ fn main() {
     println!("Gateway started; it has {} MB resident", mega(subject::resident(gateway.pid())));
     let (sqlite, slapd, postgres) = peers(&folder, &generation, &world);
     ratios.extend(percore::exact(&kinds, tier.exact, (doors.ldap, gateway.pid()), (slapd.at, slapd.pid())));
+    ratios.extend(keystrokes::measure(&generation, tier.typed, doors.ldap));
     let mut subjects = subjects(&generation, doors, &gateway, sqlite, (&slapd, postgres));
     let asked = ask(&kinds, &mut subjects, tier.patience);
     println!("\nMemory, in MB (of a process and its children, what is shared once):");
@@ -103,7 +107,7 @@ fn main() {
 }
 
 fn full(people: u32) -> Tier {
-    Tier { people, questions: 2000, patience: Duration::from_secs(2), exact: Duration::from_secs(5) }
+    Tier { people, questions: 2000, patience: Duration::from_secs(2), exact: Duration::from_secs(5), typed: 100 }
 }
 
 fn mega(octets: u64) -> u64 {
