@@ -1,10 +1,10 @@
 //! The few functions of C that no crate binds safely: certificate policies into and out of OpenSSL's path
-//! verifier, how the C library gives memory back, and wiping. The only unsafe code of the project.
+//! verifier, how the C library gives memory back, who is to run last, and wiping. The only unsafe code of the project.
 #![allow(unsafe_code)]
 
 use std::{
     ffi::{c_int, c_void},
-    mem,
+    io, mem,
 };
 
 use foreign_types::{ForeignType, ForeignTypeRef};
@@ -35,6 +35,29 @@ unsafe extern "C" {
 #[cfg(target_env = "gnu")]
 unsafe extern "C" {
     fn mallopt(parameter: c_int, value: c_int) -> c_int;
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+unsafe extern "C" {
+    fn sched_setscheduler(process: c_int, policy: c_int, parameters: *const c_int) -> c_int;
+}
+
+/// Lets the calling thread, and those that it starts, run when nobody else wants to (sched(7), SCHED_IDLE).
+pub(crate) fn run_when_idle() -> io::Result<()> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const SCHED_IDLE: c_int = 5;
+        let priority: c_int = 0;
+        // SAFETY: sched_param is one int there, which is read during the call only; 0 is the calling thread.
+        match unsafe { sched_setscheduler(0, SCHED_IDLE, &raw const priority) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
 }
 
 /// Sets two thresholds of glibc's allocator, in octets; false if it does not take them. Other C libraries

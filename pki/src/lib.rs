@@ -15,6 +15,7 @@ mod ffi;
 pub mod finding;
 pub mod guard;
 pub mod identity;
+pub mod idle;
 pub mod issue;
 pub mod keys;
 mod mail_constraints;

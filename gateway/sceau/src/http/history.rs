@@ -53,9 +53,15 @@ pub(super) async fn keep(fhir: Arc<Fhir>, gateway: Arc<Gateway>, mut stopping: w
         let mut rest = Duration::ZERO;
         if let_go {
             drop((snapshot, new));
-            fhir.let_go();
-            kept.generations.truncate(1);
-            kept.view = None;
+            // To free a nation takes tens of milliseconds.
+            let (mut before, fhir) = (std::mem::take(&mut kept), Arc::clone(&fhir));
+            let shortened = gently::run("history", move || {
+                fhir.let_go();
+                before.generations.truncate(1);
+                before.view = None;
+                before
+            });
+            kept = shortened.await.unwrap_or_default();
         } else if let Some(new) = new {
             let before = std::mem::take(&mut kept);
             let (fhir, gateway) = (Arc::clone(&fhir), Arc::clone(&gateway));
