@@ -18,8 +18,9 @@ pub(super) const READ: u64 = 12_000_000;
 const READ_AT_ONCE: u64 = 3;
 /// Up to so many numbers are sorted; more are marked bit by bit.
 const SORTED: u64 = 1500;
-/// Words with shorter lists are read each time.
+/// Words with shorter lists, which stand for fewer entries of the dictionary, are read each time.
 const WORTH_KEEPING: u64 = 512;
+const WIDE: u64 = 4096;
 /// A word that was stretched to so many stretches of the dictionary is not asked for twice.
 const SPANS_KEPT: usize = 4;
 
@@ -84,8 +85,11 @@ impl Run<'_> {
 
     /// How many list entries reading a word through takes, and which lists these are where that had to be found out.
     fn measured(&self, leaf: &Leaf) -> (u64, Option<Vec<Lists>>) {
+        let mut width = 0u64;
         for span in leaf.spans.all() {
-            self.spend(u64::from(span.to.saturating_sub(span.from)) / 4);
+            let entries = u64::from(span.to.saturating_sub(span.from));
+            self.spend(entries / 4);
+            width = width.saturating_add(entries);
         }
         match leaf.inner.as_ref().map(|inner| &inner.inside) {
             Some(Inside::Many) => return (u64::MAX, None),
@@ -99,7 +103,7 @@ impl Run<'_> {
         }
         let lists = self.lists(leaf);
         let cost = lists.iter().map(|list| list.count).fold(0, u64::saturating_add);
-        if let Some(key) = key.filter(|_| cost >= WORTH_KEEPING) {
+        if let Some(key) = key.filter(|_| cost >= WORTH_KEEPING || width >= WIDE) {
             self.kept().learn(key, cost);
         }
         (cost.saturating_add(listed), Some(lists))
@@ -201,6 +205,9 @@ impl Run<'_> {
             return;
         }
         let count = u64::from(self.generation.posting_counts(self.space).text_at(entry));
+        if count == 0 {
+            return;
+        }
         let grade = grade(field);
         match all.lists.iter_mut().find(|list| list.grade == grade) {
             Some(list) => {

@@ -21,7 +21,7 @@ use super::{
     schema::Attr,
     selection::Selection,
     session::Settings,
-    spelling::{Spelling, begun, is_nothing},
+    spelling::{Spelling, is_nothing, steps},
     tree::{Lies, is_subschema},
 };
 use crate::{
@@ -399,26 +399,31 @@ impl<'a> Run<'a> {
             return 0;
         }
         let mut part = Part { people, from, limit, looked_at: HashSet::new() };
-        // An address book shows a handful of very many: who has words that begin so comes first in the order of the model,
-        // and only when these leave room is read who has the letters anywhere. Pages go on from place to place in all.
-        if let Some(begun) = begun(&spelled).filter(|_| self.search.page.is_none()) {
-            let wide = answer.wide;
-            self.look(&mut part, &Question::filter(begun), answer, Pass::First);
+        // An address book shows a handful of very many: the best of them fill the answer, and only when they leave room are
+        // all read. Pages go on from place to place in all.
+        let steps = if self.search.page.is_none() { steps(spelled) } else { vec![spelled] };
+        let (wide, mut total) = (answer.wide, 0);
+        for step in steps {
+            // What a step before could not read, this one can, or says that it cannot.
             answer.wide = wide;
+            let mut rows = Vec::new();
+            total = self.look(&part, &Question::filter(step), answer, &mut rows);
             if answer.more.is_some() || self.stop.is_some() {
-                return 0;
+                break;
             }
+            part.looked_at.extend(rows);
         }
-        self.look(&mut part, &Question::filter(spelled), answer, Pass::Last)
+        total
     }
 
-    /// Looks at the hits of a question from a place on, until the answer is full; gives how many hits the index knows of.
-    fn look(&mut self, part: &mut Part, question: &Question, answer: &mut Answer, pass: Pass) -> u64 {
-        let Part { people, from, limit, .. } = *part;
+    /// Looks at the hits of a question from a place on, until the answer is full, and adds their rows; gives how many hits
+    /// the index knows of.
+    fn look(&mut self, part: &Part, question: &Question, answer: &mut Answer, rows: &mut Vec<u32>) -> u64 {
+        let Part { people, from, limit, ref looked_at } = *part;
         let mut hits = from.hits;
         let mut skip = usize::try_from(from.entries).unwrap_or(usize::MAX);
-        let wanted = limit.saturating_sub(answer.given).saturating_add(1).max(16).saturating_add(part.looked_at.len());
-        let mut chunk = wanted.min(MAX_CHUNK).min(self.looks.saturating_add(part.looked_at.len()).max(1));
+        let wanted = limit.saturating_sub(answer.given).saturating_add(1).max(16).saturating_add(looked_at.len());
+        let mut chunk = wanted.min(MAX_CHUNK).min(self.looks.saturating_add(looked_at.len()).max(1));
         loop {
             if self.is_over() {
                 answer.more = self.goes_on(Place { part: from.part, hits, entries: count(skip), ..Place::default() });
@@ -432,7 +437,7 @@ impl<'a> Run<'a> {
             let whole = found.hits.len() < chunk;
             for hit in found.hits {
                 let row = hit.row();
-                let known = part.looked_at.contains(&row);
+                let known = looked_at.contains(&row);
                 let entries = if known { Vec::new() } else { self.entries(hit) };
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
                     let here = Place { part: from.part, hits, entries: count(n), ..Place::default() };
@@ -452,10 +457,8 @@ impl<'a> Run<'a> {
                 }
                 skip = 0;
                 hits = hits.saturating_add(1);
-                if pass == Pass::First {
-                    part.looked_at.insert(row);
-                }
                 if !known {
+                    rows.push(row);
                     self.looks = self.looks.saturating_sub(1);
                 }
             }
@@ -475,7 +478,7 @@ impl<'a> Run<'a> {
                 return found.total;
             }
             // Whoever was looked at before is not looked at again.
-            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks.saturating_add(part.looked_at.len()));
+            chunk = chunk.saturating_mul(4).min(MAX_CHUNK).min(self.looks.saturating_add(looked_at.len()));
         }
     }
 
@@ -574,17 +577,8 @@ struct Part {
     people: bool,
     from: Place,
     limit: usize,
-    /// Rows that were looked at in the first pass.
+    /// Rows that were looked at in a step before.
     looked_at: HashSet<u32>,
-}
-
-/// Which look it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// At those whose words begin as asked.
-    First,
-    /// At all.
-    Last,
 }
 
 pub(super) struct Chunk<'a> {

@@ -245,20 +245,37 @@ pub(super) fn is_nothing(filter: &Filter) -> bool {
     matches!(filter, Filter::Or(parts) if parts.is_empty())
 }
 
-/// The same of words that begin with what may else stand anywhere in them: true of nobody else. Nothing where that is no
-/// other question.
-pub(super) fn begun(filter: &Filter) -> Option<Filter> {
-    let any_begun = |parts: &[Filter]| {
-        let begun: Vec<Option<Filter>> = parts.iter().map(begun).collect();
-        let one = |(begun, part): (Option<Filter>, &Filter)| begun.unwrap_or_else(|| part.clone());
-        begun.iter().any(Option::is_some).then(|| begun.into_iter().zip(parts).map(one).collect())
+/// The same question step by step, the last being all of it: first who has a family name, or a structure's, that begins so
+/// or a whole word as it was typed; then whose words begin so; then who has the letters anywhere. Each is true of those of
+/// the step before, and of no other than the last is.
+pub(super) fn steps(whole: Filter) -> Vec<Filter> {
+    let mut steps = Vec::new();
+    let begun = changed(&whole, &|how, fields, text| {
+        (how == How::Contains).then(|| Filter::Words { fields, how: How::Prefix, text: text.to_owned() })
+    });
+    let named = changed(begun.as_ref().unwrap_or(&whole), &|how, fields, text| {
+        let first = fields.and(Fields::of(&[Field::Family, Field::Structure]));
+        let word = |how, fields| Filter::Words { fields, how, text: text.to_owned() };
+        let either = || Filter::Or(vec![word(How::Exact, fields), word(How::Prefix, first)]);
+        (how == How::Prefix && first != Fields::NONE && first != fields).then(either)
+    });
+    steps.extend(named);
+    steps.extend(begun);
+    steps.push(whole);
+    steps
+}
+
+/// Changes some words of a filter; nothing when there were none to be changed.
+fn changed(filter: &Filter, change: &dyn Fn(How, Fields, &str) -> Option<Filter>) -> Option<Filter> {
+    let any = |parts: &[Filter]| {
+        let changed: Vec<Option<Filter>> = parts.iter().map(|part| self::changed(part, change)).collect();
+        let one = |(changed, part): (Option<Filter>, &Filter)| changed.unwrap_or_else(|| part.clone());
+        changed.iter().any(Option::is_some).then(|| changed.into_iter().zip(parts).map(one).collect())
     };
     match filter {
-        Filter::Words { fields, how: How::Contains, text } => {
-            Some(Filter::Words { fields: *fields, how: How::Prefix, text: text.clone() })
-        }
-        Filter::And(parts) => any_begun(parts).map(Filter::And),
-        Filter::Or(parts) => any_begun(parts).map(Filter::Or),
+        Filter::Words { fields, how, text } => change(*how, *fields, text),
+        Filter::And(parts) => any(parts).map(Filter::And),
+        Filter::Or(parts) => any(parts).map(Filter::Or),
         _ => None,
     }
 }
@@ -360,14 +377,28 @@ mod tests {
     }
 
     #[test]
-    fn words_that_begin_so_are_asked_for_first() {
-        let twice = |filter: &str| (spelled(filter, true), spelled(&filter.replace("=*", "="), true));
-        for filter in ["(cn=*dup*)", "(|(cn=*dup*)(o=*hop*))", "(&(sn=*dup*)(|(l=*par*)(title=*med*)))"] {
-            let (anywhere, at_start) = twice(filter);
-            assert_eq!(begun(&anywhere), Some(at_start), "{filter}");
-        }
-        for filter in ["(cn=dup*)", "(mail=*)", "(cn=dupont)", "(uid=8999*)", "(objectClass=*)"] {
-            assert_eq!(begun(&spelled(filter, true)), None, "{filter}");
+    fn names_are_asked_for_first_then_what_begins_so_then_what_stands_anywhere() {
+        let whole = spelled("(&(|(cn=*dup*)(mail=*dup*))(l=par*))", true);
+        let word = |fields: Fields, how, text: &str| Filter::Words { fields, how, text: text.to_owned() };
+        let (fields, town) = (Fields::NAMES.or(Field::Mailbox.into()), word(Field::Town.into(), How::Prefix, "par"));
+        let with = |first| Filter::And(vec![first, town.clone()]);
+        let named = Filter::Or(vec![word(fields, How::Exact, "dup"), word(Field::Family.into(), How::Prefix, "dup")]);
+        let all = vec![with(named), with(word(fields, How::Prefix, "dup")), with(word(fields, How::Contains, "dup"))];
+        assert_eq!(steps(whole), all);
+        for (filter, count) in [
+            ("(cn=*dup*)", 3),
+            ("(cn=dup*)", 2),
+            ("(sn=*dup*)", 2),
+            ("(o=*hop*)", 2),
+            ("(sn=dup*)", 1),
+            ("(l=par*)", 1),
+            ("(mail=*)", 1),
+            ("(cn=dupont)", 1),
+            ("(uid=8999*)", 1),
+        ] {
+            let spelled = spelled(filter, true);
+            let steps = steps(spelled.clone());
+            assert_eq!((steps.len(), steps.last()), (count, Some(&spelled)), "{filter}");
         }
     }
 

@@ -65,6 +65,8 @@ fn main() {
     let tier = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--full"] => full(1_950_000),
         ["--full", people] => full(people.parse().expect("a number")),
+        ["--keys"] => return keys(1_950_000),
+        ["--keys", people] => return keys(people.parse().expect("a number")),
         ["--swap"] => return swap::measure(1_950_000),
         ["--swap", people] => return swap::measure(people.parse().expect("a number")),
         [] | ["--quick"] => {
@@ -108,6 +110,19 @@ fn main() {
 
 fn full(people: u32) -> Tier {
     Tier { people, questions: 2000, patience: Duration::from_secs(2), exact: Duration::from_secs(5), typed: 100 }
+}
+
+/// Address books only, without the peers.
+fn keys(people: u32) {
+    println!("Machine: {}", machine::describe());
+    let folder = Scratch::new("bench-annuaire");
+    let (generation, _) = budgets::loaded(folder.path(), people);
+    let world = World::new();
+    let doors = Doors::open(&world, Some(&folder.join("data")));
+    let _gateway = world.serve(A);
+    let ratios = keystrokes::measure(&generation, full(people).typed, doors.ldap);
+    println!("Load after: {}", machine::load());
+    print_ratios(&ratios);
 }
 
 fn mega(octets: u64) -> u64 {
