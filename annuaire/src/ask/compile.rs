@@ -4,7 +4,7 @@ use ident::StructureIdKind;
 
 use super::{
     Filter, How, MAX_DEPTH, MAX_PARTS, Work,
-    added::Added,
+    hidden::Hidden,
     inside::{self, Inner, Inside, Searched},
     near,
 };
@@ -108,7 +108,7 @@ pub(super) struct Leaf {
 pub(super) struct Compiler<'a> {
     pub(super) generation: &'a Generation,
     pub(super) registry: Option<&'a Registry>,
-    pub(super) added: &'a Added,
+    pub(super) hidden: &'a Hidden,
     pub(super) space: Space,
     pub(super) stage: Stage,
     pub(super) parts: usize,
@@ -131,12 +131,12 @@ pub(super) struct Walked {
 impl<'a> Compiler<'a> {
     pub(super) fn new(
         generation: &'a Generation,
-        (registry, added): (Option<&'a Registry>, &'a Added),
+        (registry, hidden): (Option<&'a Registry>, &'a Hidden),
         space: Space,
         stage: Stage,
         work: &'a Work,
     ) -> Self {
-        Self { generation, registry, added, space, stage, parts: 0, cut: false, work, walked: Walked::default() }
+        Self { generation, registry, hidden, space, stage, parts: 0, cut: false, work, walked: Walked::default() }
     }
 
     pub(super) fn node(&mut self, filter: &Filter, depth: usize) -> Node {
@@ -270,7 +270,7 @@ impl<'a> Compiler<'a> {
 
     /// The documents that have a word through a mailbox that only the registry knows.
     fn added(&mut self, word: &str, fields: Fields, how: How) -> Vec<(u32, MatchKind)> {
-        let docs = self.added.by_word((self.generation, self.space), word, fields, how, self.work);
+        let docs = self.hidden.added.by_word((self.generation, self.space), word, fields, how, self.work);
         self.finish(docs).docs
     }
 
@@ -425,11 +425,11 @@ impl<'a> Compiler<'a> {
                 Space::Places => (&t.mailbox_structure_list, &t.mailbox_structure_starts),
                 Space::People => (&t.mailbox_people, &t.mailbox_person_starts),
             };
-            if !self.registry.is_some_and(|registry| registry.is_red(key(row))) {
+            if !self.hidden.is_red(row) {
                 docs.extend(list.of(starts, row).map(|row| (g.doc_of(self.space, row), kind)));
             }
         }
-        self.added.by_address((g, self.space), &start, how, self.work, &mut docs);
+        self.hidden.added.by_address((g, self.space), &start, how, self.work, &mut docs);
         docs.retain(|(doc, _)| *doc < g.docs(self.space));
         self.finish(docs)
     }

@@ -48,7 +48,7 @@ pub(super) fn run(
     };
     let (mut cut, mut walked, spare) = (false, Walked::default(), Cell::new(READ));
     for stage in stages {
-        let mut compiler = Compiler::new(generation, (registry, &hidden.added), space, *stage, work);
+        let mut compiler = Compiler::new(generation, (registry, &hidden), space, *stage, work);
         compiler.walked = walked;
         let node = compiler.node(&question.filter, 0);
         cut |= compiler.cut;
@@ -73,7 +73,7 @@ pub(super) fn compile(
     work: &Work,
 ) -> Node {
     let overlay = overlay(generation, registry);
-    Compiler::new(generation, (registry, &overlay.added), space, Stage::Typed, work).node(filter, 0)
+    Compiler::new(generation, (registry, &overlay), space, Stage::Typed, work).node(filter, 0)
 }
 
 /// Whether a compiled filter is true of one document.

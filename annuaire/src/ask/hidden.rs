@@ -30,6 +30,8 @@ pub(crate) struct Hidden {
     words: HashSet<(Bearer, u32)>,
     /// The words among them, sorted.
     entries: Vec<u32>,
+    /// The mailboxes on the red list, by row, sorted.
+    mailboxes: Vec<u32>,
     /// The people and structures that this touches, by document, sorted.
     people: Vec<u32>,
     places: Vec<u32>,
@@ -42,9 +44,10 @@ pub(crate) struct Hidden {
 impl Hidden {
     fn of(g: &Generation, registry: &Registry) -> Self {
         let mut bearers: HashSet<Bearer> = HashSet::new();
-        let (mut people, mut places) = (HashSet::new(), HashSet::new());
+        let (mut people, mut places, mut red_listed) = (HashSet::new(), HashSet::new(), Vec::new());
         for own in registry.mailboxes().iter().filter(|own| own.red_list) {
             let Some(mailbox) = g.mailbox(&own.address) else { continue };
+            red_listed.push(mailbox.row);
             people.extend(mailbox.people().map(|person| person.row));
             places.extend(mailbox.structures().map(|place| place.row));
             bearers.extend(mailbox.people().map(|person| Bearer::Person(person.row)));
@@ -62,6 +65,7 @@ impl Hidden {
             people_order: Order::of(g, Space::People, docs(Space::People, people)),
             place_order: Order::of(g, Space::Places, docs(Space::Places, places)),
             added: Added::of(g, registry),
+            mailboxes: red_listed,
             ..Self::default()
         };
         for bearer in bearers {
@@ -73,7 +77,7 @@ impl Hidden {
             hidden.touches(g, bearer);
         }
         hidden.entries = hidden.words.iter().map(|(_, entry)| *entry).collect();
-        for list in [&mut hidden.entries, &mut hidden.people, &mut hidden.places] {
+        for list in [&mut hidden.entries, &mut hidden.mailboxes, &mut hidden.people, &mut hidden.places] {
             list.sort_unstable();
             list.dedup();
         }
@@ -91,6 +95,11 @@ impl Hidden {
                 self.people.extend(activities.map(|at| g.doc_of(Space::People, t.activity_person.at(at))));
             }
         }
+    }
+
+    /// Whether a mailbox is on the red list, by its row.
+    pub(super) fn is_red(&self, row: u32) -> bool {
+        self.mailboxes.binary_search(&row).is_ok()
     }
 
     /// The order in which documents are shown.

@@ -238,7 +238,7 @@ mod tests {
         let hidden = overlay(&g, None);
         let ask_for = |filter: &Filter, turn: fn(Node) -> Node, page: Page, work: &Work| {
             let (any, spare) = (Work::new(u64::MAX), Cell::new(READ));
-            let node = Compiler::new(&g, (None, &hidden.added), Space::People, Stage::Typed, &any).node(filter, 0);
+            let node = Compiler::new(&g, (None, &hidden), Space::People, Stage::Typed, &any).node(filter, 0);
             Run { generation: &g, space: Space::People, hidden: &hidden, work, spare: &spare }.page(&turn(node), page)
         };
         let ask =
