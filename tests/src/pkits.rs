@@ -259,13 +259,17 @@ fn package_folder(name: &str) -> PathBuf {
         name: String,
         manifest_path: PathBuf,
     }
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
-        .output()
-        .expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).expect("cargo's own JSON");
+    let cargo = |arguments: &[&str]| {
+        let command = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+        let output = command.expect("cargo");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    // Without a platform cargo asks for what others need, which building never brought here.
+    let version = cargo(&["-vV"]);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo says its platform");
+    let text = cargo(&["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host]);
+    let metadata: Metadata = serde_json::from_str(&text).expect("cargo's own JSON");
     let package = metadata.packages.into_iter().find(|package| package.name == name);
     package.unwrap_or_else(|| panic!("{name} is no dependency")).manifest_path.parent().unwrap().to_owned()
 }

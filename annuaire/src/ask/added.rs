@@ -55,8 +55,8 @@ impl Added {
             }
         }
         let person = person.map(|person| Bearer::Person(person.row));
-        // A person's own mailbox is found by the person, not by where that one works.
-        let place = place.filter(|_| own.owner.is_none()).map(|place| Bearer::Structure(place.row));
+        // No structure shows a personal mailbox: it is found by the person, not by where that one works.
+        let place = place.filter(|_| own.kind != MailboxType::Personal).map(|place| Bearer::Structure(place.row));
         let bearers: Vec<Bearer> = person.into_iter().chain(place).collect();
         if !bearers.is_empty() {
             self.keys.push((key, bearers));

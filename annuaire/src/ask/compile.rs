@@ -9,7 +9,7 @@ use super::{
     near,
 };
 use crate::{
-    Field, Fields, Generation, MatchKind, Registry,
+    Field, Fields, Generation, Mailbox, MailboxType, MatchKind, Registry,
     answer::{person_forms, structure_forms},
     fold::{fold, words},
     fonem,
@@ -417,8 +417,8 @@ impl<'a> Compiler<'a> {
                 self.cut = true;
                 break;
             }
-            // A person's own mailbox is found by the person, not by where that one works.
-            if self.space == Space::Places && !t.mailbox_person_starts.range(row).is_empty() {
+            // No structure shows a personal mailbox: it is found by the person, not by where that one works.
+            if self.space == Space::Places && (Mailbox { generation: g, row }).kind() == MailboxType::Personal {
                 continue;
             }
             let (list, starts) = match self.space {

@@ -434,10 +434,14 @@ impl<'a> Run<'a> {
             let found = self.chunk(people, question, Page { skip: passed, limit: chunk });
             // What is cut for what a page had cost before is found on the next one.
             answer.wide |= found.cut && (fresh || self.search.page.is_none());
-            let whole = found.hits.len() < chunk;
+            let mut whole = found.hits.len() < chunk;
             for hit in found.hits {
                 let row = hit.row();
                 let known = looked_at.contains(&row);
+                if !known && self.looks == 0 {
+                    whole = false;
+                    break;
+                }
                 let entries = if known { Vec::new() } else { self.entries(hit) };
                 for (n, entry) in entries.iter().enumerate().skip(skip) {
                     let here = Place { part: from.part, hits, entries: count(n), ..Place::default() };

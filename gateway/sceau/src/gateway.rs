@@ -274,7 +274,7 @@ impl Gateway {
         let current = self.snapshot();
         // Three nations side by side would be more than we may take: whoever holds one more lets it go first.
         let _until_read = snapshot::reads_generation(&loaded, &current).then(|| Reading::of(&self.reading));
-        let ahead = ahead.as_ref().map(|ahead| &ahead.generation);
+        let (ahead, _until_used) = ahead.map(|ahead| (ahead.generation, ahead.until_used)).unzip();
         let snapshot = Snapshot::load_beside(&loaded, &current, ahead, self.now())?;
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
@@ -303,9 +303,9 @@ impl Gateway {
         }
         drop(current);
         let data = loaded.config.annuaire.data.as_ref()?;
-        let _until_used = Reading::of(&self.reading);
+        let until_used = Reading::of(&self.reading);
         let generation = Arc::new(annuaire::DataFolder::new(&loaded.path(data)).current().ok()?);
-        Some(Ahead { generation, _until_used })
+        Some(Ahead { generation, until_used })
     }
 
     /// For whoever makes a new world of the one in force: nobody else does meanwhile.
@@ -441,7 +441,7 @@ impl Drop for Reading {
 /// A generation that was read before it is needed; until then nobody else is to hold one beside it.
 pub(crate) struct Ahead {
     generation: Arc<annuaire::Generation>,
-    _until_used: Reading,
+    until_used: Reading,
 }
 
 /// What rests beside the queue comes under the key that wraps now.

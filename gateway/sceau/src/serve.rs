@@ -18,7 +18,8 @@ use crate::{
     delivery,
     directory::{self, Loader},
     gateway::{Gateway, StartError},
-    gently, hardening, health, http, keys, ldap, mailboxes,
+    gently::{self, Pace},
+    hardening, health, http, keys, ldap, mailboxes,
     net::listener::Port,
     partners, refresh, trust,
 };
@@ -220,7 +221,7 @@ async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>
 pub(crate) async fn reload(gateway: &Arc<Gateway>) {
     let _one_at_a_time = gateway.reloading.lock().await;
     let worker = Arc::clone(gateway);
-    let ahead = gently::run("directory", move || worker.read_ahead()).await;
+    let ahead = gently::run("directory", Pace::Nicer, move || worker.read_ahead()).await;
     let worker = Arc::clone(gateway);
     match gateway.compute(move || worker.reload_with(ahead.ok().flatten())).await {
         Ok(Ok(())) => {

@@ -159,7 +159,7 @@ impl Snapshot {
     pub fn load_beside(
         loaded: &Loaded,
         before: &Self,
-        ahead: Option<&Arc<Generation>>,
+        ahead: Option<Arc<Generation>>,
         at: Timestamp,
     ) -> Result<Self, Vec<Problem>> {
         Self::load_with(loaded, (Some(before), ahead), at)
@@ -167,7 +167,7 @@ impl Snapshot {
 
     fn load_with(
         loaded: &Loaded,
-        (before, ahead): (Option<&Self>, Option<&Arc<Generation>>),
+        (before, ahead): (Option<&Self>, Option<Arc<Generation>>),
         at: Timestamp,
     ) -> Result<Self, Vec<Problem>> {
         let at_start = before.is_none();

@@ -208,7 +208,7 @@ fn generate(into: &Path, options: &GenerateOptions, faults: bool, as_json: bool)
 
 /// What does not succeed costs others a little time, and nothing else.
 fn give_way() {
-    if let Err(error) = gently::give_way() {
+    if let Err(error) = gently::give_way(gently::Pace::WhenIdle) {
         eprintln!("sceau: running at the usual priority: {error}");
     }
 }

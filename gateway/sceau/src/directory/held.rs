@@ -85,7 +85,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Reads what is on disk, beside what the world before holds and what was read ahead.
-    pub(crate) fn of(loaded: &Loaded, before: Option<&Snapshot>, ahead: Option<&Arc<Generation>>) -> Self {
+    pub(crate) fn of(loaded: &Loaded, before: Option<&Snapshot>, ahead: Option<Arc<Generation>>) -> Self {
         let (generation, directory) = match &loaded.config.annuaire.data {
             None => (None, None),
             Some(data) => generation(&loaded.path(data), before, ahead),
@@ -99,7 +99,7 @@ impl Held {
 fn generation(
     path: &Path,
     before: Option<&Snapshot>,
-    ahead: Option<&Arc<Generation>>,
+    ahead: Option<Arc<Generation>>,
 ) -> (Option<Arc<Generation>>, Option<Trouble>) {
     let folder = DataFolder::new(path);
     let held = before.and_then(|before| before.generation.clone());
@@ -121,10 +121,12 @@ fn generation(
     // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
     // But the same rows may have come again in newer files.
     let as_new = |held: &&Arc<Generation>| folder.sources(held.id()).is_ok_and(|(_, files)| files == held.sources());
-    let mut known = held.as_ref().into_iter().chain(ahead).filter(|known| known.id() == first);
+    let mut known = held.as_ref().into_iter().chain(ahead.as_ref()).filter(|known| known.id() == first);
     if let Some(known) = known.find(as_new) {
         return (Some(Arc::clone(known)), None);
     }
+    // It is not that one any more: with it, three nations would be in memory.
+    drop(ahead);
     let tried = Tried::of(&folder, first);
     let same = before.and_then(|before| before.troubles.directory.clone());
     if let Some(same) = same.filter(|same| held.is_some() && tried.is_some() && same.tried == tried) {

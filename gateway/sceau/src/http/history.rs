@@ -17,7 +17,12 @@ use annuaire::{
 };
 use tokio::sync::watch;
 
-use crate::{gateway::Gateway, gently, replace::replace, snapshot::Snapshot};
+use crate::{
+    gateway::Gateway,
+    gently::{self, Pace},
+    replace::replace,
+    snapshot::Snapshot,
+};
 
 /// Largest file that is read.
 const MAX_OCTETS: u64 = 64 * 1024 * 1024;
@@ -55,17 +60,21 @@ pub(super) async fn keep(fhir: Arc<Fhir>, gateway: Arc<Gateway>, mut stopping: w
             drop((snapshot, new));
             // To free a nation takes tens of milliseconds.
             let (mut before, fhir) = (std::mem::take(&mut kept), Arc::clone(&fhir));
-            let shortened = gently::run("history", move || {
+            let shortened = gently::run("history", Pace::Nicer, move || {
                 fhir.let_go();
                 before.generations.truncate(1);
                 before.view = None;
                 before
             });
-            kept = shortened.await.unwrap_or_default();
+            kept = shortened.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "the generations before could not be let go");
+                Kept::default()
+            });
         } else if let Some(new) = new {
             let before = std::mem::take(&mut kept);
             let (fhir, gateway) = (Arc::clone(&fhir), Arc::clone(&gateway));
-            let worked = gently::run("history", move || before.renewed(&fhir, &gateway, &snapshot, new)).await;
+            let worked =
+                gently::run("history", Pace::WhenIdle, move || before.renewed(&fhir, &gateway, &snapshot, new)).await;
             match worked {
                 Ok(now) => (kept, rest) = (now, REST),
                 Err(error) => tracing::error!(%error, "the generations of the directory could not be compared"),
