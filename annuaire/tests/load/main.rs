@@ -54,6 +54,10 @@ fn every_line_that_is_wrong_on_purpose_is_refused_and_no_other() {
 #[test]
 fn data_are_stale_after_a_day_and_a_half() {
     let ground = Ground::new();
+    // Written while a second went by, one would be older than the others.
+    for file in std::fs::read_dir(ground.extracts()).unwrap() {
+        set_modified(&file.unwrap().path(), at("2026-11-20T10:00:00Z"));
+    }
     let generation = build(&ground.extracts()).unwrap().1.unwrap();
     let later = |hours: u64| generation.data_as_of().plus(std::time::Duration::from_secs(hours * 3600));
     assert!(!generation.is_stale(generation.data_as_of()) && !generation.is_stale(later(36)));
