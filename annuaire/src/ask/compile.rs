@@ -1,5 +1,7 @@
 //! From a filter to what can be evaluated: words become ranges of the dictionary, identifiers become documents.
 
+use std::sync::Arc;
+
 use ident::StructureIdKind;
 
 use super::{
@@ -102,6 +104,8 @@ pub(super) struct Leaf {
     pub(super) docs: Vec<(u32, MatchKind)>,
     /// Whether hits in names come before others.
     pub(super) ranked: bool,
+    /// The word as it was asked for, unless it was stretched: in another generation the same is other spans.
+    pub(super) asked: Option<Arc<Filter>>,
 }
 
 /// Compiles filters for one generation, space and stage.
@@ -254,7 +258,9 @@ impl<'a> Compiler<'a> {
                 spans.push(Span { from: alike.start, to: alike.end, fields, kind });
             }
         }
-        Leaf { spans: Spans::new(spans), inner, docs: self.added(word, fields, how), ranked: how != How::Exact }
+        let asked = (stretched < Stage::Fuzzy).then(|| Arc::new(Filter::Words { fields, how, text: word.to_owned() }));
+        let (docs, ranked) = (self.added(word, fields, how), how != How::Exact);
+        Leaf { spans: Spans::new(spans), inner, docs, ranked, asked }
     }
 
     /// The entries that are one or two letters off.
@@ -304,6 +310,7 @@ impl<'a> Compiler<'a> {
             inner: None,
             docs: self.added(&folded, fields, How::Exact),
             ranked: false,
+            asked: Some(Arc::new(Filter::Value { fields, value: value.to_owned() })),
         }
     }
 

@@ -339,5 +339,6 @@ fn held(leaf: &Leaf, level: Level) -> Leaf {
         inner: None,
         docs: docs.copied().collect(),
         ranked: true,
+        asked: None,
     }
 }

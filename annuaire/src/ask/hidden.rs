@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashSet,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -118,6 +119,17 @@ impl Hidden {
     /// Whether nobody's use of this word is touched.
     pub(super) fn leaves(&self, entry: u32) -> bool {
         self.entries.binary_search(&entry).is_err()
+    }
+
+    /// The same for all these words.
+    pub(super) fn leaves_all(&self, words: Range<u32>) -> bool {
+        let from = self.entries.partition_point(|entry| *entry < words.start);
+        self.entries.get(from).is_none_or(|entry| *entry >= words.end)
+    }
+
+    /// The same for these words, which are sorted.
+    pub(super) fn leaves_these(&self, words: &[u32]) -> bool {
+        self.entries.iter().all(|entry| words.binary_search(entry).is_err())
     }
 
     /// Whether a document that carries a word carries it through something that is shown.

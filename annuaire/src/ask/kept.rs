@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
+    Filter,
     compile::Span,
     graded::Graded,
     inside::{Inside, REMEMBERED, Searched},
@@ -14,7 +15,7 @@ use super::{
 use crate::{Fields, generation::Space};
 
 /// Octets that one generation may take for it.
-const ROOM: usize = 64 << 20;
+const ROOM: usize = 160 << 20;
 /// Words of which something is known, read or not.
 const WORDS: usize = 4096;
 /// Octets that the words may take that have letters inside them, and of how many letters they are known.
@@ -40,6 +41,8 @@ pub(super) struct Known {
     pub(super) cost: u64,
     /// How often it was looked for before.
     pub(super) before: u32,
+    /// What was asked for, if another generation can be asked for the same.
+    pub(super) asked: Option<Arc<Filter>>,
     pub(super) graded: Option<Arc<Graded>>,
 }
 
@@ -88,10 +91,10 @@ impl Kept {
     }
 
     /// Learns how long a word's lists are.
-    pub(super) fn learn(&self, key: Key, cost: u64) {
+    pub(super) fn learn(&self, key: Key, cost: u64, asked: Option<Arc<Filter>>) {
         let _forgotten = with(&self.words, |shelf| match shelf.get(&key) {
             Some(_) => Vec::new(),
-            None => shelf.put(key, Known { cost, before: 0, graded: None }),
+            None => shelf.put(key, Known { cost, before: 0, asked, graded: None }),
         });
     }
 
@@ -116,6 +119,34 @@ impl Kept {
         if key.0.len() <= REMEMBERED {
             let _forgotten = with(&self.inside, |shelf| shelf.put(key, found.clone()));
         }
+    }
+
+    /// What was read of the words that cost so much at least, used last first.
+    pub(super) fn asked(&self, least: u64) -> Vec<(Space, Arc<Filter>)> {
+        let mut asked = with(&self.words, |shelf| {
+            let read = shelf.iter().filter(|(_, known, _)| known.graded.is_some() && known.cost >= least);
+            read.filter_map(|(key, known, used)| Some((used, key.space, known.asked.clone()?))).collect::<Vec<_>>()
+        });
+        asked.sort_by_key(|(used, ..)| std::cmp::Reverse(*used));
+        asked.into_iter().map(|(_, space, asked)| (space, asked)).collect()
+    }
+
+    /// The letters that were looked for inside words, used last first.
+    pub(super) fn letters(&self) -> Vec<(String, Fields)> {
+        let mut letters: Vec<_> =
+            with(&self.inside, |shelf| shelf.iter().map(|(key, _, used)| (used, key.clone())).collect());
+        letters.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        letters.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Whether there is room for words that nobody asked for yet.
+    pub(super) fn has_room(&self) -> bool {
+        with(&self.words, |shelf| shelf.has_room())
+    }
+
+    /// Words that are read.
+    pub(super) fn ready(&self) -> usize {
+        with(&self.words, |shelf| shelf.iter().filter(|(_, known, _)| known.graded.is_some()).count())
     }
 
     /// Forgets everything.
@@ -161,7 +192,7 @@ mod tests {
         let count = u64::try_from(ROOM / large.octets()).unwrap() * 3;
         for number in 0..count {
             assert!(kept.again(&key(number)).is_none(), "nobody asked for it yet");
-            kept.learn(key(number), 7);
+            kept.learn(key(number), 7, None);
             kept.put(&key(number), &large);
             // Asked for all the time.
             assert_eq!(kept.again(&key(0)).map(|known| (known.cost, known.graded.is_some())), Some((7, true)));
@@ -170,12 +201,12 @@ mod tests {
         }
         assert!(kept.get(&key(count - 1)).is_some_and(|known| known.graded.is_some()), "the last one");
         assert!(kept.get(&key(1)).is_none(), "not used since");
-        let huge = Arc::new(Graded::of([(Grade::BEST, Set::all(8 * 9_000_000))]));
-        kept.learn(key(count), 7);
+        let huge = Arc::new(Graded::of([(Grade::BEST, Set::all(u32::try_from(8 * (ROOM / 8 + 8)).unwrap()))]));
+        kept.learn(key(count), 7, None);
         kept.put(&key(count), &huge);
         assert!(kept.get(&key(count)).is_some_and(|known| known.graded.is_none()), "takes the room of many");
         let names = u64::try_from(WORDS).unwrap() * 2;
-        (0..names).for_each(|number| kept.learn(key(1000 + number), 7));
+        (0..names).for_each(|number| kept.learn(key(1000 + number), 7, None));
         assert!((0..names).filter(|n| kept.get(&key(1000 + n)).is_some()).count() <= WORDS);
     }
 }

@@ -15,6 +15,7 @@ mod kept;
 mod near;
 mod order;
 mod read;
+mod ready;
 mod set;
 mod shelf;
 mod text;

@@ -104,7 +104,7 @@ impl Run<'_> {
         let lists = self.lists(leaf);
         let cost = lists.iter().map(|list| list.count).fold(0, u64::saturating_add);
         if let Some(key) = key.filter(|_| cost >= WORTH_KEEPING || width >= WIDE) {
-            self.kept().learn(key, cost);
+            self.kept().learn(key, cost, leaf.asked.clone());
         }
         (cost.saturating_add(listed), Some(lists))
     }
@@ -231,7 +231,14 @@ impl Run<'_> {
             return None;
         }
         let any = inner.is_some() || spans.iter().any(|span| span.to.saturating_sub(span.from) > 0);
-        let (overlay, space, ranked) = (self.hidden.number, self.space, leaf.ranked);
+        // What the red list leaves alone is the same under any.
+        let left = spans.iter().all(|span| self.hidden.leaves_all(span.from..span.to));
+        let left_inside = leaf.inner.as_ref().is_none_or(|inner| match &inner.inside {
+            Inside::Few(words) => self.hidden.leaves_these(words),
+            Inside::Many => false,
+        });
+        let overlay = if left && left_inside { 0 } else { self.hidden.number };
+        let (space, ranked) = (self.space, leaf.ranked);
         (any && spans.len() <= SPANS_KEPT).then(|| Key { overlay, space, ranked, spans: spans.to_vec(), inner })
     }
 }

@@ -31,6 +31,16 @@ impl<K: Eq + Hash, V: Octets> Shelf<K, V> {
         self.room
     }
 
+    /// Whether a quarter is free.
+    pub(super) fn has_room(&self) -> bool {
+        self.octets <= three_quarters(self.room) && self.held.len() <= three_quarters(self.most)
+    }
+
+    /// Everything that is on it, and when it was used.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V, u64)> {
+        self.held.iter().map(|(key, (value, used))| (key, value, *used))
+    }
+
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.held.get(key).map(|(value, _)| value)
     }

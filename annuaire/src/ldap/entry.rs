@@ -134,8 +134,15 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The values of an attribute as text; none for certificates.
+    /// The values of an attribute as text, as they are shown; none for certificates.
     pub(super) fn texts(&self, attr: Attr) -> Vec<Cow<'a, str>> {
+        let mut out = self.values(attr);
+        distinct(&mut out);
+        out
+    }
+
+    /// The same where one may be there twice: that makes a filter no truer.
+    pub(super) fn values(&self, attr: Attr) -> Vec<Cow<'a, str>> {
         let mut out = Vec::new();
         match attr {
             Attr::ObjectClass => return self.classes(),
@@ -153,7 +160,7 @@ impl<'a> Entry<'a> {
                 Subject::Fixed(values) => out.extend(listed(values, attr).map(|text| Cow::Owned(text.to_owned()))),
             },
         }
-        distinct(&mut out);
+        out.retain(|value| !value.is_empty());
         out
     }
 
@@ -377,18 +384,15 @@ fn joined(one: &str, other: &str) -> String {
     }
 }
 
-/// A set has each value once, letter case aside, and no empty one (RFC 4512 §2.3).
+/// A set has each value once, letter case aside (RFC 4512 §2.3).
 fn distinct(values: &mut Vec<Cow<'_, str>>) {
-    if let [one] = values.as_slice() {
-        if one.is_empty() {
-            values.clear();
-        }
+    if values.len() < 2 {
         return;
     }
     let mut seen: Vec<String> = Vec::with_capacity(values.len());
     values.retain(|value| {
         let key = value.to_lowercase();
-        let fresh = !value.is_empty() && !seen.contains(&key);
+        let fresh = !seen.contains(&key);
         if fresh {
             seen.push(key);
         }

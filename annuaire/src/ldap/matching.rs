@@ -58,10 +58,10 @@ fn leaf_holds(leaf: &Leaf, entry: &Entry<'_>) -> Option<bool> {
     if leaf.test == Test::Present {
         return Some(match known.syntax {
             Syntax::Octets => !entry.octets(known.attr).is_empty(),
-            _ => !entry.texts(known.attr).is_empty(),
+            _ => !entry.values(known.attr).is_empty(),
         });
     }
-    let values = || entry.texts(known.attr);
+    let values = || entry.values(known.attr);
     match known.syntax {
         Syntax::Octets => None,
         Syntax::Class => match &leaf.test {

@@ -1,10 +1,13 @@
 //! The professional directory kept up to date: extracts looked for in a folder or at configured addresses, loaded
 //! aside, put in service in one step, and an alarm when the data grow old (decision 0038).
 
+#[cfg(test)]
+mod ahead_tests;
 mod extracts;
 mod held;
 mod loader;
 mod memory;
+pub(crate) mod ready;
 
 pub(crate) use held::Held;
 pub use held::{Known, Trouble, Troubles};

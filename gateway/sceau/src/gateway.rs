@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -42,6 +42,9 @@ const RECORDS_WAITING: usize = 10_000;
 const UNWRITTEN: Duration = Duration::from_secs(1);
 /// Records written in one transaction.
 const RECORDS_AT_ONCE: usize = 200;
+/// A generation that is read ahead does not wait longer for the words that will be asked for: revocation lists come into
+/// force behind it.
+const LONGEST_READYING: Duration = Duration::from_secs(5);
 
 /// What all tasks of a gateway share.
 pub struct Gateway {
@@ -293,8 +296,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Reads the generation that the next world is to have, if this one has another: half a second of work for which
-    /// nobody is held up. What cannot be read is told by [`Self::reload`].
+    /// Reads the generation that the next world is to have, if this one has another, and the words that will be asked for:
+    /// two seconds of work for which nobody is held up. What cannot be read is told by [`Self::reload`].
     pub(crate) fn read_ahead(&self) -> Option<Ahead> {
         let loaded = Loaded::read(&self.configuration).ok()?;
         let current = self.snapshot();
@@ -305,6 +308,10 @@ impl Gateway {
         let data = loaded.config.annuaire.data.as_ref()?;
         let until_used = Reading::of(&self.reading);
         let generation = Arc::new(annuaire::DataFolder::new(&loaded.path(data)).current().ok()?);
+        // What people asked of the one in service they ask of this one next, and nobody is to be the first.
+        let (current, began) = (self.snapshot(), Instant::now());
+        let go_on = || began.elapsed() < LONGEST_READYING;
+        generation.make_ready(Some(&current.registry), current.generation.as_deref(), &go_on);
         Some(Ahead { generation, until_used })
     }
 

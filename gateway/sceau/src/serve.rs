@@ -130,6 +130,7 @@ async fn run(
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(directory::run(Arc::clone(&gateway), loader, stopping.clone()));
+    tasks.spawn(directory::ready::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::publishing::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::unused::run(Arc::clone(&gateway), stopping.clone()));

@@ -226,7 +226,7 @@ impl Snapshot {
                 config: Arc::new(config.clone()),
                 book: Arc::new(book(&configured, &known.ledger, &held.list, &domains, at)),
                 known: Arc::new(Known { configured, ..known }),
-                registry: Arc::new(shown(&domains, &directory.published)),
+                registry: shown_still(shown(&domains, &directory.published), before),
                 published: Arc::new(directory.published),
                 troubles: Arc::new(directory.troubles),
                 domains: Arc::new(domains),
@@ -360,6 +360,12 @@ impl Snapshot {
 /// What faces show beside the extracts: our own domains first, whose registries are the authority.
 fn shown(domains: &BTreeMap<Domain, OwnDomain>, published: &Published) -> Registry {
     Registry::union(domains.values().map(|own| &*own.registry).chain([&published.registry()]))
+}
+
+/// The one in force if it is the same: what is known about it, and was read for those who ask, is known still.
+fn shown_still(registry: Registry, before: Option<&Snapshot>) -> Arc<Registry> {
+    let before = before.map(|before| &before.registry).filter(|before| ***before == registry);
+    before.map_or_else(|| Arc::new(registry), Arc::clone)
 }
 
 /// The storage key named by the configuration.
