@@ -5,6 +5,7 @@ pub mod days;
 pub mod http;
 pub mod ldap;
 pub mod place;
+pub mod programs;
 pub mod steady;
 pub mod visitors;
 

@@ -12,39 +12,30 @@
 
 use std::time::{Duration, Instant};
 
-use tests::ldap::{Client, Served, anonymous, attributes, filter, search};
+use tests::asking::{
+    ldap::Filter,
+    programs::{MOST, PROGRAMS},
+};
+use tests::ldap::{Client, Served, anonymous, attributes, search};
 use tests::pkits::report;
 use tests::tier::repetitions;
 use tests::world::World;
 
-/// Entries that both programs ask for.
-const MOST: u8 = 100;
 const SIZE_LIMIT_EXCEEDED: u8 = 4;
-const PROGRAMS: [&str; 2] = ["Thunderbird", "Outlook"];
 /// No bound is to interfere.
 const LIMITS: &str = "limits = { searches = 1000000, entries_an_hour = 100000000, search = \"5m\" }";
-
-/// Thunderbird's, while somebody types: the whole text, its first word, the others.
-fn thunderbird(typed: &str) -> String {
-    let (first, others) = typed.split_once(' ').unwrap_or((typed, ""));
-    format!("(|(cn=*{first}*{others}*)(mail=*{typed}*)(givenName=*{first}*)(sn=*{typed}*))")
-}
-
-fn outlook(typed: &str) -> String {
-    format!("(&(mail=*)(|(mail={typed}*)(|(cn={typed}*)(|(sn={typed}*)(givenName={typed}*)))))")
-}
 
 /// What an entry says.
 type Entry = Vec<(String, Vec<String>)>;
 
 /// One key: connect, bind, search, and goodbye.
-fn key(place: &Served, asked: &str) -> (Vec<Entry>, u8, Duration) {
+fn key(place: &Served, asked: &Filter) -> (Vec<Entry>, u8, Duration) {
     let began = Instant::now();
     let mut client = Client::connect(place.open);
     assert!(client.send(&anonymous()));
     let bound = client.message();
     assert_eq!(tests::ldap::code(&bound), 0, "{bound:?}");
-    assert!(client.send(&search(&filter(asked), MOST)));
+    assert!(client.send(&search(&asked.octets(), MOST)));
     let (entries, code) = client.entries();
     let took = began.elapsed();
     assert!(client.send(&tests::ldap::message(3, &[0x42, 0])));
@@ -98,8 +89,7 @@ fn who_is_typed_is_found_key_by_key() {
     let (mut took, mut whole) = ([Vec::new(), Vec::new()], 0);
     for (name, address) in people(&place.world, repetitions(6, 30)).into_iter().step_by(repetitions(2, 1)) {
         let letters: Vec<char> = name.chars().collect();
-        let spellings = [thunderbird as fn(&str) -> String, outlook];
-        for ((program, spelt), took) in PROGRAMS.into_iter().zip(spellings).zip(&mut took) {
+        for ((program, spelt), took) in PROGRAMS.into_iter().zip(&mut took) {
             for typed in (1..=letters.len()).map(|most| letters[..most].iter().collect::<String>()) {
                 let typed = typed.trim();
                 let asked = spelt(typed);
@@ -129,7 +119,7 @@ fn who_is_typed_is_found_key_by_key() {
     }
     let keys = took.iter().map(Vec::len).sum::<usize>();
     assert!(whole * 2 > keys, "{whole} of {keys} answers are whole");
-    for (program, mut took) in PROGRAMS.into_iter().zip(took) {
+    for ((program, _), mut took) in PROGRAMS.into_iter().zip(took) {
         took.sort_unstable();
         let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)].as_micros();
         report(&format!(

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use openssl::ssl::SslStream;
 
+use crate::ldap::element;
+
 /// What must be true of an entry.
 #[derive(Clone, Debug)]
 pub enum Filter {
@@ -27,7 +29,9 @@ pub enum Filter {
 }
 
 impl Filter {
-    fn octets(&self) -> Vec<u8> {
+    /// As it goes over the wire (RFC 4511 §4.5.1).
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
         let list = |parts: &[Self]| parts.iter().flat_map(Self::octets).collect::<Vec<u8>>();
         let pair = |tag, name: &str, value: &str| {
             element(tag, &[element(0x04, name.as_bytes()), element(0x04, value.as_bytes())].concat())
@@ -146,20 +150,6 @@ impl Ldap {
             self.unread.extend_from_slice(&chunk[..count]);
         }
     }
-}
-
-/// An element with this content (X.690 §8.1).
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut all = vec![tag];
-    match u8::try_from(content.len()) {
-        Ok(short) if short < 0x80 => all.push(short),
-        _ => {
-            all.push(0x84);
-            all.extend_from_slice(&u32::try_from(content.len()).unwrap().to_be_bytes());
-        }
-    }
-    all.extend_from_slice(content);
-    all
 }
 
 /// Tag and content of the first element and what comes after it, once it is whole.

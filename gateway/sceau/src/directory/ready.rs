@@ -39,5 +39,5 @@ fn make_ready(gateway: &Gateway, snapshot: &Snapshot, stopping: &watch::Receiver
     let Some(generation) = &snapshot.generation else { return };
     let is_in_service = || gateway.snapshot().generation.as_ref().is_some_and(|now| Arc::ptr_eq(now, generation));
     let words = generation.make_ready(Some(&snapshot.registry), None, &|| !*stopping.borrow() && is_in_service());
-    tracing::debug!(generation = generation.id(), words, "what is asked for most is read");
+    tracing::info!(generation = generation.id(), words, "what is asked for most is read");
 }

@@ -1,48 +1,30 @@
 //! Address books while somebody types: the filters of Thunderbird and of Outlook (reference annuaire §5), letter by letter,
 //! each over a TLS connection of its own.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use annuaire::{Generation, fold};
 use tests::asking::{
-    ldap::{Filter, Ldap},
+    ldap::Ldap,
     place::Doors,
+    programs::{MOST, PROGRAMS},
 };
 use tests::bench::report::{Ratio, Table, quantile};
+use tests::gateway::Gateway;
 
-/// Entries that both programs ask for.
-const MOST: u8 = 100;
 /// Microseconds that an answer may take (design §6: search as you type; nothing ever over).
 const TYPED: f64 = 10_000.0;
+const EVER: f64 = 100_000.0;
 
-/// A program, and how it asks for what was typed.
-type Program = (&'static str, &'static str, fn(&str) -> Filter);
-
-const PROGRAMS: [Program; 2] =
-    [("Thunderbird", "annuaire_thunderbird", thunderbird), ("Outlook", "annuaire_outlook", outlook)];
-
-fn thunderbird(typed: &str) -> Filter {
-    let pieces = |text: &str| text.split(' ').filter(|piece| !piece.is_empty()).map(str::to_owned).collect();
-    let contains = |name| Filter::Contains(name, typed.to_owned());
-    let first = typed.split(' ').next().unwrap_or_default().to_owned();
-    Filter::Any(vec![
-        Filter::InOrder("cn", pieces(typed)),
-        contains("mail"),
-        Filter::Contains("givenName", first),
-        contains("sn"),
-    ])
-}
-
-fn outlook(typed: &str) -> Filter {
-    let starts = |name| Filter::Starts(name, typed.to_owned());
-    let names = Filter::Any(vec![starts("sn"), starts("givenName")]);
-    let either = Filter::Any(vec![starts("mail"), Filter::Any(vec![starts("cn"), names])]);
-    Filter::All(vec![Filter::Has("mail"), either])
-}
+/// What the figures of each program are called.
+const NAMES: [[&str; 2]; 2] = [
+    ["annuaire_thunderbird_typed", "annuaire_thunderbird_longest"],
+    ["annuaire_outlook_typed", "annuaire_outlook_longest"],
+];
 
 /// Types the names of so many people, far apart; a key is connected, bound, asked and answered.
-pub(crate) fn measure(generation: &Generation, people: usize, at: SocketAddr) -> Vec<Ratio> {
+pub(crate) fn measure(generation: &Generation, people: usize, (doors, gateway): (Doors, &Gateway)) -> Vec<Ratio> {
+    gateway.wait_for_line(&["what is asked for most is read", generation.id()]);
     let step = (generation.totals().people as usize / people).max(1);
     let names: Vec<String> = generation
         .people()
@@ -58,12 +40,17 @@ pub(crate) fn measure(generation: &Generation, people: usize, at: SocketAddr) ->
     );
     let mut table = Table::new(&["", "keys", "with entries", "p50", "p90", "p95", "p99", "longest"]);
     let mut ratios = Vec::new();
-    for (program, id, spell) in PROGRAMS {
-        let (mut times, mut answered) = (Vec::new(), 0usize);
+    let mut slowest = Vec::new();
+    for ((program, spell), [typed_name, longest_name]) in PROGRAMS.into_iter().zip(NAMES) {
+        let (mut times, mut answered, mut longest) = (Vec::new(), 0usize, (0.0, ""));
         for typed in names.iter().flat_map(|name| keys(name)) {
             let began = Instant::now();
-            let found = Ldap::connect(at, Doors::BASE).search(&spell(typed), MOST).unwrap();
-            times.push(began.elapsed().as_secs_f64() * 1e6);
+            let found = Ldap::connect(doors.ldap, Doors::BASE).search(&spell(typed), MOST).unwrap();
+            let took = began.elapsed().as_secs_f64() * 1e6;
+            times.push(took);
+            if took > longest.0 {
+                longest = (took, typed);
+            }
             assert!(found.is_answer(), "{program}: {typed:?} is answered with {found:?}");
             answered += usize::from(found.entries > 0);
         }
@@ -71,10 +58,16 @@ pub(crate) fn measure(generation: &Generation, people: usize, at: SocketAddr) ->
         let shown = [0.5, 0.9, 0.95, 0.99, 1.0].map(|at| format!("{:.1}", part(at) / 1e3));
         let counts = [program.to_owned(), times.len().to_string(), answered.to_string()];
         table.row(&[counts.as_slice(), shown.as_slice()].concat());
-        let raw = format!("{program}, p99 of a key: {:.0} us, budget {TYPED:.0}; budget / figure", part(0.99));
-        ratios.push(Ratio::new(id, raw, TYPED / part(0.99)));
+        slowest.push(format!("{program} {:?}", longest.1));
+        let figures =
+            [(typed_name, "p99 of a key", part(0.99), TYPED), (longest_name, "longest of a key", longest.0, EVER)];
+        ratios.extend(figures.map(|(name, what, figure, budget)| {
+            let raw = format!("{program}, {what}: {figure:.0} us, budget {budget:.0}; budget / figure");
+            Ratio::new(name, raw, budget / figure)
+        }));
     }
     table.print();
+    println!("Longest: {}", slowest.join(", "));
     ratios
 }
 

@@ -94,7 +94,7 @@ fn main() {
     println!("Gateway started; it has {} MB resident", mega(subject::resident(gateway.pid())));
     let (sqlite, slapd, postgres) = peers(&folder, &generation, &world);
     ratios.extend(percore::exact(&kinds, tier.exact, (doors.ldap, gateway.pid()), (slapd.at, slapd.pid())));
-    ratios.extend(keystrokes::measure(&generation, tier.typed, doors.ldap));
+    ratios.extend(keystrokes::measure(&generation, tier.typed, (doors, &gateway)));
     let mut subjects = subjects(&generation, doors, &gateway, sqlite, (&slapd, postgres));
     let asked = ask(&kinds, &mut subjects, tier.patience);
     println!("\nMemory, in MB (of a process and its children, what is shared once):");
@@ -119,8 +119,8 @@ fn keys(people: u32) {
     let (generation, _) = budgets::loaded(folder.path(), people);
     let world = World::new();
     let doors = Doors::open(&world, Some(&folder.join("data")));
-    let _gateway = world.serve(A);
-    let ratios = keystrokes::measure(&generation, full(people).typed, doors.ldap);
+    let gateway = world.serve(A);
+    let ratios = keystrokes::measure(&generation, full(people).typed, (doors, &gateway));
     println!("Load after: {}", machine::load());
     print_ratios(&ratios);
 }
