@@ -35,6 +35,7 @@ unsafe extern "C" {
 #[cfg(target_env = "gnu")]
 unsafe extern "C" {
     fn mallopt(parameter: c_int, value: c_int) -> c_int;
+    fn malloc_trim(pad: usize) -> c_int;
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -73,6 +74,19 @@ pub(crate) fn allocator_thresholds(own_mapping: i32, trim: i32) -> bool {
     #[cfg(not(target_env = "gnu"))]
     {
         let _ = (own_mapping, trim);
+        false
+    }
+}
+
+/// Gives back what glibc's allocator holds free; false if there was nothing. Other C libraries are not asked.
+pub(crate) fn allocator_trim() -> bool {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: it takes a number by value and the allocator's own locks.
+        unsafe { malloc_trim(0) == 1 }
+    }
+    #[cfg(not(target_env = "gnu"))]
+    {
         false
     }
 }

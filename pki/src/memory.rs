@@ -16,3 +16,9 @@ const TRIM: i32 = 4 * 1024 * 1024;
 pub fn large_buffers_go_back() -> bool {
     ffi::allocator_thresholds(OWN_MAPPING, TRIM)
 }
+
+/// Gives back to the system what lies free among what is used, too: smaller buffers leave holes when many of them go at
+/// once. It takes milliseconds, and who allocates meanwhile waits. False if there was nothing to give back.
+pub fn give_back() -> bool {
+    ffi::allocator_trim()
+}

@@ -259,7 +259,7 @@ fn no_damage_of_the_directory_refuses_a_start_or_a_reload() {
     let (list, stored) = (data(&world).join("CURRENT"), data(&world).join(format!("{first}.generation")));
     let whole = fs::read(&stored).unwrap();
     let start = || Snapshot::load(&loaded, now).expect("the start is refused");
-    let reload = || Snapshot::load_beside(&loaded, &good, None, now).expect("the reload is refused");
+    let reload = || Snapshot::load_beside(&loaded, &good, now).expect("the reload is refused");
     let id = |snapshot: &Snapshot| snapshot.generation.as_ref().map(|generation| generation.id().to_owned());
 
     spoil(&stored);

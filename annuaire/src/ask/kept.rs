@@ -15,7 +15,7 @@ use super::{
 use crate::{Fields, generation::Space};
 
 /// Octets that one generation may take for it.
-const ROOM: usize = 160 << 20;
+const ROOM: usize = 96 << 20;
 /// Words of which something is known, read or not.
 const WORDS: usize = 4096;
 /// Octets that the words may take that have letters inside them, and of how many letters they are known.

@@ -3,13 +3,13 @@
 
 #[cfg(test)]
 mod ahead_tests;
+pub(crate) mod bring;
 mod extracts;
 mod held;
 mod loader;
 mod memory;
-pub(crate) mod ready;
 
-pub(crate) use held::Held;
+pub(crate) use held::{Held, When};
 pub use held::{Known, Trouble, Troubles};
 pub(crate) use memory::most_text;
 

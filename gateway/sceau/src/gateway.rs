@@ -42,9 +42,8 @@ const RECORDS_WAITING: usize = 10_000;
 const UNWRITTEN: Duration = Duration::from_secs(1);
 /// Records written in one transaction.
 const RECORDS_AT_ONCE: usize = 200;
-/// A generation that is read ahead does not wait longer for the words that will be asked for: revocation lists come into
-/// force behind it.
-const LONGEST_READYING: Duration = Duration::from_secs(5);
+/// A generation that is read ahead does not wait longer for the words that will be asked for, however busy the machine is.
+const LONGEST_READYING: Duration = Duration::from_secs(60);
 
 /// What all tasks of a gateway share.
 pub struct Gateway {
@@ -85,8 +84,6 @@ pub struct Gateway {
     unrecorded: AtomicU64,
     configuration: PathBuf,
     changing: Mutex<()>,
-    /// Whoever reads everything again: one after the other.
-    pub(crate) reloading: tokio::sync::Mutex<()>,
     orders: OrderBook,
 }
 
@@ -180,7 +177,6 @@ impl Gateway {
             unrecorded: AtomicU64::new(0),
             configuration,
             changing: Mutex::new(()),
-            reloading: tokio::sync::Mutex::new(()),
             orders: OrderBook::below(&data),
         };
         fresh.iter().for_each(|fresh| trust::tell(&gateway, fresh));
@@ -264,21 +260,22 @@ impl Gateway {
     /// # Errors
     /// The problems found.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
-        self.reload_with(None)
+        if self.reload_all_else()? {
+            self.bring_directory(None);
+        }
+        Ok(())
     }
 
-    /// The same where the directory was read before.
+    /// The same but for the directory, where another one is to be read: that takes seconds, for which nothing else waits.
+    /// Gives whether it does ([`crate::directory::Troubles::waits`]).
     ///
     /// # Errors
     /// The problems found.
-    pub(crate) fn reload_with(&self, ahead: Option<Ahead>) -> Result<(), Vec<Problem>> {
+    pub(crate) fn reload_all_else(&self) -> Result<bool, Vec<Problem>> {
         let _one_at_a_time = self.changing();
         let loaded = Loaded::read(&self.configuration).map_err(|problem| vec![problem])?;
         let current = self.snapshot();
-        // Three nations side by side would be more than we may take: whoever holds one more lets it go first.
-        let _until_read = snapshot::reads_generation(&loaded, &current).then(|| Reading::of(&self.reading));
-        let (ahead, _until_used) = ahead.map(|ahead| (ahead.generation, ahead.until_used)).unzip();
-        let snapshot = Snapshot::load_beside(&loaded, &current, ahead, self.now())?;
+        let snapshot = Snapshot::load_all_else_beside(&loaded, &current, self.now())?;
         // How patients are masked is settled at the start: half a trail under other rules helps nobody, and
         // a change that is only believed to be in force would write numbers down.
         if snapshot.config.patients != current.config.patients {
@@ -290,29 +287,44 @@ impl Gateway {
         let (mut snapshot, fresh) = remembered(&loaded, snapshot, self.now()).map_err(|problem| vec![problem])?;
         snapshot.sealed_before = Arc::clone(&current.sealed_before);
         snapshot.capabilities = Arc::clone(&current.capabilities);
+        let directory_waits = snapshot.troubles.waits;
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.replace(snapshot);
         fresh.iter().for_each(|fresh| trust::tell(self, fresh));
-        Ok(())
+        Ok(directory_waits)
     }
 
-    /// Reads the generation that the next world is to have, if this one has another, and the words that will be asked for:
-    /// two seconds of work for which nobody is held up. What cannot be read is told by [`Self::reload`].
+    /// Reads the generation that is to be in service, and the words that will be asked for: two seconds of work for which
+    /// nobody is held up. What cannot be read is told by [`Self::bring_directory`].
     pub(crate) fn read_ahead(&self) -> Option<Ahead> {
-        let loaded = Loaded::read(&self.configuration).ok()?;
-        let current = self.snapshot();
-        if current.troubles.directory.is_some() || !snapshot::reads_generation(&loaded, &current) {
-            return None;
-        }
-        drop(current);
-        let data = loaded.config.annuaire.data.as_ref()?;
+        let data = self.directory()?;
+        // Three nations side by side would be more than we may take: whoever holds one more lets it go first.
         let until_used = Reading::of(&self.reading);
-        let generation = Arc::new(annuaire::DataFolder::new(&loaded.path(data)).current().ok()?);
+        let generation = Arc::new(data.current().ok()?);
         // What people asked of the one in service they ask of this one next, and nobody is to be the first.
         let (current, began) = (self.snapshot(), Instant::now());
         let go_on = || began.elapsed() < LONGEST_READYING;
         generation.make_ready(Some(&current.registry), current.generation.as_deref(), &go_on);
         Some(Ahead { generation, until_used })
+    }
+
+    /// Puts the generation in service that is to be: the one that was read ahead, if it still is that one. Gives whether
+    /// it was.
+    pub(crate) fn bring_directory(&self, ahead: Option<Ahead>) -> bool {
+        let _one_at_a_time = self.changing();
+        let _until_read = Reading::of(&self.reading);
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let id = ahead.as_ref().map(|ahead| ahead.generation.id().to_owned());
+        let (ahead, _until_used) = ahead.map(|ahead| (ahead.generation, ahead.until_used)).unzip();
+        let before = self.snapshot();
+        let snapshot = before.with_directory(&loaded, ahead);
+        let (now, last) = (snapshot.generation.clone(), before.generation.clone());
+        self.replace(snapshot);
+        if let Some(last) = last.filter(|last| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, last))) {
+            last.forget_questions();
+            pki::memory::give_back();
+        }
+        id.is_some() && now.as_ref().map(|now| now.id()) == id.as_deref()
     }
 
     /// For whoever makes a new world of the one in force: nobody else does meanwhile.
@@ -449,6 +461,13 @@ impl Drop for Reading {
 pub(crate) struct Ahead {
     generation: Arc<annuaire::Generation>,
     until_used: Reading,
+}
+
+impl Ahead {
+    /// Which generation it is.
+    pub(crate) fn id(&self) -> &str {
+        self.generation.id()
+    }
 }
 
 /// What rests beside the queue comes under the key that wraps now.

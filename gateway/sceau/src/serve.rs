@@ -18,7 +18,6 @@ use crate::{
     delivery,
     directory::{self, Loader},
     gateway::{Gateway, StartError},
-    gently::{self, Pace},
     hardening, health, http, keys, ldap, mailboxes,
     net::listener::Port,
     partners, refresh, trust,
@@ -130,7 +129,7 @@ async fn run(
     tasks.spawn(trust::watch(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(refresh::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(directory::run(Arc::clone(&gateway), loader, stopping.clone()));
-    tasks.spawn(directory::ready::run(Arc::clone(&gateway), stopping.clone()));
+    tasks.spawn(directory::bring::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::watch::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::publishing::run(Arc::clone(&gateway), stopping.clone()));
     tasks.spawn(mailboxes::unused::run(Arc::clone(&gateway), stopping.clone()));
@@ -217,21 +216,28 @@ async fn write_knocks(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>
     }
 }
 
-/// Reads everything again; what cannot be read leaves the old state in force and is told. A directory takes half a second
-/// of a core: it is read first, and gives way to whoever is answered.
+/// What is said when everything is read and in force.
+pub(crate) const READ_AGAIN: &str = "configuration, trust list, revocation lists and directory read again";
+
+/// Reads everything again; what cannot be read leaves the old state in force and is told. Another generation of the
+/// directory comes into service behind it ([`directory::bring`]), and only then is it said that all is read.
 pub(crate) async fn reload(gateway: &Arc<Gateway>) {
-    let _one_at_a_time = gateway.reloading.lock().await;
     let worker = Arc::clone(gateway);
-    let ahead = gently::run("directory", Pace::Nicer, move || worker.read_ahead()).await;
-    let worker = Arc::clone(gateway);
-    match gateway.compute(move || worker.reload_with(ahead.ok().flatten())).await {
-        Ok(Ok(())) => {
-            tracing::info!("configuration, trust list, revocation lists and directory read again");
+    match gateway.compute(move || worker.reload_all_else()).await {
+        Ok(Ok(directory_waits)) => {
             if let Err(error) = gateway.tell_wrapping().await {
                 tracing::error!(%error, "which storage key is in use could not be noted: the older ones cannot be retired");
             }
             gateway.wake.notify_one();
             loaded(gateway);
+            if directory_waits {
+                tracing::info!(
+                    "configuration, trust list and revocation lists read again; the directory is being read"
+                );
+            } else {
+                tell_directory(gateway);
+                tracing::info!("{READ_AGAIN}");
+            }
             refused(gateway, &gateway.snapshot().keys.kept, "new keys refused, those in service stay");
             keys::watch::refused(gateway);
         }
@@ -265,6 +271,7 @@ async fn started(gateway: &Gateway) {
         gateway.record(record);
     }
     loaded(gateway);
+    tell_directory(gateway);
 }
 
 fn loaded(gateway: &Gateway) {
@@ -276,7 +283,11 @@ fn loaded(gateway: &Gateway) {
     let domains = u64::try_from(list.domains().count()).unwrap_or(u64::MAX);
     let event = Event::TrustListLoaded { digest: list.digest(), generated: list.generated(), domains, change: None };
     gateway.record(Record::new(gateway.now(), event));
-    if let Some(generation) = &snapshot.generation {
+}
+
+/// Says in the trail which directory is in service.
+pub(crate) fn tell_directory(gateway: &Gateway) {
+    if let Some(generation) = &gateway.snapshot().generation {
         let event = Event::DirectoryLoaded {
             generation: generation.id().to_owned(),
             data_as_of: Some(generation.data_as_of()),

@@ -18,7 +18,7 @@ use pki::{
 use crate::{
     capabilities::CapabilityStore,
     config::{self, AnchorPurpose, Environment, InnerProtocol, Loaded, Partner, Problem, read_bytes},
-    directory,
+    directory::{self, When},
     keys::{DomainKeys, KeyRing},
     ldap,
     mailboxes::FileStamp,
@@ -147,29 +147,28 @@ impl Snapshot {
     /// # Errors
     /// Every problem found, not only the first.
     pub fn load(loaded: &Loaded, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, (None, None), at)
+        Self::load_with(loaded, None, When::Now(None), at)
     }
 
     /// The same beside the world in force, which holds the newest revocation data already: its tokens stay
-    /// logged in, and its keys stay where new ones are bad ([`KeyRing::kept`]). `ahead` is a generation that was read
-    /// already.
+    /// logged in, and its keys stay where new ones are bad ([`KeyRing::kept`]).
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub fn load_beside(
-        loaded: &Loaded,
-        before: &Self,
-        ahead: Option<Arc<Generation>>,
-        at: Timestamp,
-    ) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, (Some(before), ahead), at)
+    pub fn load_beside(loaded: &Loaded, before: &Self, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        Self::load_with(loaded, Some(before), When::Now(None), at)
     }
 
-    fn load_with(
-        loaded: &Loaded,
-        (before, ahead): (Option<&Self>, Option<Arc<Generation>>),
-        at: Timestamp,
-    ) -> Result<Self, Vec<Problem>> {
+    /// The same with the directory that is in service, where another one would have to be read
+    /// ([`directory::Troubles::waits`]).
+    ///
+    /// # Errors
+    /// Every problem found, not only the first.
+    pub(crate) fn load_all_else_beside(loaded: &Loaded, before: &Self, at: Timestamp) -> Result<Self, Vec<Problem>> {
+        Self::load_with(loaded, Some(before), When::Later, at)
+    }
+
+    fn load_with(loaded: &Loaded, before: Option<&Self>, directory: When, at: Timestamp) -> Result<Self, Vec<Problem>> {
         let at_start = before.is_none();
         let status = before.map(|before| Arc::clone(&before.status)).unwrap_or_default();
         let config = &loaded.config;
@@ -199,7 +198,7 @@ impl Snapshot {
         let configured = configured_book(loaded, &mut problems);
         let vouching = vouching(loaded, &mut problems);
         // No fault of the directory is a reason not to serve.
-        let directory = directory::Held::of(loaded, before, ahead);
+        let directory = directory::Held::of(loaded, before, directory);
         let stamps = keep(&mut problems, Stamps::load(loaded)).flatten();
         keep(&mut problems, vault(loaded));
         let data = loaded.data();
@@ -258,6 +257,19 @@ impl Snapshot {
     #[must_use]
     pub fn ordered(&self, orders: Orders) -> Self {
         Self { orders: Arc::new(orders), ..self.clone() }
+    }
+
+    /// The same world with the directory as it is on disk now, or was read ahead.
+    #[must_use]
+    pub(crate) fn with_directory(&self, loaded: &Loaded, ahead: Option<Arc<Generation>>) -> Self {
+        let directory = directory::Held::of(loaded, Some(self), When::Now(ahead));
+        Self {
+            registry: shown_still(shown(&self.domains, &directory.published), Some(self)),
+            published: Arc::new(directory.published),
+            troubles: Arc::new(directory.troubles),
+            generation: directory.generation,
+            ..self.clone()
+        }
     }
 
     /// The same world, in which operators published more.
@@ -575,11 +587,4 @@ fn vouching(loaded: &Loaded, problems: &mut Vec<Problem>) -> BTreeMap<Fingerprin
         }
     }
     vouching
-}
-
-/// Whether making the next world means to read another generation of the directory.
-pub(crate) fn reads_generation(loaded: &Loaded, before: &Snapshot) -> bool {
-    let Some(data) = &loaded.config.annuaire.data else { return false };
-    let id = annuaire::DataFolder::new(&loaded.path(data)).current_id().ok().flatten();
-    id.is_some_and(|id| before.generation.as_ref().is_none_or(|held| held.id() != id))
 }

@@ -14,18 +14,31 @@ pub struct Sample {
     pub outcome: Result<Option<String>, String>,
 }
 
-/// Asks so many times a second until told to stop, the first time after this share of the pause between two: several who
-/// ask are spread, not one crowd at each stroke. Each `ask` is given a number; after a failure it is asked to connect again
-/// with the next one.
+/// When somebody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// From when on all of them count.
+    pub start: Instant,
+    /// Times a second.
+    pub rate: f64,
+    /// Which part of the pause between two passes before the first: several who ask are spread, not one crowd at each
+    /// stroke, and as evenly in each run, however long they take to connect.
+    pub share: f64,
+}
+
+/// Asks until told to stop. Each `ask` is given a number; after a failure it is asked to connect again with the next one.
 pub fn ask(
-    (rate, share): (f64, f64),
+    pace: Pace,
     stop: &AtomicBool,
     mut connect: impl FnMut() -> Box<dyn FnMut(u64) -> Result<Option<String>, String>>,
 ) -> Vec<Sample> {
     let mut samples = Vec::new();
     let mut client = connect();
-    let pause = Duration::from_secs_f64(1.0 / rate);
-    let mut due = Instant::now() + pause.mul_f64(share);
+    let pause = Duration::from_secs_f64(1.0 / pace.rate);
+    let mut due = pace.start + pause.mul_f64(pace.share);
+    while due < Instant::now() {
+        due += pause;
+    }
     for number in 0.. {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let outcome = client(number);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::{
     http::{Http, encoded},
     ldap::{Filter, Ldap},
     place::Doors,
-    steady::{Sample, ask},
+    steady::{Pace, Sample, ask},
 };
 
 /// Somebody whom the directory knows.
@@ -116,10 +117,10 @@ impl Crowd {
     pub fn send(doors: Doors, known: Vec<Known>, each: u32, rate: f64) -> Self {
         let (stop, known) = (Arc::new(AtomicBool::new(false)), Arc::new(known));
         let all = Visitor::ALL.into_iter().flat_map(|visitor| (0..each).map(move |_| visitor)).enumerate();
-        let count = f64::from(each) * Visitor::ALL.len() as f64;
+        let (count, began) = (f64::from(each) * Visitor::ALL.len() as f64, Instant::now());
         let start = |(n, visitor): (usize, Visitor)| {
             let (stop, known) = (Arc::clone(&stop), Arc::clone(&known));
-            let pace = (rate, n as f64 / count);
+            let pace = Pace { start: began, rate, share: n as f64 / count };
             let thread = std::thread::spawn(move || ask(pace, &stop, || visitor.client(doors, Arc::clone(&known))));
             (visitor, thread)
         };

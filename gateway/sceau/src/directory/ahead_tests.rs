@@ -54,9 +54,9 @@ impl Hospital {
 }
 
 #[test]
-fn what_is_read_ahead_is_put_in_service_and_not_read_again() {
+fn what_is_read_ahead_is_put_in_service_behind_all_else_and_not_read_again() {
     let hospital = Hospital::new();
-    assert!(hospital.gateway.read_ahead().is_none(), "it is in service already");
+    assert!(!hospital.gateway.reload_all_else().unwrap(), "it is in service already");
     let second = hospital.load_without(1);
     assert_ne!(hospital.in_service(), second);
     let ahead = hospital.gateway.read_ahead().unwrap();
@@ -67,7 +67,9 @@ fn what_is_read_ahead_is_put_in_service_and_not_read_again() {
     octets.last_mut().into_iter().for_each(|last| *last ^= 1);
     fs::write(folder.file_of(&second), octets).unwrap();
     assert!(folder.stored(&second).is_err());
-    hospital.gateway.reload_with(Some(ahead)).unwrap();
+    assert!(hospital.gateway.reload_all_else().unwrap(), "all else comes first");
+    assert_ne!(hospital.in_service(), second);
+    assert!(hospital.gateway.bring_directory(Some(ahead)));
     assert_eq!(hospital.in_service(), second);
     assert!(!*hospital.gateway.reading().borrow());
 }
@@ -80,13 +82,13 @@ fn another_generation_that_is_chosen_meanwhile_is_the_one_put_in_service() {
     let ahead = hospital.gateway.read_ahead().unwrap();
     let third = hospital.load_without(2);
     assert!(third != second && third != first);
-    hospital.gateway.reload_with(Some(ahead)).unwrap();
+    assert!(!hospital.gateway.bring_directory(Some(ahead)));
     assert_eq!(hospital.in_service(), third);
 
     hospital.load_without(1);
     let ahead = hospital.gateway.read_ahead().unwrap();
     DataFolder::new(&hospital.data()).select(&third).unwrap();
-    hospital.gateway.reload_with(Some(ahead)).unwrap();
+    assert!(!hospital.gateway.bring_directory(Some(ahead)));
     assert_eq!(hospital.in_service(), third, "back to the one that never left");
     assert!(!*hospital.gateway.reading().borrow());
 }

@@ -39,6 +39,8 @@ pub struct Troubles {
     pub published: Option<Problem>,
     /// How much of that is known all the same.
     pub known: Known,
+    /// Another generation than the one in service is to be read: no trouble, and soon over.
+    pub waits: bool,
 }
 
 /// Why a generation is not in service.
@@ -76,6 +78,14 @@ impl Tried {
     }
 }
 
+/// When a generation is read that no world has yet: seconds of work.
+pub(crate) enum When {
+    /// At once, unless it was read ahead.
+    Now(Option<Arc<Generation>>),
+    /// Later: the one in service stays in service until then ([`Troubles::waits`]).
+    Later,
+}
+
 /// What a new world takes.
 pub(crate) struct Held {
     pub(crate) generation: Option<Arc<Generation>>,
@@ -84,22 +94,25 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Reads what is on disk, beside what the world before holds and what was read ahead.
-    pub(crate) fn of(loaded: &Loaded, before: Option<&Snapshot>, ahead: Option<Arc<Generation>>) -> Self {
+    /// Reads what is on disk, beside what the world before holds.
+    pub(crate) fn of(loaded: &Loaded, before: Option<&Snapshot>, when: When) -> Self {
+        let mut waits = false;
         let (generation, directory) = match &loaded.config.annuaire.data {
             None => (None, None),
-            Some(data) => generation(&loaded.path(data), before, ahead),
+            Some(data) => generation(&loaded.path(data), before, when, &mut waits),
         };
         let (published, fault, known) = published(loaded, before);
-        Self { generation, published, troubles: Troubles { directory, published: fault, known } }
+        Self { generation, published, troubles: Troubles { directory, published: fault, known, waits } }
     }
 }
 
 /// The generation that should be in service; else the one in memory; else the next on disk that can be read; else none.
+/// Says when another one `waits`.
 fn generation(
     path: &Path,
     before: Option<&Snapshot>,
-    ahead: Option<Arc<Generation>>,
+    when: When,
+    waits: &mut bool,
 ) -> (Option<Arc<Generation>>, Option<Trouble>) {
     let folder = DataFolder::new(path);
     let held = before.and_then(|before| before.generation.clone());
@@ -121,17 +134,25 @@ fn generation(
     // A nation takes seconds to read and hundreds of megabytes to hold: not again while it is the same.
     // But the same rows may have come again in newer files.
     let as_new = |held: &&Arc<Generation>| folder.sources(held.id()).is_ok_and(|(_, files)| files == held.sources());
-    let mut known = held.as_ref().into_iter().chain(ahead.as_ref()).filter(|known| known.id() == first);
+    let ahead = match &when {
+        When::Now(ahead) => ahead.as_ref(),
+        When::Later => None,
+    };
+    let mut known = held.as_ref().into_iter().chain(ahead).filter(|known| known.id() == first);
     if let Some(known) = known.find(as_new) {
         return (Some(Arc::clone(known)), None);
     }
-    // It is not that one any more: with it, three nations would be in memory.
-    drop(ahead);
     let tried = Tried::of(&folder, first);
-    let same = before.and_then(|before| before.troubles.directory.clone());
-    if let Some(same) = same.filter(|same| held.is_some() && tried.is_some() && same.tried == tried) {
+    let same_trouble = before.and_then(|before| before.troubles.directory.clone());
+    if let Some(same) = same_trouble.clone().filter(|same| held.is_some() && tried.is_some() && same.tried == tried) {
         return (held, Some(same));
     }
+    if matches!(when, When::Later) {
+        *waits = true;
+        return (held, same_trouble);
+    }
+    // It is not that one any more: with it, three nations would be in memory.
+    drop(when);
     let error = match folder.stored(first) {
         Ok(generation) => return (Some(Arc::new(generation)), None),
         Err(error) => error,

@@ -1,0 +1,77 @@
+//! Puts another generation in service, and reads what will be asked of it: seconds of work that wait for nobody, and for
+//! which nobody waits.
+
+use std::{io, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{
+    gateway::Gateway,
+    gently::{self, Pace},
+    serve,
+    snapshot::Snapshot,
+};
+
+/// Brings each generation that waits ([`super::Troubles::waits`]), until `stopping` turns true.
+pub(crate) async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    let (mut replaced, over) = (gateway.replaced(), stopping.clone());
+    let work = async {
+        let mut ready = None;
+        loop {
+            replaced.mark_unchanged();
+            if let Err(error) = step(&gateway, &mut ready, &over).await {
+                tracing::error!(%error, "the directory could not be worked on: it stays as it is");
+            }
+            if replaced.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        _ = stopping.wait_for(|stopping| *stopping) => {}
+    }
+}
+
+/// Does what there is to do about the world in force; `ready` is the generation whose words are read.
+async fn step(gateway: &Arc<Gateway>, ready: &mut Option<String>, over: &watch::Receiver<bool>) -> io::Result<()> {
+    let snapshot = gateway.snapshot();
+    if snapshot.troubles.waits {
+        // Nothing of the world before is held while another one is read.
+        drop(snapshot);
+        return bring(gateway, ready).await;
+    }
+    let id = snapshot.generation.as_ref().map(|generation| generation.id().to_owned());
+    if id.is_some() && id != *ready {
+        let (worker, over) = (Arc::clone(gateway), over.clone());
+        gently::run("directory", Pace::WhenIdle, move || make_ready(&worker, &snapshot, &over)).await?;
+        *ready = id;
+    }
+    Ok(())
+}
+
+async fn bring(gateway: &Arc<Gateway>, ready: &mut Option<String>) -> io::Result<()> {
+    let worker = Arc::clone(gateway);
+    let ahead = gently::run("directory", Pace::WhenIdle, move || worker.read_ahead()).await?;
+    let id = ahead.as_ref().map(|ahead| ahead.id().to_owned());
+    let worker = Arc::clone(gateway);
+    let is_it = gateway.compute(move || worker.bring_directory(ahead)).await.map_err(io::Error::other)?;
+    if is_it {
+        *ready = id;
+    }
+    serve::tell_directory(gateway);
+    tracing::info!("{}", serve::READ_AGAIN);
+    Ok(())
+}
+
+/// Reads the words of a generation that was not read ahead, as the first one.
+fn make_ready(gateway: &Gateway, snapshot: &Snapshot, over: &watch::Receiver<bool>) {
+    let Some(generation) = &snapshot.generation else { return };
+    let go_on = || {
+        let now = gateway.snapshot();
+        let is_in_service = now.generation.as_ref().is_some_and(|now| Arc::ptr_eq(now, generation));
+        is_in_service && !now.troubles.waits && !*over.borrow()
+    };
+    let words = generation.make_ready(Some(&snapshot.registry), None, &go_on);
+    tracing::info!(generation = generation.id(), words, "what is asked for most is read");
+}
