@@ -310,7 +310,7 @@ impl<'a> Compiler<'a> {
             inner: None,
             docs: self.added(&folded, fields, How::Exact),
             ranked: false,
-            asked: Some(Arc::new(Filter::Value { fields, value: value.to_owned() })),
+            asked: Some(Arc::new(Filter::Value { fields, value: folded })),
         }
     }
 

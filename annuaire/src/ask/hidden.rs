@@ -127,9 +127,11 @@ impl Hidden {
         self.entries.get(from).is_none_or(|entry| *entry >= words.end)
     }
 
-    /// The same for these words, which are sorted.
-    pub(super) fn leaves_these(&self, words: &[u32]) -> bool {
-        self.entries.iter().all(|entry| words.binary_search(entry).is_err())
+    /// The same for these words, which are sorted; and what it costs to find out.
+    pub(super) fn leaves_these(&self, words: &[u32]) -> (bool, u64) {
+        let (few, many) =
+            if self.entries.len() < words.len() { (&*self.entries, words) } else { (words, &*self.entries) };
+        (few.iter().all(|entry| many.binary_search(entry).is_err()), u64::try_from(few.len()).unwrap_or(u64::MAX))
     }
 
     /// Whether a document that carries a word carries it through something that is shown.
@@ -206,11 +208,19 @@ impl Eq for Memory {}
 /// What a registry hides in a generation, and what it adds.
 pub(crate) fn overlay(g: &Generation, registry: Option<&Registry>) -> Arc<Hidden> {
     let Some(registry) = registry else { return Arc::default() };
-    let mut known = registry.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, hidden)) = known.iter().find(|(id, _)| id == g.id()) {
-        return Arc::clone(hidden);
+    let memory = || registry.hidden.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let of_it = |known: &[(String, Arc<Hidden>)]| {
+        known.iter().find(|(id, _)| id == g.id()).map(|(_, hidden)| Arc::clone(hidden))
+    };
+    if let Some(hidden) = of_it(&memory()) {
+        return hidden;
     }
+    // Nobody waits for it who asks of another generation.
     let hidden = Arc::new(Hidden::of(g, registry));
+    let mut known = memory();
+    if let Some(first) = of_it(&known) {
+        return first;
+    }
     known.insert(0, (g.id().to_owned(), Arc::clone(&hidden)));
     known.truncate(Memory::KEPT);
     hidden

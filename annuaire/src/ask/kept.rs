@@ -25,7 +25,7 @@ const LETTERS: usize = 1024;
 /// One word, as it is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// Which red list and which added mailboxes: [`super::hidden::Hidden::number`].
+    /// Under which red list: [`super::hidden::Hidden::number`]; zero if none touches the word.
     pub(super) overlay: u64,
     pub(super) space: Space,
     pub(super) ranked: bool,

@@ -72,6 +72,16 @@ struct Wanted {
     sum: u64,
 }
 
+/// What is known of a word before it is read.
+struct Measured {
+    /// How many list entries reading it through takes.
+    cost: u64,
+    /// Which lists these are, where that had to be found out.
+    lists: Option<Vec<Lists>>,
+    /// What it is kept under.
+    key: Option<Key>,
+}
+
 impl Run<'_> {
     /// The longest sum of lists that is read through for one part: nearly everybody may be meant, however many there are.
     pub(super) fn readable(&self) -> u64 {
@@ -80,11 +90,11 @@ impl Run<'_> {
 
     /// How many list entries reading a word through takes.
     pub(super) fn leaf_cost(&self, leaf: &Leaf) -> u64 {
-        self.measured(leaf).0
+        self.measured(leaf).cost
     }
 
-    /// How many list entries reading a word through takes, and which lists these are where that had to be found out.
-    fn measured(&self, leaf: &Leaf) -> (u64, Option<Vec<Lists>>) {
+    /// What is known of a word before it is read.
+    fn measured(&self, leaf: &Leaf) -> Measured {
         let mut width = 0u64;
         for span in leaf.spans.all() {
             let entries = u64::from(span.to.saturating_sub(span.from));
@@ -92,21 +102,21 @@ impl Run<'_> {
             width = width.saturating_add(entries);
         }
         match leaf.inner.as_ref().map(|inner| &inner.inside) {
-            Some(Inside::Many) => return (u64::MAX, None),
+            Some(Inside::Many) => return Measured { cost: u64::MAX, lists: None, key: None },
             Some(Inside::Few(list)) => self.spend(u64::try_from(list.len()).unwrap_or(u64::MAX) / 4),
             None => {}
         }
         let listed = u64::try_from(leaf.docs.len()).unwrap_or(u64::MAX);
         let key = self.key(leaf);
         if let Some(known) = key.as_ref().and_then(|key| self.kept().again(key)) {
-            return (known.cost.saturating_add(listed), None);
+            return Measured { cost: known.cost.saturating_add(listed), lists: None, key };
         }
         let lists = self.lists(leaf);
         let cost = lists.iter().map(|list| list.count).fold(0, u64::saturating_add);
-        if let Some(key) = key.filter(|_| cost >= WORTH_KEEPING || width >= WIDE) {
-            self.kept().learn(key, cost, leaf.asked.clone());
+        if let Some(key) = key.as_ref().filter(|_| cost >= WORTH_KEEPING || width >= WIDE) {
+            self.kept().learn(key.clone(), cost, leaf.asked.clone());
         }
-        (cost.saturating_add(listed), Some(lists))
+        Measured { cost: cost.saturating_add(listed), lists: Some(lists), key }
     }
 
     /// Whether a word is read already, or is to be because it was looked for before: one question may read so much that it
@@ -122,12 +132,11 @@ impl Run<'_> {
 
     /// All documents that carry a word.
     pub(super) fn leaf(&self, leaf: &Leaf) -> Result<Arc<Graded>, TooWide> {
-        let (cost, lists) = self.measured(leaf);
+        let Measured { cost, lists, key } = self.measured(leaf);
         if cost > self.readable() {
             return Err(TooWide);
         }
         self.spend(cost / READ_AT_ONCE);
-        let key = self.key(leaf);
         let known = key.as_ref().and_then(|key| self.kept().get(key)).and_then(|known| known.graded);
         let indexed = known.unwrap_or_else(|| {
             let read = Arc::new(self.read(lists.unwrap_or_else(|| self.lists(leaf))));
@@ -234,7 +243,11 @@ impl Run<'_> {
         // What the red list leaves alone is the same under any.
         let left = spans.iter().all(|span| self.hidden.leaves_all(span.from..span.to));
         let left_inside = leaf.inner.as_ref().is_none_or(|inner| match &inner.inside {
-            Inside::Few(words) => self.hidden.leaves_these(words),
+            Inside::Few(words) => {
+                let (left, cost) = self.hidden.leaves_these(words);
+                self.spend(cost);
+                left
+            }
             Inside::Many => false,
         });
         let overlay = if left && left_inside { 0 } else { self.hidden.number };

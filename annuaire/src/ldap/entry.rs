@@ -141,7 +141,7 @@ impl<'a> Entry<'a> {
         out
     }
 
-    /// The same where one may be there twice: that makes a filter no truer.
+    /// The same where one may be there twice, letter case aside.
     pub(super) fn values(&self, attr: Attr) -> Vec<Cow<'a, str>> {
         let mut out = Vec::new();
         match attr {

@@ -61,7 +61,11 @@ fn leaf_holds(leaf: &Leaf, entry: &Entry<'_>) -> Option<bool> {
             _ => !entry.values(known.attr).is_empty(),
         });
     }
-    let values = || entry.values(known.attr);
+    let values = || match leaf.test {
+        // Of values that are the same but for their case, one is shown.
+        Test::Exact(_) => entry.texts(known.attr),
+        _ => entry.values(known.attr),
+    };
     match known.syntax {
         Syntax::Octets => None,
         Syntax::Class => match &leaf.test {

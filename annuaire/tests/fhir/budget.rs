@@ -176,6 +176,30 @@ fn who_asks_how_many_is_told_or_told_why_not() {
 }
 
 #[test]
+fn what_is_put_in_order_is_known_whole_or_refused() {
+    let world = World::of(300);
+    let (mut whole, mut refused) = (0, 0);
+    for query in
+        ["/Practitioner?name:contains=e&_sort=family", "/Practitioner?name=m&_sort=-family", "/Organization?_sort=name"]
+    {
+        let wide = world.ok(query);
+        let ids = |bundle: &Value| matches(bundle).iter().map(|one| one["id"].clone()).collect::<Vec<_>>();
+        assert!(wide["total"].as_u64().unwrap() > 0, "{query}: {wide:#}");
+        for little in [100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000] {
+            let (status, value) = World::with(world.current.clone(), Vec::new()).tight(little).get(query);
+            if status == 200 {
+                assert_eq!((&value["total"], ids(&value)), (&wide["total"], ids(&wide)), "{query} for {little}");
+                whole += 1;
+            } else {
+                assert_eq!((status, &value["issue"][0]["code"]), (400, &"too-costly".into()), "{query} for {little}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(whole >= 6 && refused >= 6, "{whole} answered, {refused} refused");
+}
+
+#[test]
 fn a_code_that_nobody_has_is_nothing_at_once() {
     let world = World::of(300);
     for (question, some) in [

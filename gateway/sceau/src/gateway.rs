@@ -24,6 +24,7 @@ use crate::{
     audit::{self, Checkpoints, Secrets},
     bound::Binder,
     config::{Loaded, Problem},
+    directory::When,
     health::Standing,
     intake::failures::Failures,
     keys,
@@ -42,8 +43,8 @@ const RECORDS_WAITING: usize = 10_000;
 const UNWRITTEN: Duration = Duration::from_secs(1);
 /// Records written in one transaction.
 const RECORDS_AT_ONCE: usize = 200;
-/// A generation that is read ahead does not wait longer for the words that will be asked for, however busy the machine is.
-const LONGEST_READYING: Duration = Duration::from_secs(60);
+/// A generation that is read does not wait longer for the words that will be asked for: it may oppose a card.
+const LONGEST_READYING: Duration = Duration::from_secs(5);
 
 /// What all tasks of a gateway share.
 pub struct Gateway {
@@ -84,6 +85,8 @@ pub struct Gateway {
     unrecorded: AtomicU64,
     configuration: PathBuf,
     changing: Mutex<()>,
+    /// Whoever is about to make a new world of everything: one after the other, before it takes a place of cryptography.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     orders: OrderBook,
 }
 
@@ -177,10 +180,16 @@ impl Gateway {
             unrecorded: AtomicU64::new(0),
             configuration,
             changing: Mutex::new(()),
+            reloading: tokio::sync::Mutex::new(()),
             orders: OrderBook::below(&data),
         };
         fresh.iter().for_each(|fresh| trust::tell(&gateway, fresh));
         Ok((Arc::new(gateway), waiting))
+    }
+
+    /// The world as it is now, for work that decides nothing and must not take up orders: it may be slow.
+    pub(crate) fn in_force(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
     }
 
     /// The world as it is now, under the orders as they are now. Hold it for one decision, not for a session.
@@ -294,37 +303,38 @@ impl Gateway {
         Ok(directory_waits)
     }
 
-    /// Reads the generation that is to be in service, and the words that will be asked for: two seconds of work for which
-    /// nobody is held up. What cannot be read is told by [`Self::bring_directory`].
-    pub(crate) fn read_ahead(&self) -> Option<Ahead> {
+    /// Reads the generation that is to be in service, and then, for some seconds at most and as long as `go_on` says so, the
+    /// words that will be asked for. What cannot be read is told by [`Self::bring_directory`].
+    pub(crate) fn read_ahead(&self, go_on: &dyn Fn() -> bool) -> Option<Ahead> {
         let data = self.directory()?;
         // Three nations side by side would be more than we may take: whoever holds one more lets it go first.
         let until_used = Reading::of(&self.reading);
         let generation = Arc::new(data.current().ok()?);
         // What people asked of the one in service they ask of this one next, and nobody is to be the first.
-        let (current, began) = (self.snapshot(), Instant::now());
-        let go_on = || began.elapsed() < LONGEST_READYING;
+        let (current, began) = (self.in_force(), Instant::now());
+        let go_on = || began.elapsed() < LONGEST_READYING && go_on();
         generation.make_ready(Some(&current.registry), current.generation.as_deref(), &go_on);
         Some(Ahead { generation, until_used })
     }
 
-    /// Puts the generation in service that is to be: the one that was read ahead, if it still is that one. Gives whether
-    /// it was.
+    /// Puts the generation in service that is to be, which is read now if it was not ahead. Gives whether there is still
+    /// another one to be read.
     pub(crate) fn bring_directory(&self, ahead: Option<Ahead>) -> bool {
-        let _one_at_a_time = self.changing();
-        let _until_read = Reading::of(&self.reading);
+        let one_at_a_time = self.changing();
+        let until_read = Reading::of(&self.reading);
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let id = ahead.as_ref().map(|ahead| ahead.generation.id().to_owned());
-        let (ahead, _until_used) = ahead.map(|ahead| (ahead.generation, ahead.until_used)).unzip();
-        let before = self.snapshot();
-        let snapshot = before.with_directory(&loaded, ahead);
-        let (now, last) = (snapshot.generation.clone(), before.generation.clone());
+        let (ahead, until_used) = ahead.map(|ahead| (ahead.generation, ahead.until_used)).unzip();
+        let before = self.in_force();
+        let snapshot = before.with_directory(&loaded, ahead.map_or(When::Now, When::Ahead));
+        let (now, last, waits) = (snapshot.generation.clone(), before.generation.clone(), snapshot.troubles.waits);
         self.replace(snapshot);
+        drop((one_at_a_time, until_read, until_used, before));
         if let Some(last) = last.filter(|last| now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, last))) {
             last.forget_questions();
+            drop(last);
             pki::memory::give_back();
         }
-        id.is_some() && now.as_ref().map(|now| now.id()) == id.as_deref()
+        waits
     }
 
     /// For whoever makes a new world of the one in force: nobody else does meanwhile.

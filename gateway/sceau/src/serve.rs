@@ -222,8 +222,11 @@ pub(crate) const READ_AGAIN: &str = "configuration, trust list, revocation lists
 /// Reads everything again; what cannot be read leaves the old state in force and is told. Another generation of the
 /// directory comes into service behind it ([`directory::bring`]), and only then is it said that all is read.
 pub(crate) async fn reload(gateway: &Arc<Gateway>) {
+    let one_at_a_time = gateway.reloading.lock().await;
     let worker = Arc::clone(gateway);
-    match gateway.compute(move || worker.reload_all_else()).await {
+    let outcome = gateway.compute(move || worker.reload_all_else()).await;
+    drop(one_at_a_time);
+    match outcome {
         Ok(Ok(directory_waits)) => {
             if let Err(error) = gateway.tell_wrapping().await {
                 tracing::error!(%error, "which storage key is in use could not be noted: the older ones cannot be retired");
@@ -232,7 +235,7 @@ pub(crate) async fn reload(gateway: &Arc<Gateway>) {
             loaded(gateway);
             if directory_waits {
                 tracing::info!(
-                    "configuration, trust list and revocation lists read again; the directory is being read"
+                    "configuration, trust list and revocation lists are in force; another directory is being read"
                 );
             } else {
                 tell_directory(gateway);

@@ -147,7 +147,7 @@ impl Snapshot {
     /// # Errors
     /// Every problem found, not only the first.
     pub fn load(loaded: &Loaded, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, None, When::Now(None), at)
+        Self::load_with(loaded, None, When::Now, at)
     }
 
     /// The same beside the world in force, which holds the newest revocation data already: its tokens stay
@@ -156,7 +156,7 @@ impl Snapshot {
     /// # Errors
     /// Every problem found, not only the first.
     pub fn load_beside(loaded: &Loaded, before: &Self, at: Timestamp) -> Result<Self, Vec<Problem>> {
-        Self::load_with(loaded, Some(before), When::Now(None), at)
+        Self::load_with(loaded, Some(before), When::Now, at)
     }
 
     /// The same with the directory that is in service, where another one would have to be read
@@ -259,10 +259,10 @@ impl Snapshot {
         Self { orders: Arc::new(orders), ..self.clone() }
     }
 
-    /// The same world with the directory as it is on disk now, or was read ahead.
+    /// The same world with the directory as it is on disk now.
     #[must_use]
-    pub(crate) fn with_directory(&self, loaded: &Loaded, ahead: Option<Arc<Generation>>) -> Self {
-        let directory = directory::Held::of(loaded, Some(self), When::Now(ahead));
+    pub(crate) fn with_directory(&self, loaded: &Loaded, when: When) -> Self {
+        let directory = directory::Held::of(loaded, Some(self), when);
         Self {
             registry: shown_still(shown(&self.domains, &directory.published), Some(self)),
             published: Arc::new(directory.published),

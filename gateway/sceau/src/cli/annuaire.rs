@@ -82,8 +82,8 @@ enum Order {
     },
     /// Put an earlier generation in service again
     ///
-    /// A running gateway takes it over at its next reload (SIGHUP, or by itself within `trust.reload`). The next load
-    /// compares with it.
+    /// A running gateway reads it and takes it over behind its next reload (SIGHUP, or by itself within `trust.reload`). The
+    /// next load compares with it.
     Use {
         /// Data folder
         data: PathBuf,

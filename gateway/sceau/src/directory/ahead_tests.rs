@@ -59,7 +59,7 @@ fn what_is_read_ahead_is_put_in_service_behind_all_else_and_not_read_again() {
     assert!(!hospital.gateway.reload_all_else().unwrap(), "it is in service already");
     let second = hospital.load_without(1);
     assert_ne!(hospital.in_service(), second);
-    let ahead = hospital.gateway.read_ahead().unwrap();
+    let ahead = hospital.gateway.read_ahead(&|| true).unwrap();
     assert!(*hospital.gateway.reading().borrow(), "others let go what they hold until it is in service");
     // It cannot be read whole any more, but it was.
     let folder = DataFolder::new(&hospital.data());
@@ -69,7 +69,7 @@ fn what_is_read_ahead_is_put_in_service_behind_all_else_and_not_read_again() {
     assert!(folder.stored(&second).is_err());
     assert!(hospital.gateway.reload_all_else().unwrap(), "all else comes first");
     assert_ne!(hospital.in_service(), second);
-    assert!(hospital.gateway.bring_directory(Some(ahead)));
+    assert!(!hospital.gateway.bring_directory(Some(ahead)));
     assert_eq!(hospital.in_service(), second);
     assert!(!*hospital.gateway.reading().borrow());
 }
@@ -79,14 +79,18 @@ fn another_generation_that_is_chosen_meanwhile_is_the_one_put_in_service() {
     let hospital = Hospital::new();
     let first = hospital.in_service();
     let second = hospital.load_without(1);
-    let ahead = hospital.gateway.read_ahead().unwrap();
+    let ahead = hospital.gateway.read_ahead(&|| true).unwrap();
     let third = hospital.load_without(2);
     assert!(third != second && third != first);
-    assert!(!hospital.gateway.bring_directory(Some(ahead)));
+    assert!(hospital.gateway.bring_directory(Some(ahead)), "it is read first, too");
+    assert_eq!(hospital.in_service(), first);
+    assert!(hospital.gateway.snapshot().troubles.waits);
+    let ahead = hospital.gateway.read_ahead(&|| true);
+    assert!(!hospital.gateway.bring_directory(ahead));
     assert_eq!(hospital.in_service(), third);
 
     hospital.load_without(1);
-    let ahead = hospital.gateway.read_ahead().unwrap();
+    let ahead = hospital.gateway.read_ahead(&|| true).unwrap();
     DataFolder::new(&hospital.data()).select(&third).unwrap();
     assert!(!hospital.gateway.bring_directory(Some(ahead)));
     assert_eq!(hospital.in_service(), third, "back to the one that never left");

@@ -12,6 +12,9 @@ use crate::{
     snapshot::Snapshot,
 };
 
+/// Times that a generation is read before it is read while all wait.
+const TURNS: usize = 3;
+
 /// Brings each generation that waits ([`super::Troubles::waits`]), until `stopping` turns true.
 pub(crate) async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
     let (mut replaced, over) = (gateway.replaced(), stopping.clone());
@@ -35,29 +38,37 @@ pub(crate) async fn run(gateway: Arc<Gateway>, mut stopping: watch::Receiver<boo
 
 /// Does what there is to do about the world in force; `ready` is the generation whose words are read.
 async fn step(gateway: &Arc<Gateway>, ready: &mut Option<String>, over: &watch::Receiver<bool>) -> io::Result<()> {
-    let snapshot = gateway.snapshot();
+    let snapshot = gateway.in_force();
     if snapshot.troubles.waits {
         // Nothing of the world before is held while another one is read.
         drop(snapshot);
-        return bring(gateway, ready).await;
+        return bring(gateway, ready, over).await;
     }
     let id = snapshot.generation.as_ref().map(|generation| generation.id().to_owned());
     if id.is_some() && id != *ready {
         let (worker, over) = (Arc::clone(gateway), over.clone());
-        gently::run("directory", Pace::WhenIdle, move || make_ready(&worker, &snapshot, &over)).await?;
+        gently::run("directory", Pace::Nicer, move || make_ready(&worker, &snapshot, &over)).await?;
         *ready = id;
     }
     Ok(())
 }
 
-async fn bring(gateway: &Arc<Gateway>, ready: &mut Option<String>) -> io::Result<()> {
-    let worker = Arc::clone(gateway);
-    let ahead = gently::run("directory", Pace::WhenIdle, move || worker.read_ahead()).await?;
-    let id = ahead.as_ref().map(|ahead| ahead.id().to_owned());
-    let worker = Arc::clone(gateway);
-    let is_it = gateway.compute(move || worker.bring_directory(ahead)).await.map_err(io::Error::other)?;
-    if is_it {
-        *ready = id;
+/// Reads and brings, and once more if yet another generation was chosen meanwhile; whoever chooses others all the time
+/// gets one that is read while all wait.
+async fn bring(gateway: &Arc<Gateway>, ready: &mut Option<String>, over: &watch::Receiver<bool>) -> io::Result<()> {
+    for turn in 0..TURNS {
+        let (worker, over) = (Arc::clone(gateway), over.clone());
+        let read = move || worker.read_ahead(&|| !*over.borrow());
+        // An opposed card may be in it: it gives way, but not to everybody.
+        let ahead = gently::run("directory", Pace::Nicer, read).await?;
+        let ahead = ahead.filter(|_| turn.saturating_add(1) < TURNS);
+        *ready = ahead.as_ref().map(|ahead| ahead.id().to_owned());
+        let worker = Arc::clone(gateway);
+        let _one_at_a_time = gateway.reloading.lock().await;
+        let waits = gateway.compute(move || worker.bring_directory(ahead)).await.map_err(io::Error::other)?;
+        if !waits {
+            break;
+        }
     }
     serve::tell_directory(gateway);
     tracing::info!("{}", serve::READ_AGAIN);
@@ -68,10 +79,12 @@ async fn bring(gateway: &Arc<Gateway>, ready: &mut Option<String>) -> io::Result
 fn make_ready(gateway: &Gateway, snapshot: &Snapshot, over: &watch::Receiver<bool>) {
     let Some(generation) = &snapshot.generation else { return };
     let go_on = || {
-        let now = gateway.snapshot();
+        let now = gateway.in_force();
         let is_in_service = now.generation.as_ref().is_some_and(|now| Arc::ptr_eq(now, generation));
         is_in_service && !now.troubles.waits && !*over.borrow()
     };
     let words = generation.make_ready(Some(&snapshot.registry), None, &go_on);
-    tracing::info!(generation = generation.id(), words, "what is asked for most is read");
+    if go_on() {
+        tracing::info!(generation = generation.id(), words, "what is asked for most is read");
+    }
 }

@@ -39,7 +39,7 @@ pub struct Troubles {
     pub published: Option<Problem>,
     /// How much of that is known all the same.
     pub known: Known,
-    /// Another generation than the one in service is to be read: no trouble, and soon over.
+    /// Another generation than the one in service is to be read, which is no trouble.
     pub waits: bool,
 }
 
@@ -78,11 +78,13 @@ impl Tried {
     }
 }
 
-/// When a generation is read that no world has yet: seconds of work.
+/// Where a generation comes from that no world has yet: to read it takes seconds.
 pub(crate) enum When {
-    /// At once, unless it was read ahead.
-    Now(Option<Arc<Generation>>),
-    /// Later: the one in service stays in service until then ([`Troubles::waits`]).
+    /// It is read at once.
+    Now,
+    /// It was read ahead. If it is no longer the one that should be in service, that one comes [`Self::Later`].
+    Ahead(Arc<Generation>),
+    /// It is read later: the one in service stays in service until then ([`Troubles::waits`]).
     Later,
 }
 
@@ -135,8 +137,8 @@ fn generation(
     // But the same rows may have come again in newer files.
     let as_new = |held: &&Arc<Generation>| folder.sources(held.id()).is_ok_and(|(_, files)| files == held.sources());
     let ahead = match &when {
-        When::Now(ahead) => ahead.as_ref(),
-        When::Later => None,
+        When::Ahead(generation) => Some(generation),
+        When::Now | When::Later => None,
     };
     let mut known = held.as_ref().into_iter().chain(ahead).filter(|known| known.id() == first);
     if let Some(known) = known.find(as_new) {
@@ -147,12 +149,11 @@ fn generation(
     if let Some(same) = same_trouble.clone().filter(|same| held.is_some() && tried.is_some() && same.tried == tried) {
         return (held, Some(same));
     }
-    if matches!(when, When::Later) {
+    // With nothing at its place there is nothing to be read, and that is told at once.
+    if !matches!(when, When::Now) && (tried.is_some() || held.is_none()) {
         *waits = true;
         return (held, same_trouble);
     }
-    // It is not that one any more: with it, three nations would be in memory.
-    drop(when);
     let error = match folder.stored(first) {
         Ok(generation) => return (Some(Arc::new(generation)), None),
         Err(error) => error,
