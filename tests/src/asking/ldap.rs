@@ -1,11 +1,10 @@
 //! LDAP v3 (RFC 4511) as a client that searches and counts.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use openssl::ssl::SslStream;
-
-use crate::ldap::element;
 
 /// What must be true of an entry.
 #[derive(Clone, Debug)]
@@ -52,6 +51,23 @@ impl Filter {
                 parts(name, &pieces.concat())
             }
             Self::Has(name) => element(0x87, name.as_bytes()),
+        }
+    }
+}
+
+/// As people write it (RFC 4515), nothing escaped.
+impl fmt::Display for Filter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |parts: &[Self]| parts.iter().map(Self::to_string).collect::<String>();
+        match self {
+            Self::All(parts) => write!(out, "(&{})", list(parts)),
+            Self::Any(parts) => write!(out, "(|{})", list(parts)),
+            Self::Equal(name, value) => write!(out, "({name}={value})"),
+            Self::Starts(name, value) => write!(out, "({name}={value}*)"),
+            Self::Contains(name, value) => write!(out, "({name}=*{value}*)"),
+            Self::InOrder(name, values) => write!(out, "({name}=*{}*)", values.join("*")),
+            Self::Like(name, value) => write!(out, "({name}~={value})"),
+            Self::Has(name) => write!(out, "({name}=*)"),
         }
     }
 }
@@ -150,6 +166,20 @@ impl Ldap {
             self.unread.extend_from_slice(&chunk[..count]);
         }
     }
+}
+
+/// An element with this content (X.690 §8.1).
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut all = vec![tag];
+    match u8::try_from(content.len()) {
+        Ok(short) if short < 0x80 => all.push(short),
+        _ => {
+            all.push(0x84);
+            all.extend_from_slice(&u32::try_from(content.len()).unwrap().to_be_bytes());
+        }
+    }
+    all.extend_from_slice(content);
+    all
 }
 
 /// Tag and content of the first element and what comes after it, once it is whole.

@@ -95,9 +95,10 @@ fn main() {
     let doors = Doors::open(&world, Some(&folder.join("data")));
     let gateway = world.serve(A);
     println!("Gateway started; it has {} MB resident", mega(subject::resident(gateway.pid())));
+    ratios.push(budgets::exact(&generation, &kinds));
+    ratios.extend(keystrokes::measure(&generation, tier.typed, (doors, &gateway)));
     let (sqlite, slapd, postgres) = peers(&folder, &generation, &world);
     ratios.extend(percore::exact(&kinds, tier.exact, (doors.ldap, gateway.pid()), (slapd.at, slapd.pid())));
-    ratios.extend(keystrokes::measure(&generation, tier.typed, (doors, &gateway)));
     let mut subjects = subjects(&generation, doors, &gateway, sqlite, (&slapd, postgres));
     let asked = ask(&kinds, &mut subjects, tier.patience);
     println!("\nMemory, in MB (of a process and its children, what is shared once):");
@@ -115,15 +116,18 @@ fn full(people: u32) -> Tier {
     Tier { people, questions: 2000, patience: Duration::from_secs(2), exact: Duration::from_secs(5), typed: 100 }
 }
 
-/// Address books only, without the peers.
+/// Exact look-ups and address books only, without the peers.
 fn keys(people: u32) {
     println!("Machine: {}", machine::describe());
     let folder = Scratch::new("bench-annuaire");
     let (generation, _) = budgets::loaded(folder.path(), people);
+    let generation = Arc::new(generation);
+    let exact = budgets::exact(&generation, &questions::questions(&generation, full(people).questions));
     let world = World::new();
     let doors = Doors::open(&world, Some(&folder.join("data")));
     let gateway = world.serve(A);
-    let ratios = keystrokes::measure(&generation, full(people).typed, (doors, &gateway));
+    let mut ratios = keystrokes::measure(&generation, full(people).typed, (doors, &gateway));
+    ratios.push(exact);
     println!("Load after: {}", machine::load());
     print_ratios(&ratios);
 }
