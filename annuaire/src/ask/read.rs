@@ -93,6 +93,11 @@ impl Run<'_> {
         self.measured(leaf).cost
     }
 
+    /// The same without noting that it was asked for, the index alone.
+    pub(super) fn width(&self, leaf: &Leaf) -> u64 {
+        self.lists(leaf).iter().map(|list| list.count).fold(0, u64::saturating_add)
+    }
+
     /// What is known of a word before it is read.
     fn measured(&self, leaf: &Leaf) -> Measured {
         let mut width = 0u64;

@@ -56,13 +56,15 @@ impl Generation {
     ) -> usize {
         let hidden = overlay(self, registry);
         let (work, spare) = (Work::new(u64::MAX), Cell::new(0));
-        let read = |space: Space, filter: &Filter, least: u64| {
+        let run = |space| Run { generation: self, space, hidden: &hidden, work: &work, spare: &spare };
+        let leaf = |space, filter: &Filter| {
             let node = Compiler::new(self, (registry, &hidden), space, Stage::Typed, &work).node(filter, 0);
-            let run = Run { generation: self, space, hidden: &hidden, work: &work, spare: &spare };
-            match &node {
-                // What is too wide to be read is not read when it is asked for either.
-                Node::Leaf(leaf) => run.leaf_cost(leaf) >= least && run.leaf(leaf).is_ok(),
-                _ => false,
+            if let Node::Leaf(leaf) = node { Some(leaf) } else { None }
+        };
+        let read = |(space, filter): (Space, &Filter), least: u64| {
+            // What is too wide to be read is not read when it is asked for either.
+            if let Some(leaf) = leaf(space, filter).filter(|leaf| run(space).width(leaf) >= least) {
+                drop(run(space).leaf(&leaf));
             }
         };
         let may = || go_on() && self.kept.has_room();
@@ -71,19 +73,38 @@ impl Generation {
                 inside::entries(self, &letters, fields);
             }
             for (space, asked) in before.kept.asked(least.asked).into_iter().take_while(|_| may()) {
-                read(space, &asked, least.asked);
+                read((space, &asked), least.asked);
             }
         }
-        let typed =
-            |(space, fields), text: String| read(space, &Filter::Words { fields, how: How::Prefix, text }, least.usual);
-        // What begins with a start that few words begin with, fewer do.
-        let mut wide: Vec<((Space, Fields), String)> = TYPED.map(|typed| (typed, String::new())).into();
-        for _ in 0..LONGEST {
-            let longer = wide.iter().flat_map(|(at, start)| signs().map(move |sign| (*at, format!("{start}{sign}"))));
-            wide = longer.take_while(|_| may()).filter(|(at, word)| typed(*at, word.clone())).collect();
+        let width = |space, filter: &Filter| leaf(space, filter).map_or(0, |leaf| run(space).width(&leaf));
+        for (space, filter) in usual(&width, least.usual, go_on).into_iter().take_while(|_| may()) {
+            read((space, &filter), least.usual);
         }
         self.kept.ready()
     }
+}
+
+/// What is typed in each face that at least so many list entries begin with, the widest first: who asks for that waits
+/// longest.
+fn usual(width: &dyn Fn(Space, &Filter) -> u64, least: u64, go_on: &dyn Fn() -> bool) -> Vec<(Space, Filter)> {
+    let mut all: Vec<(u64, Space, Filter)> = Vec::new();
+    // What begins with a start that few words begin with, fewer do.
+    let mut wide: Vec<((Space, Fields), String)> = TYPED.map(|typed| (typed, String::new())).into();
+    for _ in 0..LONGEST {
+        let longer = wide.iter().flat_map(|(typed, start)| signs().map(move |sign| (*typed, format!("{start}{sign}"))));
+        let mut wider = Vec::new();
+        for ((space, fields), text) in longer.take_while(|_| go_on()) {
+            let filter = Filter::Words { fields, how: How::Prefix, text: text.clone() };
+            let count = width(space, &filter);
+            if count >= least {
+                all.push((count, space, filter));
+                wider.push(((space, fields), text));
+            }
+        }
+        wide = wider;
+    }
+    all.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
+    all.into_iter().map(|(_, space, filter)| (space, filter)).collect()
 }
 
 /// What words are made of.
