@@ -41,6 +41,8 @@ impl Ground {
     fn restart(&mut self) {
         assert!(self.gateway.stop().success());
         self.gateway = self.world.serve(Place::A);
+        // Until then no resource says when it changed.
+        self.gateway.wait_for_line(&[KNOWN]);
     }
 
     /// Under which address clients know it.
