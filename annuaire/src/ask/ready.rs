@@ -77,7 +77,7 @@ impl Generation {
             }
         }
         let width = |space, filter: &Filter| leaf(space, filter).map_or(0, |leaf| run(space).width(&leaf));
-        for (space, filter) in usual(&width, least.usual, go_on).into_iter().take_while(|_| may()) {
+        for (space, filter) in usual(&width, least.usual, &may).into_iter().take_while(|_| may()) {
             read((space, &filter), least.usual);
         }
         self.kept.ready()
@@ -86,14 +86,14 @@ impl Generation {
 
 /// What is typed in each face that at least so many list entries begin with, the widest first: who asks for that waits
 /// longest.
-fn usual(width: &dyn Fn(Space, &Filter) -> u64, least: u64, go_on: &dyn Fn() -> bool) -> Vec<(Space, Filter)> {
+fn usual(width: &dyn Fn(Space, &Filter) -> u64, least: u64, may: &dyn Fn() -> bool) -> Vec<(Space, Filter)> {
     let mut all: Vec<(u64, Space, Filter)> = Vec::new();
     // What begins with a start that few words begin with, fewer do.
     let mut wide: Vec<((Space, Fields), String)> = TYPED.map(|typed| (typed, String::new())).into();
     for _ in 0..LONGEST {
         let longer = wide.iter().flat_map(|(typed, start)| signs().map(move |sign| (*typed, format!("{start}{sign}"))));
         let mut wider = Vec::new();
-        for ((space, fields), text) in longer.take_while(|_| go_on()) {
+        for ((space, fields), text) in longer.take_while(|_| may()) {
             let filter = Filter::Words { fields, how: How::Prefix, text: text.clone() };
             let count = width(space, &filter);
             if count >= least {

@@ -65,8 +65,8 @@ pub struct Gateway {
     pub wake: Notify,
     /// Rings when another world is in force.
     replaced: watch::Sender<()>,
-    /// Whether another generation of the directory is being read.
-    reading: watch::Sender<bool>,
+    /// How many are reading another generation of the directory.
+    reading: watch::Sender<u32>,
     /// Secrets of the trail.
     pub secrets: Arc<Secrets>,
     /// Checkpoints of the trail, ours and our peers'.
@@ -167,7 +167,7 @@ impl Gateway {
             clock,
             wake: Notify::new(),
             replaced: watch::Sender::new(()),
-            reading: watch::Sender::new(false),
+            reading: watch::Sender::new(0),
             secrets: Arc::new(secrets),
             checkpoints: Checkpoints::default(),
             failures: Failures::default(),
@@ -314,7 +314,7 @@ impl Gateway {
         let (current, began) = (self.in_force(), Instant::now());
         let go_on = || began.elapsed() < LONGEST_READYING && go_on();
         generation.make_ready(Some(&current.registry), current.generation.as_deref(), &go_on);
-        Some(Ahead { generation, until_used })
+        Some(Ahead { generation, until_used, is_ready: go_on() })
     }
 
     /// Puts the generation in service that is to be, which is read now if it was not ahead. Gives whether there is still
@@ -364,8 +364,13 @@ impl Gateway {
         self.replaced.subscribe()
     }
 
+    /// Until this goes, whoever holds generations that nobody is answered from has let them go.
+    pub(crate) fn begin_reading(&self) -> Reading {
+        Reading::of(&self.reading)
+    }
+
     /// For whoever holds generations that nobody is answered from.
-    pub(crate) fn reading(&self) -> watch::Receiver<bool> {
+    pub(crate) fn reading(&self) -> watch::Receiver<u32> {
         self.reading.subscribe()
     }
 
@@ -452,18 +457,18 @@ impl Gateway {
 }
 
 /// For as long as it lives, another generation is being read.
-struct Reading(watch::Sender<bool>);
+pub(crate) struct Reading(watch::Sender<u32>);
 
 impl Reading {
-    fn of(told: &watch::Sender<bool>) -> Self {
-        told.send_replace(true);
+    fn of(told: &watch::Sender<u32>) -> Self {
+        told.send_modify(|count| *count = count.saturating_add(1));
         Self(told.clone())
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.send_replace(false);
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
@@ -471,12 +476,13 @@ impl Drop for Reading {
 pub(crate) struct Ahead {
     generation: Arc<annuaire::Generation>,
     until_used: Reading,
+    is_ready: bool,
 }
 
 impl Ahead {
-    /// Which generation it is.
-    pub(crate) fn id(&self) -> &str {
-        self.generation.id()
+    /// Which generation it is, if there was time for its words.
+    pub(crate) fn ready(&self) -> Option<&str> {
+        self.is_ready.then_some(self.generation.id())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
-    gateway::Gateway,
+    gateway::{Ahead, Gateway},
     gently::{self, Pace},
     serve,
     snapshot::Snapshot,
@@ -56,13 +56,11 @@ async fn step(gateway: &Arc<Gateway>, ready: &mut Option<String>, over: &watch::
 /// Reads and brings, and once more if yet another generation was chosen meanwhile; whoever chooses others all the time
 /// gets one that is read while all wait.
 async fn bring(gateway: &Arc<Gateway>, ready: &mut Option<String>, over: &watch::Receiver<bool>) -> io::Result<()> {
-    for turn in 0..TURNS {
-        let (worker, over) = (Arc::clone(gateway), over.clone());
-        let read = move || worker.read_ahead(&|| !*over.borrow());
-        // An opposed card may be in it: it gives way, but not to everybody.
-        let ahead = gently::run("directory", Pace::Nicer, read).await?;
-        let ahead = ahead.filter(|_| turn.saturating_add(1) < TURNS);
-        *ready = ahead.as_ref().map(|ahead| ahead.id().to_owned());
+    // From one turn to the next, too: three nations would be more than we may take.
+    let _until_done = gateway.begin_reading();
+    for turn in 1..=TURNS {
+        let ahead = if turn < TURNS { read_ahead(gateway, over).await } else { None };
+        *ready = ahead.as_ref().and_then(|ahead| ahead.ready().map(str::to_owned));
         let worker = Arc::clone(gateway);
         let _one_at_a_time = gateway.reloading.lock().await;
         let waits = gateway.compute(move || worker.bring_directory(ahead)).await.map_err(io::Error::other)?;
@@ -73,6 +71,15 @@ async fn bring(gateway: &Arc<Gateway>, ready: &mut Option<String>, over: &watch:
     serve::tell_directory(gateway);
     tracing::info!("{}", serve::READ_AGAIN);
     Ok(())
+}
+
+/// Nothing if it cannot be read; why is told by whoever tries once more.
+async fn read_ahead(gateway: &Arc<Gateway>, over: &watch::Receiver<bool>) -> Option<Ahead> {
+    let (worker, over) = (Arc::clone(gateway), over.clone());
+    let read = move || worker.read_ahead(&|| !*over.borrow());
+    // An opposed card may be in it: it gives way, but not to everybody.
+    let read = gently::run("directory", Pace::Nicer, read).await;
+    read.inspect_err(|error| tracing::error!(%error, "the directory could not be read ahead")).ok().flatten()
 }
 
 /// Reads the words of a generation that was not read ahead, as the first one.

@@ -51,7 +51,7 @@ pub(super) async fn keep(fhir: Arc<Fhir>, gateway: Arc<Gateway>, mut stopping: w
     let mut kept = Kept::default();
     loop {
         replaced.mark_unchanged();
-        let let_go = *reading.borrow_and_update();
+        let let_go = *reading.borrow_and_update() > 0;
         let snapshot = gateway.snapshot();
         let current = snapshot.generation.clone();
         let new = current.filter(|new| !kept.is_of(new, &snapshot.registry));

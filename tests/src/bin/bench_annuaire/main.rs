@@ -181,7 +181,7 @@ fn times(rounds: &[Round]) -> Vec<f64> {
     rounds.iter().flat_map(|round| round.times.iter().copied()).collect()
 }
 
-/// So many exact questions of both kinds each is asked before any counts.
+/// So many exact questions of both kinds each is asked before any counts: the last of them, which are asked again in turn.
 const WARMING: usize = 50;
 
 /// Asks everybody everything, in turn.
